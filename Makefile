@@ -1,0 +1,51 @@
+# Two commands do everything: `make train` and `make test`. `make help` lists the rest.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+ARGS ?=
+
+.PHONY: help install train test test-slow test-slurm test-reference lint format clean
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+install: $(STAMP)  ## create .venv from the pinned requirements
+
+# With a GPU the CUDA build of torch, without one the CPU build (from a configured index, else PyTorch's own).
+$(STAMP): requirements/lock.txt requirements/nodeps.txt requirements/torch-cpu.txt requirements/torch-cuda.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
+	if command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi >/dev/null 2>&1; then \
+	  $(PIP) -r requirements/torch-cuda.txt; \
+	else \
+	  $(PIP) -r requirements/torch-cpu.txt || \
+	  $(PIP) --extra-index-url https://download.pytorch.org/whl/cpu -r requirements/torch-cpu.txt; \
+	fi
+	$(PIP) -r requirements/lock.txt
+	$(PIP) --no-deps -r requirements/nodeps.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
+	touch $(STAMP)
+
+train: install  ## the main job: tune BLIP-2 on quality-controlled data and score it (ARGS adds overrides)
+	$(BIN)/python train.py model=blip2 data=ours_qc $(ARGS)
+
+test: install  ## the tests (under 20 minutes with the install)
+	$(BIN)/python -m pytest $(ARGS)
+
+test-slow: install  ## minutes-long checks
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+test-slurm: install  ## tests on a real SLURM
+	$(BIN)/python -m pytest -m slurm $(ARGS)
+
+test-reference: install  ## comparison with the original libraries
+	$(BIN)/python -m pytest -m reference $(ARGS)
+
+lint: install  ## ruff and mypy
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+format: install  ## format the code
+	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+clean:  ## remove what runs have made (not the environment)
+	rm -rf cache outputs results/runs results/tables results/figures
