@@ -47,7 +47,7 @@ def read_mimic_it(
     records = _mapping(instructions).get("data")
     if not isinstance(records, dict):
         raise InputError(f"{instructions} is not in MIMIC-IT's format: it has no `data` object")
-    related = _mapping(Path(train)) if train else {key: _ids(records[key], "rel_ins_ids") for key in records}
+    related = _related(records, train)
     store = read_base64_images(images, _wanted(records, related, in_context))
     samples = []
     for number, (key, others) in enumerate(related.items()):
@@ -60,7 +60,7 @@ def read_mimic_it(
         before = _context(sample_id, records, others, store, in_context, rejects)
         turns, pictures = zip(*before, target, strict=True)
         joined = tuple(image for group in pictures for image in group)
-        samples.append(Sample(sample_id, joined, turns, source_id=key, task=key.split("_INS_")[0]))
+        samples.append(Sample(sample_id, joined, turns, source_id=key, task=_task(key)))
     if check_images:
         samples = keep_readable(samples, rejects)
     log.info("%s: %d of %d samples read; %s", instructions.name, len(samples), len(related), rejects.summary())
@@ -101,12 +101,25 @@ def _context(
     return examples
 
 
+def _related(records: Mapping[str, Any], train: str | Path | None) -> dict[str, list[str]]:
+    """The instructions to use, in order, each with the ids of its related ones."""
+    if train is None:
+        return {key: _ids(record, "rel_ins_ids") for key, record in records.items()}
+    return {key: _ids({"listed": others}, "listed") for key, others in _mapping(Path(train)).items()}
+
+
 def _wanted(records: Mapping[str, Any], related: Mapping[str, Sequence[str]], in_context: int) -> set[str]:
     """Ids of the images that some sample shows."""
     keys = set(related)
     if in_context:
         keys.update(other for others in related.values() for other in others)
     return {image_id for key in keys for image_id in _ids(records.get(key), "image_ids")}
+
+
+def _task(key: str) -> str:
+    """The task an id such as LA_INS_000012 begins with."""
+    task, mark, _ = key.partition("_INS_")
+    return task if mark else ""
 
 
 def _ids(record: object, field: str) -> list[str]:
