@@ -13,7 +13,7 @@ IMAGE_TAG = "<image>"
 SPECIAL_TOKENS = (IMAGE_TAG, "<s>", "</s>", "<pad>", "<unk>", "<|endofchunk|>", "<|endoftext|>")
 
 
-class Malformed(Exception):
+class MalformedError(Exception):
     """A sample that can't be used. Readers catch it and add it to the rejects."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -26,7 +26,7 @@ def checked_turn(instruction: object, response: object, images: int = 0, supervi
     """Build a turn from texts of unknown worth, stripped of outer white space.
 
     Raises:
-        Malformed: if a text is not a string, is empty, is not valid Unicode or holds a special token.
+        MalformedError: if a text is not a string, is empty, is not valid Unicode or holds a special token.
     """
     texts = [_checked_text(instruction, "instruction"), _checked_text(response, "response")]
     return Turn(texts[0], texts[1], images, supervised)
@@ -34,17 +34,17 @@ def checked_turn(instruction: object, response: object, images: int = 0, supervi
 
 def _checked_text(text: object, role: str) -> str:
     if not isinstance(text, str):
-        raise Malformed(f"{role} is not text", repr(text))
+        raise MalformedError(f"{role} is not text", repr(text))
     text = text.strip()
     if not text:
-        raise Malformed(f"empty {role}")
+        raise MalformedError(f"empty {role}")
     for token in SPECIAL_TOKENS:
         if token in text:
-            raise Malformed("special token in text", f"{token} in {role}")
+            raise MalformedError("special token in text", f"{token} in {role}")
     try:
         text.encode()
     except UnicodeEncodeError as error:  # JSON admits half of a surrogate pair, tokenizers do not
-        raise Malformed("text is not valid Unicode", f"{role}: {error}") from None
+        raise MalformedError("text is not valid Unicode", f"{role}: {error}") from None
     return text
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
-from vlit.data.checks import Malformed, keep_readable
+from vlit.data.checks import MalformedError, keep_readable
 from vlit.data.images import FileImage, ZipImage
 from vlit.data.readers.dialogue import Pair, pairs_from_messages, turns_of
 from vlit.data.rejects import Rejects
@@ -79,7 +79,7 @@ def _read_kind(path: Path, prefix: str, find: Find, rejects: Rejects) -> list[Sa
         for sample_id, conversation in _conversations(f"{prefix}/{number:06d}", annotation):
             try:
                 samples.append(_sample(sample_id, annotation, conversation, path.stem, find))
-            except Malformed as fault:
+            except MalformedError as fault:
                 rejects.add(sample_id, fault.reason, fault.detail)
     return samples
 
@@ -93,15 +93,15 @@ def _conversations(sample_id: str, annotation: object) -> list[tuple[str, object
 
 def _sample(sample_id: str, annotation: object, conversation: object, kind: str, find: Find) -> Sample:
     if not isinstance(annotation, dict):
-        raise Malformed("not a sample", repr(annotation))
+        raise MalformedError("not a sample", repr(annotation))
     ids = annotation.get("img_ids")
     if not isinstance(ids, list) or not ids:
-        raise Malformed("no image ids")
+        raise MalformedError("no image ids")
     turns = turns_of(_pairs(conversation), len(ids))
     found = [find(str(image_id)) for image_id in ids]
     absent = [str(image_id) for image_id, image in zip(ids, found, strict=True) if image is None]
     if absent:
-        raise Malformed("missing image", ", ".join(absent))
+        raise MalformedError("missing image", ", ".join(absent))
     return Sample(
         id=sample_id,
         images=tuple(image for image in found if image is not None),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vlit.data.checks import IMAGE_TAG, Malformed, checked_turn
+from vlit.data.checks import IMAGE_TAG, MalformedError, checked_turn
 from vlit.data.sample import Turn
 
 Pair = tuple[object, object]  # instruction and response, not yet checked
@@ -14,13 +14,13 @@ def pairs_from_messages(messages: object) -> list[Pair]:
     """Pair `{"from": "human", "value": ...}` with the `{"from": "gpt", "value": ...}` after it.
 
     Raises:
-        Malformed: if there is no message or they don't alternate, human first and gpt last.
+        MalformedError: if there is no message or they don't alternate, human first and gpt last.
     """
     if not isinstance(messages, list) or not messages:
-        raise Malformed("no conversation")
+        raise MalformedError("no conversation")
     roles = [message.get("from") if isinstance(message, dict) else None for message in messages]
     if len(roles) % 2 or roles != ["human", "gpt"] * (len(roles) // 2):
-        raise Malformed("turns do not alternate", "roles: " + " ".join(map(str, roles)))
+        raise MalformedError("turns do not alternate", "roles: " + " ".join(map(str, roles)))
     values = [message.get("value") for message in messages]
     return list(zip(values[::2], values[1::2], strict=True))
 
@@ -31,15 +31,15 @@ def turns_of(pairs: Sequence[Pair], images: int) -> tuple[Turn, ...]:
     Images that no instruction tags come before the first turn.
 
     Raises:
-        Malformed: if a turn is unusable, or the number of tags is neither zero nor the number of images.
+        MalformedError: if a turn is unusable, or the number of tags is neither zero nor the number of images.
     """
     if not pairs:
-        raise Malformed("no conversation")
+        raise MalformedError("no conversation")
     tags = [text.count(IMAGE_TAG) if isinstance(text, str) else 0 for text, _ in pairs]
     if not any(tags):
         tags[0] = images
     if sum(tags) != images:
-        raise Malformed("image tags differ from images", f"{sum(tags)} tags, {images} images")
+        raise MalformedError("image tags differ from images", f"{sum(tags)} tags, {images} images")
     return tuple(
         checked_turn(text.replace(IMAGE_TAG, "") if isinstance(text, str) else text, response, count)
         for (text, response), count in zip(pairs, tags, strict=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from vlit.data.checks import Malformed, keep_readable
+from vlit.data.checks import MalformedError, keep_readable
 from vlit.data.images import FileImage
 from vlit.data.readers.dialogue import pairs_from_messages, turns_of
 from vlit.data.rejects import Rejects
@@ -51,7 +51,7 @@ def read_llava(
         sample_id = f"{name}/{number:06d}"
         try:
             samples.append(_sample(sample_id, entry, images, task))
-        except Malformed as fault:
+        except MalformedError as fault:
             rejects.add(sample_id, fault.reason, fault.detail)
     if check_images:
         samples = keep_readable(samples, rejects)
@@ -61,9 +61,9 @@ def read_llava(
 
 def _sample(sample_id: str, entry: object, folder: Path, task: str) -> Sample:
     if not isinstance(entry, dict):
-        raise Malformed("not a sample", repr(entry))
+        raise MalformedError("not a sample", repr(entry))
     if entry.get("id") is None:
-        raise Malformed("no id")
+        raise MalformedError("no id")
     images = tuple(_image(folder, file) for file in _files(entry.get("image")))
     turns = turns_of(pairs_from_messages(entry.get("conversations")), len(images))
     return Sample(sample_id, images, turns, source_id=str(entry["id"]), task=str(entry.get("task", task)))
@@ -77,8 +77,8 @@ def _files(value: object) -> list[object]:
 
 def _image(folder: Path, file: object) -> FileImage:
     if not isinstance(file, str):
-        raise Malformed("image is not a file name", repr(file))
+        raise MalformedError("image is not a file name", repr(file))
     image = FileImage(folder / file)
     if not image.path.is_file():
-        raise Malformed("missing image", str(image.path))
+        raise MalformedError("missing image", str(image.path))
     return image

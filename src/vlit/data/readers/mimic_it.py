@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vlit.data.checks import Malformed, checked_turn, keep_readable
+from vlit.data.checks import MalformedError, checked_turn, keep_readable
 from vlit.data.images import Base64Image
 from vlit.data.readers.image_store import read_base64_images
 from vlit.data.rejects import Rejects
@@ -54,7 +54,7 @@ def read_mimic_it(
         sample_id = f"{name}/{number:06d}"
         try:
             target = _example(records, key, store, supervised=True)
-        except Malformed as fault:
+        except MalformedError as fault:
             rejects.add(sample_id, fault.reason, fault.detail)
             continue
         before = _context(sample_id, records, others, store, in_context, rejects)
@@ -73,11 +73,11 @@ Example = tuple[Turn, tuple[Base64Image, ...]]
 def _example(records: Mapping[str, Any], key: str, store: Mapping[str, str], supervised: bool) -> Example:
     record = records.get(key)
     if not isinstance(record, dict):
-        raise Malformed("unknown instruction id", key)
+        raise MalformedError("unknown instruction id", key)
     ids = _ids(record, "image_ids")
     absent = [image_id for image_id in ids if image_id not in store]
     if absent:
-        raise Malformed("missing image", f"{key} names {', '.join(absent)}")
+        raise MalformedError("missing image", f"{key} names {', '.join(absent)}")
     turn = checked_turn(record.get("instruction"), record.get("answer"), len(ids), supervised)
     return turn, tuple(Base64Image(store[image_id]) for image_id in ids)
 
@@ -96,7 +96,7 @@ def _context(
             break
         try:
             examples.append(_example(records, other, store, supervised=False))
-        except Malformed as fault:
+        except MalformedError as fault:
             rejects.add_part(sample_id, "in-context example left out", f"{other}: {fault}")
     return examples
 
