@@ -3,7 +3,7 @@
 What needs torch is imported by its module: `vlit.data.dataset`, `vlit.data.collate`, `vlit.data.sampler`.
 """
 
-from vlit.data.encode import IGNORED, Encoded, Encoder, NoSupervisedToken
+from vlit.data.encode import IGNORED, Encoded, Encoder, NoSupervisedToken, UnusableText
 from vlit.data.images import Base64Image, FileImage, ZipImage
 from vlit.data.rejects import Rejects
 from vlit.data.sample import ImageSource, Sample, Turn
@@ -25,6 +25,7 @@ __all__ = [
     "Sample",
     "Template",
     "Turn",
+    "UnusableText",
     "ZipImage",
     "equal_size",
     "fingerprint",

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from vlit.data.collate import Item
-from vlit.data.encode import Encoder
+from vlit.data.encode import Encoder, NoSupervisedToken, UnusableText
 from vlit.data.rejects import Rejects
 from vlit.data.sample import Sample
 from vlit.data.templates import Template
@@ -78,8 +78,11 @@ class InstructionDataset(Dataset[Item]):
     def _admit(self, sample: Sample, rejects: Rejects) -> None:
         try:
             encoded = self.encoder.training(self.template.render(sample), sample.id)
-        except InputError as error:
-            rejects.add(sample.id, type(error).__name__, str(error))
+        except NoSupervisedToken as error:
+            rejects.add(sample.id, "no supervised token", str(error))
+            return
+        except UnusableText as error:
+            rejects.add(sample.id, "special token in text", str(error))
             return
         self.samples.append(sample)
         self.lengths.append(len(encoded.input_ids))

@@ -3,8 +3,8 @@
 A piece is tokenised on its own, yet it must get the tokens it has inside the whole prompt. SentencePiece tokenizers
 (Llama) put a space before any text they are given, and some do so again after each control token. So a piece is
 tokenised behind an anchor, whose tokens are then cut off: behind a control token if that is what precedes the piece,
-behind a line break if text does, and bare at the start. The anchor never depends on the neighbouring text: an answer has
-the same tokens after any question, in tuning as in the benchmark.
+behind a line break if text does, and bare at the start. The anchor never depends on the neighbouring text: an answer
+has the same tokens after any question, in tuning as in the benchmark.
 """
 
 from __future__ import annotations
@@ -37,8 +37,12 @@ class Tokenizer(Protocol):
         """The id of one token, the unknown token's or None if there is none."""
 
 
-class NoSupervisedToken(InputError):
+class NoSupervisedToken(InputError):  # noqa: N818 - says what is wrong, as its kind of error already does
     """Nothing to learn from is left of a sample; a mean over its labels would be 0/0."""
+
+
+class UnusableText(InputError):  # noqa: N818
+    """A text that this tokenizer can't keep apart from control tokens or from the text before it."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,8 @@ class Encoder:
         """Encode pieces that may hold nothing supervised, such as a benchmark question.
 
         Raises:
-            InputError: naming `name`, if a control token is not in the vocabulary or a text would become one.
+            UnusableText: naming `name`, if a text would become a control token.
+            InputError: if a control token the template needs is not in the vocabulary.
         """
         ids: list[int] = []
         labels: list[int] = []
@@ -101,7 +106,7 @@ class Encoder:
 
         Raises:
             NoSupervisedToken: naming the sample, if it has no supervised token or cutting took them all.
-            InputError: as in `__call__`.
+            UnusableText, InputError: as in `__call__`.
         """
         encoded = self(pieces, name)
         if all(label == IGNORED for label in encoded.labels):
@@ -117,7 +122,7 @@ class Encoder:
         ids = self._text_ids(piece.text, before)
         forged = self._control_ids.intersection(ids)
         if forged:
-            raise InputError(
+            raise UnusableText(
                 f"{name}: its text holds a control token of the tokenizer (ids {sorted(forged)}): remove it"
             )
         return ids
@@ -131,7 +136,7 @@ class Encoder:
         head = self._tokenize(anchor)
         ids = self._tokenize(anchor + text)
         if ids[: len(head)] != head:
-            raise InputError(
+            raise UnusableText(
                 f"the tokenizer joins {anchor!r} to what follows it: {text[:40]!r} has no tokens of its own"
             )
         return ids[len(head) :]

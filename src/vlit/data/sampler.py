@@ -13,7 +13,7 @@ WINDOW = 50  # batches; samples are sorted by length within a random window of s
 
 
 def epoch_batches(
-    lengths: Sequence[int], batch_size: int, world_size: int, seed: int, epoch: int, drop_last: bool = False
+    lengths: Sequence[int], *, batch_size: int, world_size: int, seed: int, epoch: int, drop_last: bool = False
 ) -> list[list[int]]:
     """Order one epoch: a list of global batches, each of `batch_size * world_size` indices into `lengths`.
 
@@ -57,6 +57,7 @@ class LengthGroupedSampler(Sampler[list[int]]):
         lengths: Sequence[int],
         batch_size: int,
         seed: int,
+        *,
         rank: int = 0,
         world_size: int = 1,
         drop_last: bool = False,
@@ -92,5 +93,10 @@ class LengthGroupedSampler(Sampler[list[int]]):
 
     def _batches(self) -> list[list[int]]:
         return epoch_batches(
-            self.lengths, self.batch_size, self.world_size, self.seed, self.epoch, drop_last=self.drop_last
+            self.lengths,
+            batch_size=self.batch_size,
+            world_size=self.world_size,
+            seed=self.seed,
+            epoch=self.epoch,
+            drop_last=self.drop_last,
         )

@@ -64,7 +64,8 @@ def select(samples: Sequence[Sample], ids: Iterable[str]) -> list[Sample]:
     absent = [item for item in ids if item not in store]
     if absent:
         raise InputError(
-            f"{len(absent)} of {len(ids)} ids are not in the store (first: {absent[0]}): the list was made from other data"
+            f"{len(absent)} of {len(ids)} ids are not in the store (first: {absent[0]}): "
+            "the list was made from other data, make it again"
         )
     return [store[item] for item in ids]
 

@@ -26,11 +26,10 @@ IMAGE = Piece(IMAGE_TAG, special=True)
 
 @dataclass(frozen=True)
 class Template:
-    """A prompt format. A turn reads
+    """A prompt format: `system` once, then each turn.
 
-    `before_images` (`<image>` `after_image`)* `before_question` question `after_question` | `before_answer` answer `end`
-
-    and what follows the bar is learned from. The space before an answer belongs to the answer, because tokenizers
+    A turn is `before_images`, (`<image>`, `after_image`) for each of its images, `before_question`, the question,
+    `after_question`, `before_answer`, the answer, `end`. From `before_answer` on it is learned from. The space before an answer belongs to the answer, because tokenizers
     join a space to the word after it: so the answer has the same tokens in tuning and in the benchmark.
     """
 
@@ -83,7 +82,7 @@ class Template:
         return pieces
 
 
-# LLaVA's conversation "v1" (haotian-liu/LLaVA, llava/conversation.py: roles USER and ASSISTANT, separators " ", "</s>").
+# LLaVA's conversation "v1" (haotian-liu/LLaVA, llava/conversation.py: USER and ASSISTANT, separators " " and "</s>").
 VICUNA_V1 = Template(
     name="vicuna_v1",
     system=(

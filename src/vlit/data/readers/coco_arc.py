@@ -30,6 +30,7 @@ def read_coco_arc(
     folder: str | Path,
     images: str | Path,
     rejects: Rejects,
+    *,
     kinds: Sequence[str] = KINDS,
     name: str = "ours",
     check_images: bool = True,

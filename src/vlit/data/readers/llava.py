@@ -20,6 +20,7 @@ def read_llava(
     annotations: str | Path,
     images: str | Path,
     rejects: Rejects,
+    *,
     name: str = "llava",
     task: str = "",
     check_images: bool = True,

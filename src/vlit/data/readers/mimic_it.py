@@ -22,6 +22,7 @@ def read_mimic_it(
     instructions: str | Path,
     images: str | Path,
     rejects: Rejects,
+    *,
     train: str | Path | None = None,
     in_context: int = 0,
     name: str = "mimic_it",
@@ -57,7 +58,7 @@ def read_mimic_it(
         except MalformedError as fault:
             rejects.add(sample_id, fault.reason, fault.detail)
             continue
-        before = _context(sample_id, records, others, store, in_context, rejects)
+        before = _context(sample_id, records, others, store, size=in_context, rejects=rejects)
         turns, pictures = zip(*before, target, strict=True)
         joined = tuple(image for group in pictures for image in group)
         samples.append(Sample(sample_id, joined, turns, source_id=key, task=_task(key)))
@@ -87,6 +88,7 @@ def _context(
     records: Mapping[str, Any],
     others: Sequence[str],
     store: Mapping[str, str],
+    *,
     size: int,
     rejects: Rejects,
 ) -> list[Example]:
