@@ -12,8 +12,9 @@ import torch
 from torch import nn
 from transformers import Blip2ForConditionalGeneration, PreTrainedTokenizerBase
 
+from vlit.data.collate import Batch
 from vlit.models import loading
-from vlit.models.family import Inputs, insert_features
+from vlit.models.family import insert_features
 from vlit.models.freeze import FreezePolicy
 from vlit.models.image_transform import ImageTransform
 
@@ -49,22 +50,22 @@ class Blip2(nn.Module):
         read = self.network.qformer(query_embeds=queries, encoder_hidden_states=patches).last_hidden_state
         return self.network.language_projection(read.to(patches.dtype))
 
-    def forward(self, inputs: Inputs, features: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, batch: Batch, features: torch.Tensor | None = None) -> torch.Tensor:
         """Logits (batch, length, vocabulary)."""
-        features = self.encode_images(inputs.pixel_values) if features is None else features
-        embeddings = self.network.get_input_embeddings()(inputs.input_ids)
-        embeddings = insert_features(embeddings, inputs.input_ids, self.image_token_id, features)
+        features = self.encode_images(batch.pixel_values) if features is None else features
+        embeddings = self.network.get_input_embeddings()(batch.input_ids)
+        embeddings = insert_features(embeddings, batch.input_ids, self.image_token_id, features)
         return self.network.language_model(
-            inputs_embeds=embeddings, attention_mask=inputs.attention_mask, use_cache=False
+            inputs_embeds=embeddings, attention_mask=batch.attention_mask, use_cache=False
         ).logits
 
     @torch.inference_mode()
-    def generate(self, inputs: Inputs, max_new_tokens: int, num_beams: int = 1) -> list[str]:
+    def generate(self, batch: Batch, max_new_tokens: int, num_beams: int = 1) -> list[str]:
         """Continue left-padded prompts; a new line ends the answer, as in LAVIS."""
         produced = self.network.generate(
-            input_ids=inputs.input_ids,
-            attention_mask=inputs.attention_mask,
-            pixel_values=inputs.pixel_values,
+            input_ids=batch.input_ids,
+            attention_mask=batch.attention_mask,
+            pixel_values=batch.pixel_values,
             max_new_tokens=max_new_tokens,
             num_beams=num_beams,
             do_sample=False,
@@ -72,7 +73,7 @@ class Blip2(nn.Module):
             pad_token_id=self.tokenizer.pad_token_id,
         )
         # transformers returns prompt and continuation together when it is given input ids
-        new = produced[:, inputs.input_ids.shape[1] :]
+        new = produced[:, batch.input_ids.shape[1] :]
         return [text.strip() for text in self.tokenizer.batch_decode(new, skip_special_tokens=True)]
 
 

@@ -6,31 +6,14 @@ logits aligned with its input ids.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from PIL import Image
 from transformers import PreTrainedTokenizerBase
 
+from vlit.data.collate import Batch
 from vlit.models.freeze import FreezePolicy
-
-
-@dataclass
-class Inputs:
-    """A batch as a model reads it.
-
-    Attributes:
-        input_ids: (batch, length); each image stands as `tokens_per_image` copies of the family's image token.
-        attention_mask: (batch, length), 0 on padding.
-        pixel_values: (images, 3, height, width), the images of all samples in order.
-        image_counts: images of each sample, summing to `images`.
-    """
-
-    input_ids: torch.Tensor
-    attention_mask: torch.Tensor
-    pixel_values: torch.Tensor
-    image_counts: list[int]
 
 
 class ImageTransform(Protocol):
@@ -51,10 +34,10 @@ class VisionLanguageModel(Protocol):
     def encode_images(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """Return what the language model reads of each image: (images, tokens, width)."""
 
-    def forward(self, inputs: Inputs, features: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, batch: Batch, features: torch.Tensor | None = None) -> torch.Tensor:
         """Return logits (batch, length, vocabulary). `features` from `encode_images` spare the images a second pass."""
 
-    def generate(self, inputs: Inputs, max_new_tokens: int, num_beams: int = 1) -> list[str]:
+    def generate(self, batch: Batch, max_new_tokens: int, num_beams: int = 1) -> list[str]:
         """Continue each prompt (left-padded) and return the new text."""
 
 

@@ -21,8 +21,9 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from vlit.data.collate import Batch
 from vlit.models import loading
-from vlit.models.family import Inputs, insert_features
+from vlit.models.family import insert_features
 from vlit.models.freeze import FreezePolicy
 from vlit.models.image_transform import ImageTransform
 
@@ -55,30 +56,30 @@ class Llava(nn.Module):
             states = self.network.model.vision_tower(pixel_values, output_hidden_states=True).hidden_states
         return self.network.model.multi_modal_projector(states[self.network.config.vision_feature_layer][:, 1:])
 
-    def forward(self, inputs: Inputs, features: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, batch: Batch, features: torch.Tensor | None = None) -> torch.Tensor:
         """Logits (batch, length, vocabulary)."""
-        features = self.encode_images(inputs.pixel_values) if features is None else features
-        embeddings = self.network.get_input_embeddings()(inputs.input_ids)
-        embeddings = insert_features(embeddings, inputs.input_ids, self.image_token_id, features)
+        features = self.encode_images(batch.pixel_values) if features is None else features
+        embeddings = self.network.get_input_embeddings()(batch.input_ids)
+        embeddings = insert_features(embeddings, batch.input_ids, self.image_token_id, features)
         hidden = self.network.model.language_model(
-            inputs_embeds=embeddings, attention_mask=inputs.attention_mask, use_cache=False
+            inputs_embeds=embeddings, attention_mask=batch.attention_mask, use_cache=False
         ).last_hidden_state
         return self.network.lm_head(hidden)
 
     @torch.inference_mode()
-    def generate(self, inputs: Inputs, max_new_tokens: int, num_beams: int = 1) -> list[str]:
+    def generate(self, batch: Batch, max_new_tokens: int, num_beams: int = 1) -> list[str]:
         """Continue left-padded prompts."""
         produced = self.network.generate(
-            input_ids=inputs.input_ids,
-            attention_mask=inputs.attention_mask,
-            pixel_values=inputs.pixel_values,
+            input_ids=batch.input_ids,
+            attention_mask=batch.attention_mask,
+            pixel_values=batch.pixel_values,
             max_new_tokens=max_new_tokens,
             num_beams=num_beams,
             do_sample=False,
             eos_token_id=self.tokenizer.eos_token_id,
             pad_token_id=self.tokenizer.pad_token_id,
         )
-        new = produced[:, inputs.input_ids.shape[1] :]
+        new = produced[:, batch.input_ids.shape[1] :]
         return [text.strip() for text in self.tokenizer.batch_decode(new, skip_special_tokens=True)]
 
 

@@ -21,8 +21,8 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from vlit.errors import InputError
+from vlit.data.collate import Batch
 from vlit.models import loading
-from vlit.models.family import Inputs
 from vlit.models.freeze import FreezePolicy
 from vlit.models.image_transform import ImageTransform
 
@@ -67,44 +67,44 @@ class OpenFlamingo(nn.Module):
             patches = self.network.vision_encoder(pixel_values)[1]
         return self.network.perceiver(patches[:, None, None]).squeeze(1)
 
-    def forward(self, inputs: Inputs, features: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, batch: Batch, features: torch.Tensor | None = None) -> torch.Tensor:
         """Logits (batch, length, vocabulary)."""
-        features = self.encode_images(inputs.pixel_values) if features is None else features
-        self._condition(inputs, features)
+        features = self.encode_images(batch.pixel_values) if features is None else features
+        self._condition(batch, features)
         output = self.network.lang_encoder(
-            input_ids=inputs.input_ids, attention_mask=inputs.attention_mask, use_cache=False
+            input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False
         )
         self.network.lang_encoder.clear_conditioned_layers()
         return output.logits
 
     @torch.inference_mode()
-    def generate(self, inputs: Inputs, max_new_tokens: int, num_beams: int = 1) -> list[str]:
+    def generate(self, batch: Batch, max_new_tokens: int, num_beams: int = 1) -> list[str]:
         """Continue left-padded prompts; `<|endofchunk|>` ends the answer."""
-        images = _pad_images(inputs.pixel_values, inputs.image_counts)
+        images = _pad_images(batch.pixel_values, batch.image_counts)
         produced = self.network.generate(
             images.unsqueeze(2),
-            inputs.input_ids,
-            attention_mask=inputs.attention_mask,
+            batch.input_ids,
+            attention_mask=batch.attention_mask,
             max_new_tokens=max_new_tokens,
             num_beams=num_beams,
             do_sample=False,
             eos_token_id=self.network.eoc_token_id,
             pad_token_id=self.tokenizer.pad_token_id,
         )
-        new = produced[:, inputs.input_ids.shape[1] :]
+        new = produced[:, batch.input_ids.shape[1] :]
         return [text.strip() for text in self.tokenizer.batch_decode(new, skip_special_tokens=True)]
 
-    def _condition(self, inputs: Inputs, features: torch.Tensor) -> None:
-        padded = _pad_images(features, inputs.image_counts)
+    def _condition(self, batch: Batch, features: torch.Tensor) -> None:
+        padded = _pad_images(features, batch.image_counts)
         for layer in self.network.lang_encoder._get_decoder_layers():
             layer.condition_vis_x(padded)
-            layer.condition_media_locations(inputs.input_ids == self.image_token_id)
+            layer.condition_media_locations(batch.input_ids == self.image_token_id)
             layer.condition_use_cached_media(False)
 
 
-def _pad_images(flat: torch.Tensor, counts: list[int]) -> torch.Tensor:
+def _pad_images(flat: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
     """(images, ...) -> (batch, most images of a sample, ...); text never attends to the zeros that fill up."""
-    return nn.utils.rnn.pad_sequence(list(flat.split(counts)), batch_first=True)
+    return nn.utils.rnn.pad_sequence(list(flat.split(counts.tolist())), batch_first=True)
 
 
 def _resize_connectors(network: Flamingo, size: ConnectorSize) -> None:

@@ -54,13 +54,13 @@ class InstructionTuning(L.LightningModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, torch.Tensor]:
         """Mean loss over the batch's supervised tokens."""
-        loss = token_loss(self.model(batch.inputs), batch.labels)
+        loss = token_loss(self.model(batch), batch.labels)
         if not torch.isfinite(loss.total):
             raise InputError(
                 f"the loss is {loss.total.item()} at step {self.global_step}: lower the learning rate, or look at the"
-                f" samples {batch.ids[:4]} ..."
+                f" samples {batch.sample_ids[:4]} ..."
             )
-        return {"loss": loss.total / loss.tokens, "tokens": batch.inputs.attention_mask.sum()}
+        return {"loss": loss.total / loss.tokens, "tokens": batch.attention_mask.sum()}
 
     def configure_optimizers(self) -> dict[str, Any]:
         """The optimiser over what learns, and its schedule by step."""

@@ -1,0 +1,2 @@
+"""stub"""
+INSTRUCTION = "Describe the image."
