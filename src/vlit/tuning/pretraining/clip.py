@@ -41,12 +41,13 @@ def train(
     torch.manual_seed(seed)
     model = open_clip.create_model(name)
     criterion = open_clip.ClipLoss()
-    batch = batches(len(data.captions), batch_size, seed)
+    batch = batches([0] * len(data.captions), batch_size, seed)
 
     def loss(step: int) -> torch.Tensor:
         indices = batch(step)
         chosen = random.Random(step)
         texts = tokenize(words, [_text(data.captions[index], chosen) for index in indices], model.context_length)
+        texts = texts[:, : int((texts != words.pad_token_id).sum(dim=1).max())]  # no use in reading padding
         images, text, scale = model(data.pixels(indices), texts)
         return criterion(images, text, scale)
 

@@ -46,7 +46,7 @@ def train(
         torch.tensor([words.bos_token_id, *words.encode(as_dialogue(text, styles[place % len(styles)]))[: length - 1]])
         for place, text in enumerate(texts)
     ]
-    batch = batches(len(encoded), batch_size, seed)
+    batch = batches([len(row) for row in encoded], batch_size, seed)
 
     def loss(step: int) -> torch.Tensor:
         rows = [encoded[index] for index in batch(step)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -64,25 +64,32 @@ def fit(
     saved.unlink(missing_ok=True)
 
 
-def batches(size: int, count: int, seed: int) -> Callable[[int], list[int]]:
-    """step -> indices of its batch: epochs of `size` samples in seeded orders, `count` a step, none twice an epoch."""
-    orders: dict[int, list[int]] = {}
-    per_epoch = size // count
+def batches(lengths: list[int], count: int, seed: int) -> Callable[[int], list[int]]:
+    """step -> indices of its batch: epochs in seeded orders, no sample twice an epoch, samples of like length together.
+
+    Batches are cut from pools of sixteen batches sorted by length, then shuffled: hardly any padding, still random.
+    """
+    plans: dict[int, list[list[int]]] = {}
+    per_epoch = len(lengths) // count
+
+    def plan(epoch: int) -> list[list[int]]:
+        generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
+        order = torch.randperm(len(lengths), generator=generator).tolist()
+        cut = []
+        for start in range(0, len(order), count * 16):
+            pool = sorted(order[start : start + count * 16], key=lambda index: lengths[index])
+            cut += [pool[place : place + count] for place in range(0, len(pool) - count + 1, count)]
+        shuffled = torch.randperm(len(cut), generator=generator).tolist()
+        return [cut[place] for place in shuffled]
 
     def batch(step: int) -> list[int]:
         epoch, place = divmod(step, per_epoch)
-        if epoch not in orders:
-            orders.clear()
-            generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
-            orders[epoch] = torch.randperm(size, generator=generator).tolist()
-        return orders[epoch][place * count : (place + 1) * count]
+        if epoch not in plans:
+            plans.clear()
+            plans[epoch] = plan(epoch)
+        return plans[epoch][place]
 
     return batch
-
-
-def by_length(indices: Iterable[int], lengths: list[int]) -> list[int]:
-    """Order indices by length."""
-    return sorted(indices, key=lambda index: lengths[index])
 
 
 def _factor(step: int, steps: int, warmup: float) -> float:
