@@ -139,7 +139,7 @@ def _decode(data: bytes, where: str) -> Image.Image:
 
 @lru_cache(maxsize=8)
 def _open_zip(archive: Path, process: int) -> zipfile.ZipFile:
-    """Keep archives open, as listing a large one takes seconds; a handle a process, as forks share a file's position."""
+    """Keep archives open, as listing a large one takes seconds; one a process, as forks share a file's position."""
     try:
         return zipfile.ZipFile(archive)
     except zipfile.BadZipFile as error:

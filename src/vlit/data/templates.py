@@ -29,8 +29,9 @@ class Template:
     """A prompt format: `system` once, then each turn.
 
     A turn is `before_images`, (`<image>`, `after_image`) for each of its images, `before_question`, the question,
-    `after_question`, `before_answer`, the answer, `end`. From `before_answer` on it is learned from. The space before an answer belongs to the answer, because tokenizers
-    join a space to the word after it: so the answer has the same tokens in tuning and in the benchmark.
+    `after_question`, `before_answer`, the answer, `end`; from `before_answer` on it is learned from. The space before
+    an answer belongs to the answer, because tokenizers join a space to the word after it: so the answer has the same
+    tokens in tuning and in the benchmark.
     """
 
     name: str
