@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from PIL import Image
 
+from vlit.benchmark.generation import prompt_text
 from vlit.benchmark.seed_bench import LETTERS, Question
 from vlit.data.collate import Batch, Item, collate
 from vlit.data.encode import Encoder
@@ -55,9 +56,32 @@ class QuestionCollator:
         rows.image_counts = torch.ones(len(items), dtype=torch.long)
         return QuestionBatch(list(questions), rows)
 
+    def for_generation(self) -> GenerationCollator:
+        """The collator of generation mode, with the same parts."""
+        return GenerationCollator(self.template, self.encoder, self.image_transform, self.pad_id)
+
     def choice(self, text: str) -> Piece:
         """A choice as an answer's body: what the answer would begin with, without its end."""
         return Piece(self.template.before_answer + text.strip(), supervised=True)
+
+
+@dataclass(frozen=True)
+class GenerationCollator:
+    """Questions -> `QuestionBatch` of one left-padded prompt a question."""
+
+    template: Template
+    encoder: Encoder
+    image_transform: Any
+    pad_id: int
+
+    def __call__(self, questions: Sequence[Question]) -> QuestionBatch:
+        """Encode the prompts."""
+        items = []
+        for question in questions:
+            encoded = self.encoder(self.template.question_prompt(prompt_text(question)), question.id)
+            pixels = self.image_transform(_load(question)).unsqueeze(0)
+            items.append(Item(question.id, encoded.input_ids, encoded.labels, pixels))
+        return QuestionBatch(list(questions), collate(items, self.pad_id, side="left"))
 
 
 @torch.inference_mode()

@@ -48,6 +48,31 @@ class StepMetrics(L.Callback):
                 lines.write(json.dumps(row) + "\n")
 
 
+class Checkpoint(L.Callback):
+    """Write the last checkpoint every so many optimiser steps and at the end, whole or not at all."""
+
+    def __init__(self, path: Path, every: int) -> None:
+        self.path = path
+        self.every = every
+        self._written = -1
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Write when due: only after an optimiser step, since gradients in the making are not kept."""
+        due = trainer.global_step % self.every == 0 or trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
+        stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0 or trainer.is_last_batch
+        if due and stepped and trainer.global_step != self._written:
+            self._write(trainer)
+
+    def _write(self, trainer: L.Trainer) -> None:
+        temporary = self.path.with_name(self.path.name + ".part")
+        trainer.save_checkpoint(temporary)  # every process takes part
+        if trainer.is_global_zero:
+            temporary.replace(self.path)
+        self._written = trainer.global_step
+
+
 class Progress(TQDMProgressBar):
     """Lightning's bar (steps a second, time left) with the loss in it, and no validation bars."""
 

@@ -41,6 +41,11 @@ class RunFolder:
         return self.path / "predictions.jsonl"
 
     @property
+    def rejects(self) -> Path:
+        """Samples that were set aside, with reasons."""
+        return self.path / "rejects.jsonl"
+
+    @property
     def metrics(self) -> Path:
         """One line a training step."""
         return self.path / "metrics.jsonl"
