@@ -1,0 +1,236 @@
+"""The questions of the nine abilities, each worked out from an image's facts.
+
+A writer gives None where the annotations do not carry its question, so what a dataset asks follows from the sources
+it is shown (`ImageAnnotations.restricted`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from random import Random
+from typing import TypeVar
+
+from vlit.construct import phrases
+from vlit.construct.annotations import AnnotatedObject
+from vlit.construct.exchange import Exchange, Writer
+from vlit.construct.facts import ATTRIBUTE_VALUES, ImageFacts
+from vlit.world.vocabulary import (
+    INTERACTIONS,
+    KINDS,
+    PLACES,
+    RELATIONS,
+    SETTING_KNOWLEDGE,
+    SETTING_PHRASE,
+    WORDS,
+    plural,
+    with_article,
+)
+
+Value = TypeVar("Value")
+ATTRIBUTE_PHRASING = {"colour": phrases.COLOUR, "texture": phrases.TEXTURE, "size": phrases.SIZE}
+MAX_ALTERNATIVES = 3
+
+
+def some(rng: Random, values: Collection[Value], exclude: Collection[Value] = ()) -> list[Value]:
+    """Pick up to `MAX_ALTERNATIVES` of the values that are not excluded."""
+    others = [value for value in values if value not in exclude]
+    return rng.sample(others, min(MAX_ALTERNATIVES, len(others)))
+
+
+def other_counts(rng: Random, count: int, least: int = 1) -> list[int]:
+    """Counts one miscounts `count` to: one or two off, and not below `least`."""
+    return some(rng, [other for other in range(count - 2, count + 3) if other >= least], (count,))
+
+
+def choose(rng: Random, values: Sequence[Value]) -> Value | None:
+    """Pick one of the values; None if there is none."""
+    return rng.choice(values) if values else None
+
+
+def setting(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
+    """What is the setting of this image?"""
+    if facts.setting is None:
+        return None
+    right = {"value": facts.setting, "phrase": SETTING_PHRASE[facts.setting]}
+    return phrases.SETTING.exchange("setting", rng, short, {}, right)
+
+
+def object_at(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
+    """What object is in the upper left of the image?"""
+    places = [facts.place(thing) for thing in facts.annotations.objects]
+    thing = choose(rng, [thing for thing in facts.annotations.objects if places.count(facts.place(thing)) == 1])
+    if thing is None:
+        return None
+    right, *wrong = (
+        {"value": kind, "article_value": with_article(kind)} for kind in [thing.kind, *some(rng, facts.absent(KINDS))]
+    )
+    asked = {"place": facts.place(thing)}
+    return phrases.OBJECT_AT.exchange("identity", rng, short, asked, right, wrong, "object")
+
+
+def listing(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
+    """What objects are in the image?"""
+    if not facts.counts:
+        return None
+
+    def fields(counts: dict[str, int]) -> dict[str, str]:
+        first = next(iter(counts.values()))
+        return {"value": phrases.inventory(counts), "be": "is" if first == 1 else "are"}
+
+    invented = [{**facts.counts, kind: 1} for kind in some(rng, facts.absent(KINDS))]
+    wrong = [fields(counts) for counts in invented]
+    return phrases.LISTING.exchange("identity", rng, short, {}, fields(facts.counts), wrong, "object")
+
+
+def attribute_of(
+    facts: ImageFacts, rng: Random, short: bool, thing: AnnotatedObject, attribute_type: str, name: str
+) -> Exchange | None:
+    """Ask for one attribute (a key of `ATTRIBUTE_VALUES`) of one object, called `name` in the text."""
+    value = facts.value(thing, attribute_type)
+    if value is None:
+        return None
+    wrong = [{"value": other} for other in some(rng, ATTRIBUTE_VALUES[attribute_type], (value,))]
+    phrasing = ATTRIBUTE_PHRASING[attribute_type]
+    return phrasing.exchange("attribute", rng, short, {"kind": name}, {"value": value}, wrong, "attribute")
+
+
+def attribute(attribute_type: str) -> Writer:
+    """Make the writer for an attribute of an object that is the only one of its kind."""
+
+    def write(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
+        thing = choose(rng, [thing for thing in facts.singles if facts.value(thing, attribute_type)])
+        return thing and attribute_of(facts, rng, short, thing, attribute_type, thing.kind)
+
+    return write
+
+
+def location_of(facts: ImageFacts, rng: Random, short: bool, thing: AnnotatedObject, name: str) -> Exchange:
+    """Ask for the place of one object, called `name` in the text."""
+    place = facts.place(thing)
+    wrong = [{"value": other} for other in some(rng, PLACES, (place,))]
+    return phrases.LOCATION.exchange("location", rng, short, {"kind": name}, {"value": place}, wrong, "location")
+
+
+def location(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
+    """Where is the cat in the image?"""
+    thing = choose(rng, facts.singles)
+    return thing and location_of(facts, rng, short, thing, thing.kind)
+
+
+def counting_of(facts: ImageFacts, rng: Random, short: bool, kind: str) -> Exchange:
+    """Ask for the number of objects of a kind."""
+
+    def fields(count: int) -> dict[str, str]:
+        many = count != 1
+        noun = plural(kind) if many else kind
+        return {"value": phrases.number(count), "be": "are" if many else "is", "noun": noun}
+
+    count = facts.counts[kind]
+    right, *wrong = map(fields, [count, *other_counts(rng, count)])
+    asked = {"kinds": plural(kind)}
+    return phrases.COUNTING.exchange("counting", rng, short, asked, right, wrong, "count")
+
+
+def counting(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
+    """How many apples are in the image?"""
+    several = [kind for kind, count in facts.counts.items() if count > 1]
+    kind = choose(rng, several if several and rng.random() < 0.7 else list(facts.counts))
+    return kind and counting_of(facts, rng, short, kind)
+
+
+def relation_of(
+    facts: ImageFacts, rng: Random, short: bool, subject: AnnotatedObject, reference: AnnotatedObject, name: str
+) -> Exchange | None:
+    """Ask how one object, called `name` in the text, lies to another, called by its kind."""
+    relation = facts.relation(subject, reference)
+    if relation is None:
+        return None
+    wrong = [{"value": RELATIONS[other]} for other in some(rng, RELATIONS, (relation,))]
+    asked = {"kind": name, "reference": reference.kind}
+    right = {"value": RELATIONS[relation]}
+    return phrases.RELATION.exchange("spatial relation", rng, short, asked, right, wrong, "location")
+
+
+def spatial_relation(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
+    """Where is the cup relative to the car?"""
+    singles = facts.singles
+    pairs = [(one, other) for one in singles for other in singles if one != other and facts.relation(one, other)]
+    pair = choose(rng, pairs)
+    return pair and relation_of(facts, rng, short, *pair, pair[0].kind)
+
+
+def interaction(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
+    """What is the relation between the cup and the box?"""
+    known = facts.interaction
+    if known is None:
+        return None
+    asked = {"kind": known.subject, "reference": known.object}
+    return phrases.INTERACTION.exchange("interaction", rng, short, asked, {"value": INTERACTIONS[known.name]})
+
+
+def most_frequent(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
+    """Which kind of object appears most often?"""
+    kind = facts.most_frequent
+    if kind is None:
+        return None
+    fewer = [other for other in facts.counts if other != kind] or facts.absent(KINDS)
+    right, *wrong = ({"value": other, "values": plural(other)} for other in [kind, *some(rng, fewer)])
+    return phrases.MOST_FREQUENT.exchange("reasoning", rng, short, {}, right, wrong, "object")
+
+
+def bring(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
+    """What would be most useful to bring here?"""
+    if facts.setting is None:
+        return None
+    right = {"value": SETTING_KNOWLEDGE[facts.setting], "phrase": SETTING_PHRASE[facts.setting]}
+    return phrases.BRING.exchange("reasoning", rng, short, {}, right)
+
+
+def taken_away(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
+    """How many objects would be left if all red objects were taken away?"""
+    colours = [facts.value(thing, "colour") for thing in facts.annotations.objects]
+    known = [colour for colour in colours if colour is not None]
+    colour = choose(rng, known)
+    if colour is None or len(known) < len(colours):
+        return None
+    taken = known.count(colour)
+    asked = {"colour": colour, "taken": phrases.number(taken), "total": phrases.number(len(known))}
+    asked["be"] = "is" if taken == 1 else "are"
+    left = len(known) - taken
+    right, *wrong = ({"value": phrases.number(count)} for count in [left, *other_counts(rng, left, least=0)])
+    return phrases.TAKEN_AWAY.exchange("reasoning", rng, short, asked, right, wrong, "count")
+
+
+def use(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
+    """What is the umbrella usually used for?"""
+    thing = choose(rng, [thing for thing in facts.singles if thing.kind in phrases.USES])
+    return thing and use_of(rng, short, thing.kind, thing.kind, plural(thing.kind))
+
+
+def use_of(rng: Random, short: bool, kind: str, name: str, names: str) -> Exchange | None:
+    """Ask what a kind of object is good for, which no image shows; it is called `name`, and `names` in plural."""
+    if kind not in phrases.USES:
+        return None
+    asked = {"kind": name, "kinds": names}
+    return phrases.USE.exchange("reasoning", rng, short, asked, {"value": phrases.USES[kind]})
+
+
+def text(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
+    """What word is written on the sign?"""
+    if facts.word is None:
+        return None
+    wrong = [{"value": other} for other in some(rng, WORDS, (facts.word,))]
+    return phrases.TEXT.exchange("text", rng, short, {}, {"value": facts.word}, wrong, "text")
+
+
+WRITERS: dict[str, tuple[Writer, ...]] = {
+    "setting": (setting,),
+    "identity": (object_at, object_at, listing),  # the benchmark's question twice as often as the list
+    "attribute": tuple(attribute(name) for name in ATTRIBUTE_VALUES),
+    "location": (location,),
+    "counting": (counting,),
+    "spatial relation": (spatial_relation,),
+    "interaction": (interaction,),
+    "reasoning": (most_frequent, bring, taken_away, use),
+    "text": (text,),
+}
