@@ -65,7 +65,7 @@ def object_at(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
         {"value": kind, "article_value": with_article(kind)} for kind in [thing.kind, *some(rng, facts.absent(KINDS))]
     )
     asked = {"place": facts.place(thing)}
-    return phrases.OBJECT_AT.exchange("identity", rng, short, asked, right, wrong, "object")
+    return phrases.OBJECT_AT.exchange("identity", rng, short, asked, right, wrong=wrong, error="object")
 
 
 def listing(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
@@ -79,11 +79,11 @@ def listing(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
 
     invented = [{**facts.counts, kind: 1} for kind in some(rng, facts.absent(KINDS))]
     wrong = [fields(counts) for counts in invented]
-    return phrases.LISTING.exchange("identity", rng, short, {}, fields(facts.counts), wrong, "object")
+    return phrases.LISTING.exchange("identity", rng, short, {}, fields(facts.counts), wrong=wrong, error="object")
 
 
 def attribute_of(
-    facts: ImageFacts, rng: Random, short: bool, thing: AnnotatedObject, attribute_type: str, name: str
+    facts: ImageFacts, rng: Random, short: bool, thing: AnnotatedObject, attribute_type: str, *, name: str
 ) -> Exchange | None:
     """Ask for one attribute (a key of `ATTRIBUTE_VALUES`) of one object, called `name` in the text."""
     value = facts.value(thing, attribute_type)
@@ -91,7 +91,7 @@ def attribute_of(
         return None
     wrong = [{"value": other} for other in some(rng, ATTRIBUTE_VALUES[attribute_type], (value,))]
     phrasing = ATTRIBUTE_PHRASING[attribute_type]
-    return phrasing.exchange("attribute", rng, short, {"kind": name}, {"value": value}, wrong, "attribute")
+    return phrasing.exchange("attribute", rng, short, {"kind": name}, {"value": value}, wrong=wrong, error="attribute")
 
 
 def attribute(attribute_type: str) -> Writer:
@@ -99,7 +99,7 @@ def attribute(attribute_type: str) -> Writer:
 
     def write(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
         thing = choose(rng, [thing for thing in facts.singles if facts.value(thing, attribute_type)])
-        return thing and attribute_of(facts, rng, short, thing, attribute_type, thing.kind)
+        return attribute_of(facts, rng, short, thing, attribute_type, name=thing.kind) if thing else None
 
     return write
 
@@ -108,13 +108,15 @@ def location_of(facts: ImageFacts, rng: Random, short: bool, thing: AnnotatedObj
     """Ask for the place of one object, called `name` in the text."""
     place = facts.place(thing)
     wrong = [{"value": other} for other in some(rng, PLACES, (place,))]
-    return phrases.LOCATION.exchange("location", rng, short, {"kind": name}, {"value": place}, wrong, "location")
+    return phrases.LOCATION.exchange(
+        "location", rng, short, {"kind": name}, {"value": place}, wrong=wrong, error="location"
+    )
 
 
 def location(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     """Where is the cat in the image?"""
     thing = choose(rng, facts.singles)
-    return thing and location_of(facts, rng, short, thing, thing.kind)
+    return location_of(facts, rng, short, thing, thing.kind) if thing else None
 
 
 def counting_of(facts: ImageFacts, rng: Random, short: bool, kind: str) -> Exchange:
@@ -128,18 +130,18 @@ def counting_of(facts: ImageFacts, rng: Random, short: bool, kind: str) -> Excha
     count = facts.counts[kind]
     right, *wrong = map(fields, [count, *other_counts(rng, count)])
     asked = {"kinds": plural(kind)}
-    return phrases.COUNTING.exchange("counting", rng, short, asked, right, wrong, "count")
+    return phrases.COUNTING.exchange("counting", rng, short, asked, right, wrong=wrong, error="count")
 
 
 def counting(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     """How many apples are in the image?"""
     several = [kind for kind, count in facts.counts.items() if count > 1]
     kind = choose(rng, several if several and rng.random() < 0.7 else list(facts.counts))
-    return kind and counting_of(facts, rng, short, kind)
+    return counting_of(facts, rng, short, kind) if kind else None
 
 
 def relation_of(
-    facts: ImageFacts, rng: Random, short: bool, subject: AnnotatedObject, reference: AnnotatedObject, name: str
+    facts: ImageFacts, rng: Random, short: bool, subject: AnnotatedObject, reference: AnnotatedObject, *, name: str
 ) -> Exchange | None:
     """Ask how one object, called `name` in the text, lies to another, called by its kind."""
     relation = facts.relation(subject, reference)
@@ -148,7 +150,7 @@ def relation_of(
     wrong = [{"value": RELATIONS[other]} for other in some(rng, RELATIONS, (relation,))]
     asked = {"kind": name, "reference": reference.kind}
     right = {"value": RELATIONS[relation]}
-    return phrases.RELATION.exchange("spatial relation", rng, short, asked, right, wrong, "location")
+    return phrases.RELATION.exchange("spatial relation", rng, short, asked, right, wrong=wrong, error="location")
 
 
 def spatial_relation(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
@@ -156,7 +158,7 @@ def spatial_relation(facts: ImageFacts, rng: Random, short: bool) -> Exchange | 
     singles = facts.singles
     pairs = [(one, other) for one in singles for other in singles if one != other and facts.relation(one, other)]
     pair = choose(rng, pairs)
-    return pair and relation_of(facts, rng, short, *pair, pair[0].kind)
+    return relation_of(facts, rng, short, *pair, name=pair[0].kind) if pair else None
 
 
 def interaction(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
@@ -175,7 +177,7 @@ def most_frequent(facts: ImageFacts, rng: Random, short: bool) -> Exchange | Non
         return None
     fewer = [other for other in facts.counts if other != kind] or facts.absent(KINDS)
     right, *wrong = ({"value": other, "values": plural(other)} for other in [kind, *some(rng, fewer)])
-    return phrases.MOST_FREQUENT.exchange("reasoning", rng, short, {}, right, wrong, "object")
+    return phrases.MOST_FREQUENT.exchange("reasoning", rng, short, {}, right, wrong=wrong, error="object")
 
 
 def bring(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
@@ -198,13 +200,13 @@ def taken_away(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     asked["be"] = "is" if taken == 1 else "are"
     left = len(known) - taken
     right, *wrong = ({"value": phrases.number(count)} for count in [left, *other_counts(rng, left, least=0)])
-    return phrases.TAKEN_AWAY.exchange("reasoning", rng, short, asked, right, wrong, "count")
+    return phrases.TAKEN_AWAY.exchange("reasoning", rng, short, asked, right, wrong=wrong, error="count")
 
 
 def use(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     """What is the umbrella usually used for?"""
     thing = choose(rng, [thing for thing in facts.singles if thing.kind in phrases.USES])
-    return thing and use_of(rng, short, thing.kind, thing.kind, plural(thing.kind))
+    return use_of(rng, short, thing.kind, thing.kind, plural(thing.kind)) if thing else None
 
 
 def use_of(rng: Random, short: bool, kind: str, name: str, names: str) -> Exchange | None:
@@ -220,7 +222,7 @@ def text(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     if facts.word is None:
         return None
     wrong = [{"value": other} for other in some(rng, WORDS, (facts.word,))]
-    return phrases.TEXT.exchange("text", rng, short, {}, {"value": facts.word}, wrong, "text")
+    return phrases.TEXT.exchange("text", rng, short, {}, {"value": facts.word}, wrong=wrong, error="text")
 
 
 WRITERS: dict[str, tuple[Writer, ...]] = {

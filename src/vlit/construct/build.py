@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,7 +14,7 @@ from vlit.construct import llava, mimic_it, ours
 from vlit.construct.annotations import FILES, ImageAnnotations, read_annotations
 from vlit.construct.exchange import Conversation
 from vlit.construct.facts import ImageFacts
-from vlit.construct.generate import generate
+from vlit.construct.generate import Speaker, generate
 from vlit.construct.planted import PlantedError, plant_errors
 from vlit.errors import InputError
 from vlit.files import read_json, write_json, write_jsonl
@@ -112,7 +111,11 @@ def _write_mimic_it(
 def _write_ours(annotations: Sequence[ImageAnnotations], spec: MiniDatasetsSpec, folder: Path, images: Path) -> None:
     facts = _facts(annotations, ours.SOURCES)
     regions = ours.RegionSpeaker()
-    speakers = {"global": ours.GlobalSpeaker(), "negative": ours.NegativeSpeaker(), "region": regions}
+    speakers: dict[str, Speaker] = {
+        "global": ours.GlobalSpeaker(),
+        "negative": ours.NegativeSpeaker(),
+        "region": regions,
+    }
     planted: list[PlantedError] = []
     for kind, samples in _split(spec.ours.samples, ours.SHARES).items():
         rng = Random(f"ours/{kind}/{spec.seed}")

@@ -70,10 +70,11 @@ class Phrasing:
         short: bool,
         asked: Mapping[str, object],
         right: Mapping[str, object],
+        *,
         wrong: Sequence[Mapping[str, object]] = (),
         error: str = "",
     ) -> Exchange:
-        """Fill an instruction with `asked`, a response with `asked` and `right`, and alternatives with each `wrong`."""
+        """Fill an instruction with `asked`, and the response and the alternatives with `right` and each `wrong` too."""
         form = self.short if short else rng.choice(self.sentences)
         return Exchange(
             ability,

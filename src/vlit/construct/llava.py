@@ -72,7 +72,7 @@ def altogether(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     if not total:
         return None
     right, *wrong = ({"value": phrases.counted("object", n)} for n in [total, *abilities.other_counts(rng, total)])
-    return ALTOGETHER.exchange("reasoning", rng, short, {}, right, wrong, "count")
+    return ALTOGETHER.exchange("reasoning", rng, short, {}, right, wrong=wrong, error="count")
 
 
 def llava_records(conversations: Sequence[Conversation]) -> list[dict[str, Any]]:

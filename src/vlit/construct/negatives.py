@@ -5,14 +5,15 @@ Half of the questions about presence are answered with yes, so that the question
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from random import Random
 
-from vlit.construct.abilities import choose, other_counts, some
-from vlit.construct.annotations import AnnotatedObject
+from vlit.construct.abilities import choose
 from vlit.construct.exchange import Exchange, Phrasing
 from vlit.construct.facts import ATTRIBUTE_VALUES, ImageFacts
 from vlit.construct.phrases import counted
-from vlit.world.vocabulary import KINDS, PLACES, SETTING_PHRASE, WORDS, plural, with_article
+from vlit.world.vocabulary import KINDS, PLACES, SETTING_PHRASE, WORDS, with_article
 
 PRESENCE = Phrasing(
     (
@@ -22,32 +23,49 @@ PRESENCE = Phrasing(
     ),
     ("{value}.", "{value} in the image.", "{value} in this picture."),
 )
-ABSENT_COLOUR = Phrasing(
+ABOUT_ABSENT = Phrasing(
     ("What color is the {kind}?", "Where is the {kind} in the image?", "What is the {kind} next to?"),
     ("There is no {kind} in the image.", "I can't see any {kind} in this picture, so there is no answer to that."),
     short="There is no {kind}",
 )
-CORRECTIONS = {
-    "attribute": ("Is the {kind} {claim}?", "The {kind} is {claim}, isn't it?", "Why is the {kind} {claim}?"),
-    "location": (
+ANSWER = ("{value}.",)
+WRONG_ATTRIBUTE = Phrasing(
+    ("Is the {kind} {claim}?", "The {kind} is {claim}, isn't it?", "I think the {kind} is {claim}. Do you agree?"),
+    ANSWER,
+)
+WRONG_LOCATION = Phrasing(
+    (
         "Is the {kind} in the {claim}?",
         "The {kind} is in the {claim} of the image, right?",
         "I think the {kind} is in the {claim}. Is that correct?",
     ),
-    "counting": (
-        "Are there {claim} in the image?",
-        "I count {claim}, is that right?",
-        "There are {claim} here, right?",
-    ),
-    "text": ('Does the sign say "{claim}"?', "Is {claim} written on the sign?", "The sign says {claim}, doesn't it?"),
-    "setting": ("Was this picture taken {claim}?", "Is this a scene {claim}?"),
-}
+    ANSWER,
+)
+WRONG_COUNT = Phrasing(
+    ("Are there {claim} in the image?", "I count {claim}, is that right?", "There are {claim} here, right?"), ANSWER
+)
+WRONG_WORD = Phrasing(
+    ('Does the sign say "{claim}"?', "Is {claim} written on the sign?", "The sign says {claim}, doesn't it?"), ANSWER
+)
+WRONG_SETTING = Phrasing(
+    ("Was this picture taken {claim}?", "Is this a scene {claim}?", "This was taken {claim}, right?"), ANSWER
+)
+ERROR_ABILITY = {"count": "counting"}  # the other errors that a correction can make are called as their ability
+
+
+def another(rng: Random, values: Collection[str], value: str) -> str:
+    """Pick a value other than the right one."""
+    return rng.choice([other for other in values if other != value])
 
 
 def absent(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     """Is there a boat in the image? No."""
     kind = choose(rng, facts.absent(KINDS))
-    return kind and _presence(kind, rng, short, [f"No, there is no {kind}", f"Yes, there is {with_article(kind)}"])
+    return (
+        _presence(kind, rng, short, [f"No, there is no {kind}", f"Yes, there is {with_article(kind)}"])
+        if kind
+        else None
+    )
 
 
 def present(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
@@ -62,35 +80,42 @@ def present(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
 
 def _presence(kind: str, rng: Random, short: bool, answers: list[str]) -> Exchange:
     right, *wrong = ({"value": answer} for answer in answers)
-    return PRESENCE.exchange("identity", rng, short, {"article_kind": with_article(kind)}, right, wrong, "object")
+    return PRESENCE.exchange(
+        "identity", rng, short, {"article_kind": with_article(kind)}, right, wrong=wrong, error="object"
+    )
 
 
 def asked_of_absent(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     """What color is the boat? There is none."""
     kind = choose(rng, facts.absent(KINDS))
-    return kind and ABSENT_COLOUR.exchange("identity", rng, short, {"kind": kind}, {})
+    return ABOUT_ABSENT.exchange("identity", rng, short, {"kind": kind}, {}) if kind else None
 
 
 def wrong_attribute(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     """The cup is blue, isn't it? No, it is red."""
-    known = [(thing, name) for thing in facts.singles for name in ATTRIBUTE_VALUES if facts.value(thing, name)]
-    pair = choose(rng, known)
-    if pair is None:
+    known = [
+        (thing.kind, name, value)
+        for thing in facts.singles
+        for name in ATTRIBUTE_VALUES
+        if (value := facts.value(thing, name)) is not None
+    ]
+    if not known:
         return None
-    thing, name = pair
-    value = facts.value(thing, name)
-    claim, *_ = some(rng, ATTRIBUTE_VALUES[name], (value,))
-    return _correction("attribute", rng, claim, f"the {thing.kind} is {{}}", str(value), thing.kind, "attribute")
+    kind, name, value = rng.choice(known)
+    claim = another(rng, ATTRIBUTE_VALUES[name], value)
+    told = Claim(f"the {kind} is {value}", f"the {kind} is {claim}")
+    return told.corrected(WRONG_ATTRIBUTE, "attribute", rng, {"kind": kind, "claim": claim})
 
 
 def wrong_location(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     """The cat is in the upper left, right? No, it is in the lower right."""
-    thing: AnnotatedObject | None = choose(rng, facts.singles)
+    thing = choose(rng, facts.singles)
     if thing is None:
         return None
-    claim, *_ = some(rng, PLACES, (facts.place(thing),))
-    told = f"the {thing.kind} is in the {{}}"
-    return _correction("location", rng, claim, told, facts.place(thing), thing.kind, "location")
+    place = facts.place(thing)
+    claim = another(rng, PLACES, place)
+    told = Claim(f"the {thing.kind} is in the {place}", f"the {thing.kind} is in the {claim}")
+    return told.corrected(WRONG_LOCATION, "location", rng, {"kind": thing.kind, "claim": claim})
 
 
 def wrong_count(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
@@ -99,38 +124,43 @@ def wrong_count(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     if kind is None:
         return None
     count = facts.counts[kind]
-    claim, *_ = some(rng, [other for other in other_counts(rng, count) if other > 1] or [count + 1])
-    told = f"there {'is only' if count == 1 else 'are'} {{}}"
-    wrong = f"there are {counted(kind, claim)}"
-    return _correction("counting", rng, counted(kind, claim), told, counted(kind, count), plural(kind), "count", wrong)
+    claim = counted(kind, rng.choice([other for other in (count - 1, count + 1, count + 2) if other > 1]))
+    told = Claim(f"there {'is only' if count == 1 else 'are'} {counted(kind, count)}", f"there are {claim}")
+    return told.corrected(WRONG_COUNT, "count", rng, {"claim": claim})
 
 
 def wrong_word(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     """Does the sign say "STOP"? No, it says "CAFE"."""
     if facts.word is None:
         return None
-    claim, *_ = some(rng, WORDS, (facts.word,))
-    return _correction("text", rng, claim, "the sign says {}", facts.word, "sign", "text")
+    claim = another(rng, WORDS, facts.word)
+    told = Claim(f"the sign says {facts.word}", f"the sign says {claim}")
+    return told.corrected(WRONG_WORD, "text", rng, {"claim": claim})
 
 
 def wrong_setting(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     """Was this picture taken in the snow? No, on a beach."""
     if facts.setting is None:
         return None
-    claim, *_ = some(rng, SETTING_PHRASE, (facts.setting,))
-    told = "the picture was taken {}"
-    return _correction("setting", rng, SETTING_PHRASE[claim], told, SETTING_PHRASE[facts.setting], "picture", "")
+    phrase = SETTING_PHRASE[facts.setting]
+    claim = another(rng, list(SETTING_PHRASE.values()), phrase)
+    told = Claim(f"the picture was taken {phrase}", "")
+    return told.corrected(WRONG_SETTING, "setting", rng, {"claim": claim})
 
 
-def _correction(
-    ability: str, rng: Random, claim: str, told: str, value: str, kind: str, error: str, wrong: str = ""
-) -> Exchange:
-    """Contradict a false claim and say what is true; the wrong response agrees with the claim."""
-    asked = {"kind": kind, "claim": claim}
-    phrasing = Phrasing(CORRECTIONS[ability], ("{value}.",))
-    right = {"value": f"No, {told.format(value)}"}
-    agreed = [{"value": f"Yes, {wrong or told.format(claim)}"}] if error else []
-    return phrasing.exchange(ability, rng, False, asked, right, agreed, error)
+@dataclass(frozen=True)
+class Claim:
+    """What is true and what the instruction claims, as statements; an empty false one is never agreed with."""
+
+    true: str
+    false: str
+
+    def corrected(self, phrasing: Phrasing, error: str, rng: Random, asked: dict[str, str]) -> Exchange:
+        """Contradict the claim and say what is true; the wrong response agrees with the claim."""
+        ability = ERROR_ABILITY.get(error, error)
+        agreed = [{"value": f"Yes, {self.false}"}] if self.false else []
+        right = {"value": f"No, {self.true}"}
+        return phrasing.exchange(ability, rng, False, asked, right, wrong=agreed, error=error)
 
 
 WRITERS = {

@@ -23,6 +23,7 @@ from vlit.construct.facts import ImageFacts
 SOURCES = ALL_SOURCES
 SHARES = {"global": 2, "negative": 1, "region": 1}
 SHORT_SHARE = 0.5
+AROUND_A_WORD = {name: abilities.WRITERS[name] for name in ("setting", "counting", "identity", "reasoning")}
 
 
 class GlobalSpeaker:
@@ -71,17 +72,15 @@ class RegionSpeaker:
     def __call__(self, facts: ImageFacts, rng: Random) -> Conversation | None:
         """Hold one conversation; None where nothing has a box or the annotations carry fewer than three turns."""
         annotations = facts.annotations
-        marked: AnnotatedObject | Word | None = abilities.choose(rng, [*annotations.objects, *annotations.words])
-        if marked is None:
+        markable: list[AnnotatedObject | Word] = [*annotations.objects, *annotations.words]
+        if not markable:
             return None
+        marked = rng.choice(markable)
         short = rng.random() < SHORT_SHARE
         more = rng.randint(2, 3)
         if isinstance(marked, Word):
-            general = {
-                ability: abilities.WRITERS[ability] for ability in ("setting", "counting", "identity", "reasoning")
-            }
             exchanges = [regions.marked_word(rng, short, marked)]
-            exchanges += self.balance.exchanges(general, facts, rng, more, SHORT_SHARE)
+            exchanges += self.balance.exchanges(AROUND_A_WORD, facts, rng, more, SHORT_SHARE)
         else:
             name = rng.choice(regions.NAMES)
             exchanges = [regions.marked_object(facts, rng, short, marked, name)]

@@ -42,14 +42,14 @@ def marked_object(facts: ImageFacts, rng: Random, short: bool, thing: AnnotatedO
         for kind in [thing.kind, *abilities.some(rng, facts.absent(KINDS))]
     )
     asked = {"kind": name, "corners": corners(thing.box)}
-    return phrasing.exchange("identity", rng, short, asked, right, wrong, "object")
+    return phrasing.exchange("identity", rng, short, asked, right, wrong=wrong, error="object")
 
 
 def marked_word(rng: Random, short: bool, word: Word) -> Exchange:
     """What is the marked word?"""
     wrong = [{"value": other} for other in abilities.some(rng, WORDS, (word.text,))]
     asked = {"kind": rng.choice(WORD_NAMES)}
-    return MARKED_WORD.exchange("text", rng, short, asked, {"value": word.text}, wrong, "text")
+    return MARKED_WORD.exchange("text", rng, short, asked, {"value": word.text}, wrong=wrong, error="text")
 
 
 def repertoire(thing: AnnotatedObject, name: str) -> Repertoire:
@@ -57,7 +57,7 @@ def repertoire(thing: AnnotatedObject, name: str) -> Repertoire:
 
     def attribute(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
         types = rng.sample(list(ATTRIBUTE_VALUES), len(ATTRIBUTE_VALUES))
-        asked = (abilities.attribute_of(facts, rng, short, thing, type_, name) for type_ in types)
+        asked = (abilities.attribute_of(facts, rng, short, thing, type_, name=name) for type_ in types)
         return next(filter(None, asked), None)
 
     def location(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
@@ -69,7 +69,7 @@ def repertoire(thing: AnnotatedObject, name: str) -> Repertoire:
     def relation(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
         others = [other for other in facts.singles if other != thing and facts.relation(thing, other)]
         other = abilities.choose(rng, others)
-        return other and abilities.relation_of(facts, rng, short, thing, other, name)
+        return abilities.relation_of(facts, rng, short, thing, other, name=name) if other else None
 
     def knowledge(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
         return abilities.use_of(rng, short, thing.kind, name, "objects like the marked one")
