@@ -7,6 +7,7 @@ it is shown (`ImageAnnotations.restricted`).
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import permutations
 from random import Random
 from typing import TypeVar
 
@@ -57,14 +58,14 @@ def setting(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
 
 def object_at(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     """What object is in the upper left of the image?"""
-    places = [facts.place(thing) for thing in facts.annotations.objects]
-    thing = choose(rng, [thing for thing in facts.annotations.objects if places.count(facts.place(thing)) == 1])
-    if thing is None:
+    found = [(place, thing) for place in PLACES if (thing := facts.object_at(place)) is not None]
+    if not found:
         return None
+    place, thing = rng.choice(found)
     right, *wrong = (
         {"value": kind, "article_value": with_article(kind)} for kind in [thing.kind, *some(rng, facts.absent(KINDS))]
     )
-    asked = {"place": facts.place(thing)}
+    asked = {"place": place}
     return phrases.OBJECT_AT.exchange("identity", rng, short, asked, right, wrong=wrong, error="object")
 
 
@@ -95,28 +96,32 @@ def attribute_of(
 
 
 def attribute(attribute_type: str) -> Writer:
-    """Make the writer for an attribute of an object that is the only one of its kind."""
+    """Make the writer for an attribute of an object that can be named without it."""
 
     def write(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-        thing = choose(rng, [thing for thing in facts.singles if facts.value(thing, attribute_type)])
-        return attribute_of(facts, rng, short, thing, attribute_type, name=thing.kind) if thing else None
+        asked = [pair for pair in facts.named({attribute_type}) if facts.value(pair[0], attribute_type)]
+        if not asked:
+            return None
+        thing, name = rng.choice(asked)
+        return attribute_of(facts, rng, short, thing, attribute_type, name=name)
 
     return write
 
 
-def location_of(facts: ImageFacts, rng: Random, short: bool, thing: AnnotatedObject, name: str) -> Exchange:
+def location_of(facts: ImageFacts, rng: Random, short: bool, thing: AnnotatedObject, name: str) -> Exchange | None:
     """Ask for the place of one object, called `name` in the text."""
     place = facts.place(thing)
+    if place is None:
+        return None
     wrong = [{"value": other} for other in some(rng, PLACES, (place,))]
-    return phrases.LOCATION.exchange(
-        "location", rng, short, {"kind": name}, {"value": place}, wrong=wrong, error="location"
-    )
+    asked, right = {"kind": name}, {"value": place}
+    return phrases.LOCATION.exchange("location", rng, short, asked, right, wrong=wrong, error="location")
 
 
 def location(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     """Where is the cat in the image?"""
-    thing = choose(rng, facts.singles)
-    return location_of(facts, rng, short, thing, thing.kind) if thing else None
+    pair = choose(rng, [pair for pair in facts.named() if facts.place(pair[0])])
+    return location_of(facts, rng, short, *pair) if pair else None
 
 
 def counting_of(facts: ImageFacts, rng: Random, short: bool, kind: str) -> Exchange:
@@ -140,25 +145,24 @@ def counting(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     return counting_of(facts, rng, short, kind) if kind else None
 
 
-def relation_of(
-    facts: ImageFacts, rng: Random, short: bool, subject: AnnotatedObject, reference: AnnotatedObject, *, name: str
-) -> Exchange | None:
-    """Ask how one object, called `name` in the text, lies to another, called by its kind."""
-    relation = facts.relation(subject, reference)
+Named = tuple[AnnotatedObject, str]  # an object and what it is called in the text
+
+
+def relation_of(facts: ImageFacts, rng: Random, short: bool, subject: Named, reference: Named) -> Exchange | None:
+    """Ask how one object lies to another."""
+    relation = facts.relation(subject[0], reference[0])
     if relation is None:
         return None
     wrong = [{"value": RELATIONS[other]} for other in some(rng, RELATIONS, (relation,))]
-    asked = {"kind": name, "reference": reference.kind}
-    right = {"value": RELATIONS[relation]}
+    asked, right = {"kind": subject[1], "reference": reference[1]}, {"value": RELATIONS[relation]}
     return phrases.RELATION.exchange("spatial relation", rng, short, asked, right, wrong=wrong, error="location")
 
 
 def spatial_relation(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     """Where is the cup relative to the car?"""
-    singles = facts.singles
-    pairs = [(one, other) for one in singles for other in singles if one != other and facts.relation(one, other)]
+    pairs = [pair for pair in permutations(facts.named(), 2) if facts.relation(pair[0][0], pair[1][0])]
     pair = choose(rng, pairs)
-    return relation_of(facts, rng, short, *pair, name=pair[0].kind) if pair else None
+    return relation_of(facts, rng, short, *pair) if pair else None
 
 
 def interaction(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
@@ -203,18 +207,18 @@ def taken_away(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     return phrases.TAKEN_AWAY.exchange("reasoning", rng, short, asked, right, wrong=wrong, error="count")
 
 
-def use(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """What is the umbrella usually used for?"""
-    thing = choose(rng, [thing for thing in facts.singles if thing.kind in phrases.USES])
-    return use_of(rng, short, thing.kind, thing.kind, plural(thing.kind)) if thing else None
+def known_for(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
+    """What are umbrellas known for?"""
+    kind = choose(rng, [kind for kind in facts.counts if kind in phrases.KNOWLEDGE])
+    return known_for_of(rng, short, kind, plural(kind)) if kind else None
 
 
-def use_of(rng: Random, short: bool, kind: str, name: str, names: str) -> Exchange | None:
-    """Ask what a kind of object is good for, which no image shows; it is called `name`, and `names` in plural."""
-    if kind not in phrases.USES:
+def known_for_of(rng: Random, short: bool, kind: str, names: str) -> Exchange | None:
+    """Ask what a kind of object, called `names` in the text, is known for: no image shows it."""
+    if kind not in phrases.KNOWLEDGE:
         return None
-    asked = {"kind": name, "kinds": names}
-    return phrases.USE.exchange("reasoning", rng, short, asked, {"value": phrases.USES[kind]})
+    right = {"value": phrases.KNOWLEDGE[kind]}
+    return phrases.KNOWN_FOR.exchange("reasoning", rng, short, {"kinds": names}, right)
 
 
 def text(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
@@ -233,6 +237,6 @@ WRITERS: dict[str, tuple[Writer, ...]] = {
     "counting": (counting,),
     "spatial relation": (spatial_relation,),
     "interaction": (interaction,),
-    "reasoning": (most_frequent, bring, taken_away, use),
+    "reasoning": (most_frequent, bring, taken_away, known_for),
     "text": (text,),
 }

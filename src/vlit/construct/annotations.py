@@ -194,9 +194,10 @@ def _objects(
 def _words(content: dict[str, Any]) -> dict[int, list[Word]]:
     found = defaultdict(list)
     for key, annotation in content["anns"].items():
+        image_id, box = int(annotation["image_id"]), _box(annotation["bbox"])
         text = (annotation.get("utf8_string") or "").strip()
         if text and annotation.get("legibility", "legible") == "legible":
-            found[int(annotation["image_id"])].append(Word(int(key), text, _box(annotation["bbox"])))
+            found[image_id].append(Word(int(key), text, box))
     return found
 
 

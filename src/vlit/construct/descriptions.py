@@ -41,8 +41,8 @@ def detailed(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     if not captions or not facts.counts:
         return None
     opening = [_sentence(caption) for caption in rng.sample(captions, min(2, len(captions)))]
-    singles = rng.sample(facts.singles, min(2, len(facts.singles)))
-    closing = [f"The {thing.kind} is in the {facts.place(thing)} of the image." for thing in singles]
+    placed = [(name, place) for thing, name in facts.named() if (place := facts.place(thing)) is not None]
+    closing = [f"The {name} is in the {place} of the image." for name, place in rng.sample(placed, min(2, len(placed)))]
 
     def paragraph(counts: dict[str, int]) -> str:
         return _up_to(MAX_WORDS, [*opening, f"In total, the image contains {inventory(counts)}.", *closing])

@@ -1,34 +1,27 @@
 """What follows from an image's annotations: places and relations from boxes, values of attributes, the setting.
 
-Nothing here has seen the scene itself; what the annotations leave open is None.
+Nothing here has seen the true scene: the world's rules (which place, which relation, when is a name unique) are applied
+to the scene as annotated. What the annotations leave open is None.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from vlit.construct.annotations import AnnotatedObject, ImageAnnotations
-from vlit.world.vocabulary import (
-    COLOURS,
-    INTERACTIONS,
-    PLACES,
-    SETTING_PHRASE,
-    SETTINGS,
-    SIZES,
-    TEXTURES,
-)
+from vlit.construct.annotations import AnnotatedObject, Box, ImageAnnotations
+from vlit.world import facts as geometry
+from vlit.world.scene import CANVAS, Scene, Sign, Thing
+from vlit.world.vocabulary import COLOURS, INTERACTIONS, SETTING_PHRASE, SETTINGS, SIZES, TEXTURES
 
 ATTRIBUTE_VALUES: dict[str, tuple[str, ...]] = {  # type of an attribute -> its values, which exclude each other
     "colour": tuple(COLOURS),
     "texture": TEXTURES,
     "size": tuple(SIZES),
 }
-DOMINANCE = 1.5  # a relation is clear where one axis' distance is this many times the other's
-APART = 0.1  # ... and at least this fraction of the image
 
 
 @dataclass(frozen=True)
@@ -52,17 +45,38 @@ class ImageFacts:
         return dict(Counter(thing.kind for thing in self.annotations.objects))
 
     @cached_property
-    def singles(self) -> tuple[AnnotatedObject, ...]:
-        """The objects that are the only one of their kind, so that "the cup" is unambiguous."""
-        return tuple(thing for thing in self.annotations.objects if self.counts[thing.kind] == 1)
+    def scene(self) -> Scene:
+        """The scene as annotated: boxes on the world's canvas, "" for an attribute that is not annotated."""
+        things = tuple(
+            Thing(
+                thing.kind,
+                self.value(thing, "colour") or "",
+                self.value(thing, "texture") or "",
+                self.value(thing, "size") or "",
+                self._on_canvas(thing.box),
+            )
+            for thing in self.annotations.objects
+        )
+        words = self.annotations.words
+        sign = Sign(words[0].text, self._on_canvas(words[0].box)) if words else None
+        return Scene(self.annotations.image_id, self.setting or "", things, sign=sign)
 
     @cached_property
     def most_frequent(self) -> str | None:
         """The kind that appears most often, if one does, at least twice."""
-        ranked = Counter(self.counts).most_common(2)
-        if not ranked or ranked[0][1] < 2 or (len(ranked) == 2 and ranked[0][1] == ranked[1][1]):
-            return None
-        return ranked[0][0]
+        return geometry.most_frequent_kind(self.scene)
+
+    def named(self, without: Collection[str] = ()) -> list[tuple[AnnotatedObject, str]]:
+        """The objects that a phrase names alone, each with the shortest: "cup", or "red cup" among other cups.
+
+        `without` lists attributes the phrase must not use, such as the one that is asked for.
+        """
+        found = []
+        for index, thing in enumerate(self.annotations.objects):
+            phrase = geometry.reference(self.scene, index, without)
+            if phrase and "  " not in phrase:  # a gap stands for an attribute that is not annotated
+                found.append((thing, phrase.removeprefix("the ").strip()))
+        return found
 
     @cached_property
     def setting(self) -> str | None:
@@ -96,29 +110,29 @@ class ImageFacts:
         values = [value for value in thing.attributes if value in ATTRIBUTE_VALUES[attribute]]
         return values[0] if len(values) == 1 else None
 
-    def place(self, thing: AnnotatedObject) -> str:
-        """The place (a key of `PLACES`) nearest to the centre of the object's box."""
-        x, y = self._centre(thing)
-        return min(PLACES, key=lambda place: (PLACES[place][0] - x) ** 2 + (PLACES[place][1] - y) ** 2)
+    def place(self, thing: AnnotatedObject) -> str | None:
+        """The place (a key of `PLACES`) the object is in, if it is near one."""
+        return geometry.place_of(self._thing(thing))
+
+    def object_at(self, place: str) -> AnnotatedObject | None:
+        """The one object in a place, if nothing else is near."""
+        index = geometry.thing_at(self.scene, place)
+        return None if index is None else self.annotations.objects[index]
 
     def relation(self, subject: AnnotatedObject, reference: AnnotatedObject) -> str | None:
         """How the subject lies to the reference (a key of `RELATIONS`), if one direction clearly dominates."""
-        (x, y), (to_x, to_y) = self._centre(subject), self._centre(reference)
-        right, below = x - to_x, y - to_y
-        if max(abs(right), abs(below)) < APART:
-            return None
-        if abs(right) >= DOMINANCE * abs(below):
-            return "right" if right > 0 else "left"
-        if abs(below) >= DOMINANCE * abs(right):
-            return "below" if below > 0 else "above"
-        return None
+        return geometry.relation(self._thing(subject), self._thing(reference))
 
     def absent(self, kinds: Iterable[str]) -> list[str]:
         """Those of the kinds that have no box and that no caption names."""
         text = " ".join(self.annotations.captions).lower()
         return [kind for kind in kinds if kind not in self.counts and kind not in text]
 
-    def _centre(self, thing: AnnotatedObject) -> tuple[float, float]:
-        """Centre of a box as fractions of the image's width and height."""
-        x, y, width, height = thing.box
-        return (x + width / 2) / self.annotations.width, (y + height / 2) / self.annotations.height
+    def _thing(self, thing: AnnotatedObject) -> Thing:
+        return self.scene.things[self.annotations.objects.index(thing)]
+
+    def _on_canvas(self, box: Box) -> tuple[int, int, int, int]:
+        """Scale a box from the image's pixels to the world's canvas, whose pixels the rules count in."""
+        across, down = CANVAS / self.annotations.width, CANVAS / self.annotations.height
+        x, y, width, height = box
+        return round(x * across), round(y * down), round(width * across), round(height * down)

@@ -94,28 +94,28 @@ def asked_of_absent(facts: ImageFacts, rng: Random, short: bool) -> Exchange | N
 def wrong_attribute(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     """The cup is blue, isn't it? No, it is red."""
     known = [
-        (thing.kind, name, value)
-        for thing in facts.singles
+        (called, name, value)
         for name in ATTRIBUTE_VALUES
+        for thing, called in facts.named({name})
         if (value := facts.value(thing, name)) is not None
     ]
     if not known:
         return None
-    kind, name, value = rng.choice(known)
+    called, name, value = rng.choice(known)
     claim = another(rng, ATTRIBUTE_VALUES[name], value)
-    told = Claim(f"the {kind} is {value}", f"the {kind} is {claim}")
-    return told.corrected(WRONG_ATTRIBUTE, "attribute", rng, {"kind": kind, "claim": claim})
+    told = Claim(f"the {called} is {value}", f"the {called} is {claim}")
+    return told.corrected(WRONG_ATTRIBUTE, "attribute", rng, {"kind": called, "claim": claim})
 
 
 def wrong_location(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     """The cat is in the upper left, right? No, it is in the lower right."""
-    thing = choose(rng, facts.singles)
-    if thing is None:
+    placed = [(called, place) for thing, called in facts.named() if (place := facts.place(thing)) is not None]
+    if not placed:
         return None
-    place = facts.place(thing)
+    called, place = rng.choice(placed)
     claim = another(rng, PLACES, place)
-    told = Claim(f"the {thing.kind} is in the {place}", f"the {thing.kind} is in the {claim}")
-    return told.corrected(WRONG_LOCATION, "location", rng, {"kind": thing.kind, "claim": claim})
+    told = Claim(f"the {called} is in the {place}", f"the {called} is in the {claim}")
+    return told.corrected(WRONG_LOCATION, "location", rng, {"kind": called, "claim": claim})
 
 
 def wrong_count(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:

@@ -144,13 +144,13 @@ TAKEN_AWAY = Phrasing(
         "{taken} of the {total} objects {be} {colour}, so {value} would be left.",
     ),
 )
-USE = Phrasing(
+KNOWN_FOR = Phrasing(
     (
-        "What is the {kind} usually used for?",
-        "What are {kinds} good for?",
-        "Can you tell me more about {kinds} in general?",
+        "What are {kinds} known for?",
+        "What do people associate with {kinds}?",
+        "Can you tell me what {kinds} are commonly known for?",
     ),
-    ("{kinds} are known for {value}.", "The {kind} is best known for {value}."),
+    ("{kinds} are known for {value}.", "People associate {kinds} with {value}."),
 )
 TEXT = Phrasing(
     (
@@ -163,7 +163,7 @@ TEXT = Phrasing(
 )
 
 # Known to everybody and drawn nowhere: the "external knowledge" of section 4.2.2.
-USES: dict[str, str] = {
+KNOWLEDGE: dict[str, str] = {
     "car": "carrying people along roads",
     "boat": "carrying people across water",
     "bird": "flying and singing",
@@ -172,7 +172,7 @@ USES: dict[str, str] = {
     "kite": "flying in the wind",
     "bottle": "storing drinks",
     "cup": "drinking tea or coffee",
-    "apple": "being a healthy snack",
+    "apple": "making juice and pies",
     "chair": "sitting down",
     "book": "reading",
     "clock": "telling the time",

@@ -67,12 +67,12 @@ def repertoire(thing: AnnotatedObject, name: str) -> Repertoire:
         return abilities.counting_of(facts, rng, short, thing.kind)
 
     def relation(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-        others = [other for other in facts.singles if other != thing and facts.relation(thing, other)]
+        others = [other for other in facts.named() if other[0] != thing and facts.relation(thing, other[0])]
         other = abilities.choose(rng, others)
-        return abilities.relation_of(facts, rng, short, thing, other, name=name) if other else None
+        return abilities.relation_of(facts, rng, short, (thing, name), other) if other else None
 
     def knowledge(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-        return abilities.use_of(rng, short, thing.kind, name, "objects like the marked one")
+        return abilities.known_for_of(rng, short, thing.kind, "objects like the marked one")
 
     return {
         "attribute": (attribute,),
