@@ -66,7 +66,7 @@ def test_places_do_not_depend_on_the_images_size(scale: int) -> None:
 
 # writer -> (image, an instruction it gives some time, its right short responses)
 ANSWERS: dict[str, tuple[int, str | None, set[str]]] = {
-    "setting": (0, "What is the setting of this image?", {"Beach"}),
+    "setting": (0, "What is the setting of this image?", {"A beach"}),
     "colour": (0, None, {"Red", "Blue"}),
     "counting": (1, "How many apples are in the image?", {"One", "Three"}),
     "text": (0, "What word is written on the sign?", {"CAFE"}),

@@ -18,6 +18,7 @@ from vlit.construct.facts import ATTRIBUTE_VALUES, ImageFacts
 from vlit.world.vocabulary import (
     INTERACTIONS,
     KINDS,
+    NUMBERS,
     PLACES,
     RELATIONS,
     SETTING_KNOWLEDGE,
@@ -26,6 +27,7 @@ from vlit.world.vocabulary import (
     plural,
     with_article,
 )
+from vlit.world.wording import SETTING_NOUN
 
 Value = TypeVar("Value")
 ATTRIBUTE_PHRASING = {"colour": phrases.COLOUR, "texture": phrases.TEXTURE, "size": phrases.SIZE}
@@ -39,8 +41,9 @@ def some(rng: Random, values: Collection[Value], exclude: Collection[Value] = ()
 
 
 def other_counts(rng: Random, count: int, least: int = 1) -> list[int]:
-    """Counts one miscounts `count` to: one or two off, and not below `least`."""
-    return some(rng, [other for other in range(count - 2, count + 3) if other >= least], (count,))
+    """Counts one miscounts `count` to: one or two off, from `least` to the last that has a number word."""
+    most = max(count, len(NUMBERS) - 1)
+    return some(rng, range(max(least, count - 2), min(most, count + 2) + 1), (count,))
 
 
 def choose(rng: Random, values: Sequence[Value]) -> Value | None:
@@ -52,7 +55,7 @@ def setting(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     """What is the setting of this image?"""
     if facts.setting is None:
         return None
-    right = {"value": facts.setting, "phrase": SETTING_PHRASE[facts.setting]}
+    right = {"value": SETTING_NOUN[facts.setting], "phrase": SETTING_PHRASE[facts.setting]}
     return phrases.SETTING.exchange("setting", rng, short, {}, right)
 
 

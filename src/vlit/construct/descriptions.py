@@ -6,10 +6,11 @@ import re
 from random import Random
 
 from vlit.construct.abilities import MAX_ALTERNATIVES, choose, other_counts, some
-from vlit.construct.exchange import DESCRIPTION, Exchange, capitalised
+from vlit.construct.exchange import DESCRIPTION, Exchange
 from vlit.construct.facts import ImageFacts
 from vlit.construct.phrases import inventory
 from vlit.world.vocabulary import KINDS, with_article
+from vlit.world.wording import capitalised, sentence
 
 BRIEF = (
     "What is shown in this image?",
@@ -37,7 +38,7 @@ def brief(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
 
 def detailed(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     """Answer with a paragraph: two captions, everything counted, where single objects are."""
-    captions = list(facts.annotations.captions)
+    captions = list(dict.fromkeys(facts.annotations.captions))
     if not captions or not facts.counts:
         return None
     opening = [_sentence(caption) for caption in rng.sample(captions, min(2, len(captions)))]
@@ -68,13 +69,13 @@ def _with_other_kind(caption: str, facts: ImageFacts, rng: Random) -> list[str]:
 
 
 def _sentence(caption: str) -> str:
-    return capitalised(caption.rstrip(". ")) + "."
+    return sentence(caption.rstrip(". "))
 
 
 def _up_to(words: int, sentences: list[str]) -> str:
     """Join sentences as long as they stay within a number of words; the first always stays."""
     text = sentences[0]
-    for sentence in sentences[1:]:
-        if len(f"{text} {sentence}".split()) <= words:
-            text = f"{text} {sentence}"
+    for further in sentences[1:]:
+        if len(f"{text} {further}".split()) <= words:
+            text = f"{text} {further}"
     return text

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from vlit.construct.facts import ImageFacts
+from vlit.world.wording import capitalised
 
 # The nine abilities a benchmark in the format of SEED-Bench asks for, in the order of its question types.
 ABILITIES: tuple[str, ...] = (
@@ -83,8 +84,3 @@ class Phrasing:
             error if wrong else "",
             tuple(capitalised(form.format(**{**asked, **fields})) for fields in wrong),
         )
-
-
-def capitalised(text: str) -> str:
-    """Put the first letter in upper case and leave the others alone."""
-    return text[:1].upper() + text[1:]

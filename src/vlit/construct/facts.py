@@ -23,6 +23,11 @@ ATTRIBUTE_VALUES: dict[str, tuple[str, ...]] = {  # type of an attribute -> its 
     "size": tuple(SIZES),
 }
 
+SETTING_MENTIONS = {setting: (phrase, f"{setting} scene") for setting, phrase in SETTING_PHRASE.items()}
+INTERACTION_PATTERN = {
+    name: re.compile(rf"(\w+) {phrase} (?:the|an?) ([\w ]+)") for name, phrase in INTERACTIONS.items()
+}
+
 
 @dataclass(frozen=True)
 class Interaction:
@@ -71,12 +76,19 @@ class ImageFacts:
 
         `without` lists attributes the phrase must not use, such as the one that is asked for.
         """
-        found = []
-        for index, thing in enumerate(self.annotations.objects):
-            phrase = geometry.reference(self.scene, index, without)
-            if phrase and "  " not in phrase:  # a gap stands for an attribute that is not annotated
-                found.append((thing, phrase.removeprefix("the ").strip()))
-        return found
+        key = frozenset(without)
+        if key not in self._names:
+            phrases = (geometry.reference(self.scene, index, without) for index in range(len(self.scene.things)))
+            self._names[key] = [
+                (thing, phrase.removeprefix("the ").strip())
+                for thing, phrase in zip(self.annotations.objects, phrases, strict=True)
+                if phrase and "  " not in phrase  # a gap stands for an attribute that is not annotated
+            ]
+        return self._names[key]
+
+    @cached_property
+    def _names(self) -> dict[frozenset[str], list[tuple[AnnotatedObject, str]]]:
+        return {}  # filled by `named`, which is asked many times for an image
 
     @cached_property
     def setting(self) -> str | None:
@@ -84,19 +96,20 @@ class ImageFacts:
         answers = [answer.lower() for question, answer in self.annotations.qa if "setting" in question.lower()]
         named = {setting for setting in SETTINGS if any(re.search(rf"\b{setting}\b", answer) for answer in answers)}
         for caption in self.annotations.captions:
-            named |= {setting for setting, phrase in SETTING_PHRASE.items() if phrase in caption.lower()}
+            named |= {
+                setting for setting, phrases in SETTING_MENTIONS.items() if any(map(caption.lower().count, phrases))
+            }
         return named.pop() if len(named) == 1 else None
 
     @cached_property
     def interaction(self) -> Interaction | None:
         """The interaction a caption or an answer tells of, between kinds that have boxes."""
-        kinds = "|".join(map(re.escape, self.counts))
-        texts = [*self.annotations.captions, *(answer for _, answer in self.annotations.qa)]
-        for name, phrase in INTERACTIONS.items():
-            pattern = rf"\b({kinds}) {phrase} (?:the|an?) (?:\w+ )*?({kinds})\b"
-            found = next((match for text in texts if kinds and (match := re.search(pattern, text.lower()))), None)
-            if found:
-                return Interaction(found[1], name, found[2])
+        for text in [*self.annotations.captions, *(answer for _, answer in self.annotations.qa)]:
+            for name, pattern in INTERACTION_PATTERN.items():
+                found = pattern.search(text.lower())
+                object_kind = found and next((word for word in found[2].split() if word in self.counts), None)
+                if found and object_kind and found[1] in self.counts:
+                    return Interaction(found[1], name, object_kind)
         return None
 
     @cached_property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vlit.construct.exchange import Phrasing
 from vlit.world.vocabulary import NUMBERS, plural, with_article
+from vlit.world.wording import listed
 
 SETTING = Phrasing(
     (
@@ -190,11 +191,6 @@ def counted(kind: str, count: int) -> str:
     return f"{number(count)} {kind if count == 1 else plural(kind)}"
 
 
-def enumeration(parts: list[str]) -> str:
-    """Join phrases: "a cup, two cars and a box"."""
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
-
-
 def inventory(counts: dict[str, int]) -> str:
     """Everything counted: "a cup, two cars and a box"."""
-    return enumeration([with_article(kind) if count == 1 else counted(kind, count) for kind, count in counts.items()])
+    return listed([with_article(kind) if count == 1 else counted(kind, count) for kind, count in counts.items()])

@@ -17,8 +17,9 @@ from vlit.errors import InputError
 from vlit.world.vocabulary import KINDS, WORDS, with_article
 
 BOX_COLOUR = (255, 0, 255)  # magenta, the colour of no object
-NAMES = ("object in the box", "object in the square box", "circled object", "marked object")
-WORD_NAMES = ("word in the box", "marked word", "text in the square box")
+# Not "the object in the box": a box is also a kind of object.
+NAMES = ("marked object", "circled object", "object in the marked square", "object circled by the square")
+WORD_NAMES = ("marked word", "circled word", "text in the marked square")
 
 IDENTITY = Phrasing(
     ("What is the {kind}?", "Which kind of object is the {kind}?", "Can you name the {kind}?"),
@@ -35,7 +36,7 @@ MARKED_WORD = Phrasing(
 
 
 def marked_object(facts: ImageFacts, rng: Random, short: bool, thing: AnnotatedObject, name: str) -> Exchange:
-    """What is the object in the box? One time in three with the box' corners in pixels."""
+    """What is the marked object? One time in three with the box' corners in pixels."""
     phrasing = IDENTITY_WITH_CORNERS if rng.random() < 1 / 3 else IDENTITY
     right, *wrong = (
         {"value": kind, "article_value": with_article(kind)}
