@@ -1,110 +1,119 @@
-"""Captions as people write them for COCO: true, short, each telling a part."""
+"""Captions as people write them: short, true, and each leaving something out."""
 
 from __future__ import annotations
 
 import random
+from collections import Counter
 
-from vlit.world import facts
-from vlit.world.scene import Scene, Thing
-from vlit.world.vocabulary import CONTAINER, INTERACTIONS, NUMBERS, RELATIONS, SETTING_PHRASE, plural, with_article
+from vlit.world.facts import described, place_of, relation
+from vlit.world.scene import Scene
+from vlit.world.vocabulary import INTERACTIONS, NUMBERS, RELATIONS, SETTING_PHRASE, plural, with_article
+from vlit.world.wording import counted, in_place, listed, mention, sentence, some_attributes
 
-PER_IMAGE = 5
+PER_IMAGE = 5  # as in COCO
+Caption = str | None  # None: the scene has no such fact
 
 
 def captions(scene: Scene, rng: random.Random) -> list[str]:
-    """Five captions: one that names most things, and four that each tell one fact or two."""
-    short = [write(scene, rng) for write in _usable(scene, rng)]
-    return [_overview(scene, rng), *short]
+    """Return five different true captions of a scene in random order, one of them naming most of it."""
+    chosen = [_whole(scene, rng)]
+    facts = [_interaction, _sign] + [_thing, _count, _relation, _place, _setting] * 2
+    rng.shuffle(facts)
+    # The rarer facts come first in half of the scenes, else the many plain captions would crowd them out.
+    if rng.random() < 0.5:
+        facts.sort(key=lambda fact: fact not in (_interaction, _sign))
+    while len(chosen) < PER_IMAGE:
+        for fact in facts:
+            caption = fact(scene, rng)
+            if caption is not None and caption not in chosen and len(chosen) < PER_IMAGE:
+                chosen.append(caption)
+    rng.shuffle(chosen)
+    return chosen
 
 
-def describe(thing: Thing, rng: random.Random, detail: float = 0.6) -> str:
-    """A thing with some of its attributes, each told with probability `detail`: "small red striped cup"."""
-    words = []
-    if thing.kind != CONTAINER:
-        words += [thing.size] if rng.random() < detail / 2 else []
-    words += [thing.colour] if rng.random() < detail + 0.2 else []
-    if thing.kind != CONTAINER and (thing.texture != "plain" or rng.random() < 0.3):
-        words += [thing.texture] if rng.random() < detail else []
-    return " ".join([*words, thing.kind])
+def _thing(scene: Scene, rng: random.Random) -> Caption:
+    phrase = mention(rng.choice(scene.things), some_attributes(rng, 0.6))
+    forms = (
+        phrase,
+        phrase,
+        f"there is {phrase}",
+        f"a picture of {phrase}",
+        f"{phrase} {SETTING_PHRASE[scene.setting]}",
+    )
+    return sentence(rng.choice(forms))
 
 
-def _usable(scene: Scene, rng: random.Random) -> list:
-    writers = [_attributes, _attributes, _counts, _place, _place]
-    writers += [_setting]
-    if len(facts.singles(scene)) >= 2:
-        writers += [_relation, _relation]
-    if scene.interaction is not None:
-        writers += [_interaction, _interaction]
-    if scene.sign is not None:
-        writers += [_sign]
-    return rng.sample(writers, PER_IMAGE - 1)
+def _count(scene: Scene, rng: random.Random) -> Caption:
+    attributes = some_attributes(rng, 0.3)
+    counts = Counter((described(thing, attributes), thing.kind) for thing in scene.things)
+    several = [(noun, kind, count) for (noun, kind), count in counts.items() if count > 1]
+    if not several:
+        return None
+    noun, kind, count = rng.choice(several)
+    form = rng.choice(("{}", "there are {}", "{} " + SETTING_PHRASE[scene.setting]))
+    return sentence(form.format(counted(count, noun, kind)))
 
 
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + "."
+def _relation(scene: Scene, rng: random.Random) -> Caption:
+    pairs = [
+        (first, second, name)
+        for first in scene.things
+        for second in scene.things
+        if first.kind != second.kind and (name := relation(first, second)) is not None
+    ]
+    if not pairs:
+        return None
+    first, second, name = rng.choice(pairs)
+    phrases = mention(first, some_attributes(rng, 0.3)), mention(second, some_attributes(rng, 0.3))
+    return sentence(f"{phrases[0]} {rng.choice(('', 'is '))}{RELATIONS[name]} {phrases[1]}")
 
 
-def _group(kind: str, scene: Scene, rng: random.Random) -> str:
-    things = [thing for thing in scene.things if thing.kind == kind]
-    if len(things) == 1:
-        return with_article(describe(things[0], rng))
-    colours = {thing.colour for thing in things}
-    colour = f"{colours.pop()} " if len(colours) == 1 and rng.random() < 0.7 else ""
-    return f"{NUMBERS[len(things)]} {colour}{plural(kind)}"
-
-
-def _overview(scene: Scene, rng: random.Random) -> str:
-    groups = [_group(kind, scene, rng) for kind in facts.counts(scene)]
-    rng.shuffle(groups)
-    if scene.sign is not None:
-        groups.append(f"a sign that says {scene.sign.word}")
-    listed = groups[0] if len(groups) == 1 else ", ".join(groups[:-1]) + " and " + groups[-1]
-    where = SETTING_PHRASE[scene.setting]
-    return _sentence(rng.choice((f"{listed} {where}", f"{where} there is {listed}")))
-
-
-def _attributes(scene: Scene, rng: random.Random) -> str:
-    return _sentence(with_article(describe(rng.choice(scene.things), rng, detail=0.8)))
-
-
-def _counts(scene: Scene, rng: random.Random) -> str:
-    number = facts.counts(scene)
-    return _sentence(_group(max(number, key=lambda kind: number[kind]), scene, rng))
-
-
-def _setting(scene: Scene, rng: random.Random) -> str:
-    text = f"{_group(rng.choice(sorted(facts.counts(scene))), scene, rng)} {SETTING_PHRASE[scene.setting]}"
-    return _sentence(text)
-
-
-def _place(scene: Scene, rng: random.Random) -> str:
-    placed = [(thing, facts.place(thing)) for thing in scene.things if facts.place(thing) is not None]
+def _place(scene: Scene, rng: random.Random) -> Caption:
+    placed = [(thing, place) for thing in scene.things if (place := place_of(thing)) is not None]
     if not placed:
-        return _attributes(scene, rng)
-    thing, where = rng.choice(placed)
-    return _sentence(f"{with_article(describe(thing, rng))} in the {where} of the picture")
+        return None
+    thing, place = rng.choice(placed)
+    phrase = mention(thing, some_attributes(rng, 0.4))
+    return sentence(f"{phrase} {rng.choice(('', 'is '))}{in_place(place)}")
 
 
-def _relation(scene: Scene, rng: random.Random) -> str:
-    subject, reference = rng.sample(facts.singles(scene), 2)
-    side = facts.relation(subject, reference)
-    if side is None:
-        return _attributes(scene, rng)
-    return _sentence(
-        f"{with_article(describe(subject, rng, 0.3))} {RELATIONS[side]} {with_article(describe(reference, rng, 0.3))}"
+def _interaction(scene: Scene, rng: random.Random) -> Caption:
+    if scene.interaction is None:
+        return None
+    subject = mention(scene.things[scene.interaction.subject], some_attributes(rng, 0.4))
+    other = mention(scene.things[scene.interaction.object], some_attributes(rng, 0.4))
+    return sentence(f"{subject} {INTERACTIONS[scene.interaction.name]} {other}")
+
+
+def _sign(scene: Scene, rng: random.Random) -> Caption:
+    if scene.sign is None:
+        return None
+    where = SETTING_PHRASE[scene.setting]
+    form = rng.choice(("a sign that says {}", "a sign with the word {}", "a sign " + where + " says {}"))
+    return sentence(form.format(scene.sign.word))
+
+
+def _setting(scene: Scene, rng: random.Random) -> Caption:
+    kind = rng.choice(scene.things).kind
+    count = scene.count(kind)
+    phrase = with_article(kind) if count == 1 else f"{NUMBERS[count]} {plural(kind)}"
+    return sentence(
+        rng.choice((f"{with_article(scene.setting)} scene with {phrase}", f"{phrase} {SETTING_PHRASE[scene.setting]}"))
     )
 
 
-def _interaction(scene: Scene, rng: random.Random) -> str:
-    pair = scene.interaction
-    if pair is None:
-        return _attributes(scene, rng)
-    subject, other = scene.things[pair.subject], scene.things[pair.object]
-    one, two = (with_article(describe(thing, rng, 0.3)) for thing in (subject, other))
-    return _sentence(f"{one} {INTERACTIONS[pair.name]} {two}")
-
-
-def _sign(scene: Scene, rng: random.Random) -> str:
-    if scene.sign is None:
-        return _attributes(scene, rng)
-    return _sentence(rng.choice(("a sign that says {}", "the sign says {}", "a picture with the word {}")).format(scene.sign.word))
+def _whole(scene: Scene, rng: random.Random) -> str:
+    """Return the long caption: the setting, the things with their colours, counted, and the sign."""
+    attributes = ["colour", *(name for name in ("size", "texture") if rng.random() < 0.3)]
+    counts = Counter((described(thing, attributes), thing.kind) for thing in scene.things)
+    phrases = [counted(count, noun, kind) for (noun, kind), count in counts.items()]
+    rng.shuffle(phrases)
+    if scene.sign is not None:
+        phrases.append(f"a sign that says {scene.sign.word}")
+    things = listed(phrases)
+    forms = (
+        f"{with_article(scene.setting)} scene with {things}",
+        f"{things} {SETTING_PHRASE[scene.setting]}",
+        f"a picture of {things}",
+    )
+    return sentence(rng.choice(forms))

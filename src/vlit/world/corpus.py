@@ -1,66 +1,64 @@
-"""Text about scenes for language models that never see one: a description, then questions it answers."""
+"""Text without pictures for the language model's pre-training: a scene in full, then questions the text answers."""
 
 from __future__ import annotations
 
 import random
+from collections import Counter, defaultdict
 
-from vlit.world import facts
-from vlit.world.captions import describe
-from vlit.world.questions import QA, question_answers, yes_no
+from vlit.world.questions import QA, question_answers
 from vlit.world.scene import Scene
-from vlit.world.vocabulary import INTERACTIONS, SETTING_PHRASE, with_article
+from vlit.world.vocabulary import NUMBERS, SETTING_KNOWLEDGE, SETTING_PHRASE, plural
+from vlit.world.wording import SETTING_NOUN, interaction_clause, name_of, sentence, thing_sentence
 
-QUESTIONS = 6
-
-
-def description(scene: Scene, rng: random.Random) -> str:
-    """True sentences, in random order, from which every question about the scene can be answered."""
-    number = facts.counts(scene)
-    things = [
-        f"{with_article(describe(thing, rng, detail=1.0))}{_where(facts.place(thing))}" for thing in scene.things
-    ]
-    sentences = [f"There is {thing}." for thing in things]
-    told = [qa for qa in question_answers(scene, rng) if qa.topic in ("count", "relation")]
-    sentences += [
-        qa.sentence for qa in told if qa.topic == "count" and not qa.answer.startswith("One")
-    ]
-    relations = [qa.sentence for qa in told if qa.topic == "relation"]
-    sentences += rng.sample(relations, min(3, len(relations)))
-    sentences.append(f"The picture was taken {SETTING_PHRASE[scene.setting]}.")
-    pair = scene.interaction
-    if pair is not None and all(number[scene.things[index].kind] == 1 for index in (pair.subject, pair.object)):
-        subject, other = scene.things[pair.subject].kind, scene.things[pair.object].kind
-        sentences.append(f"The {subject} {INTERACTIONS[pair.name]} the {other}.")
-    if scene.sign is not None:
-        sentences.append(f"The sign says {scene.sign.word}.")
-    rng.shuffle(sentences)
-    return " ".join(sentences)
+LONGEST = 9  # sentences in the paragraph
+QUESTIONS = (3, 6)  # least and most after it
+EXTRA_CHANCE = 0.4  # of each sentence that tells what follows from others
 
 
 def document(scene: Scene, rng: random.Random) -> str:
-    """A description and questions with answers, as "Question: ...\\nAnswer: ...\\n" after a line break."""
-    text = description(scene, rng)
-    asked = [qa for qa in question_answers(scene, rng) if qa.topic != "relation" or qa.sentence in text]
-    asked += yes_no(scene, rng)
-    chosen = _one_per_topic_first(asked, rng)[:QUESTIONS]
-    rng.shuffle(chosen)
-    pairs = [f"Question: {qa.question}\nAnswer: {_answer(qa, rng)}\n" for qa in chosen]
-    return text + "\n" + "".join(pairs)
+    """Return a paragraph of true sentences on a scene, then questions with answers on it.
 
-
-def _where(place: str | None) -> str:
-    return "" if place is None else f" in the {place}"
-
-
-def _answer(qa: QA, rng: random.Random) -> str:
-    if qa.answer in ("yes", "no"):
-        return qa.sentence
-    return qa.answer if rng.random() < 0.6 else qa.sentence
-
-
-def _one_per_topic_first(asked: list[QA], rng: random.Random) -> list[QA]:
+    Every fact a question asks for is told in the paragraph, or follows from it as it does from the picture: how many
+    things of a kind there are, or would be without some of them, and what is useful in a setting.
+    """
+    paragraph = _description(scene, rng)
+    by_dimension: defaultdict[str, list[QA]] = defaultdict(list)
+    for qa in question_answers(scene, rng):
+        by_dimension[qa.dimension].append(qa)
+    if len(paragraph) == LONGEST:
+        by_dimension.pop("SR", None)  # no room to tell where things are relative to each other
+    asked = [rng.choice(qas) for qas in by_dimension.values()]
     rng.shuffle(asked)
-    seen: set[str] = set()
-    first = [qa for qa in asked if not (qa.topic in seen or seen.add(qa.topic))]  # type: ignore[func-returns-value]
-    rng.shuffle(first)
-    return first + [qa for qa in asked if qa not in first]
+    asked = asked[: rng.randint(*QUESTIONS)]
+    paragraph += [qa.sentence for qa in asked if qa.dimension == "SR"]
+    paragraph += [text for text in _extras(scene) if rng.random() < EXTRA_CHANCE][: LONGEST - len(paragraph)]
+    rng.shuffle(paragraph)
+    return " ".join(paragraph) + "\n" + "".join(_asked(qa, rng) for qa in asked)
+
+
+def _description(scene: Scene, rng: random.Random) -> list[str]:
+    """Return the sentences that tell a scene whole; at most `LONGEST`, as a scene has at most six things."""
+    noun, where = SETTING_NOUN[scene.setting], SETTING_PHRASE[scene.setting]
+    told = [rng.choice((f"The setting is {noun}.", f"This picture was taken {where}.", f"The scene is {where}."))]
+    told += [thing_sentence(thing, rng) for thing in scene.things]
+    if scene.interaction is not None:
+        subject, other = name_of(scene, scene.interaction.subject), name_of(scene, scene.interaction.object)
+        told.append(sentence(interaction_clause(subject, scene.interaction.name, other)))
+    if scene.sign is not None:
+        word = scene.sign.word
+        told.append(
+            rng.choice((f"A sign says {word}.", f"There is a sign that says {word}.", f"The sign says {word}."))
+        )
+    return told
+
+
+def _extras(scene: Scene) -> list[str]:
+    """Return sentences that follow from the description."""
+    told = [sentence(f"{SETTING_KNOWLEDGE[scene.setting]} is most useful {SETTING_PHRASE[scene.setting]}")]
+    counts = Counter(thing.kind for thing in scene.things)
+    told += [f"There are {NUMBERS[count]} {plural(kind)}." for kind, count in counts.items() if count > 1]
+    return told
+
+
+def _asked(qa: QA, rng: random.Random) -> str:
+    return f"Question: {qa.question}\nAnswer: {rng.choice((qa.answer, qa.sentence))}\n"
