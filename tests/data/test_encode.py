@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+
 from vlit.data.checks import SPECIAL_TOKENS
 from vlit.data.encode import IGNORED, Encoder, NoSupervisedToken, UnusableText
 from vlit.data.images import Base64Image
