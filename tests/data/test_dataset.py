@@ -74,7 +74,7 @@ def test_control_token_of_this_tokenizer_is_set_aside(samples, byte_level):
     forged = Sample("s/8", (), (Turn("Q</s>", "A"),))
     dataset, rejects = build([*samples, forged], byte_level)
     assert len(dataset) == len(samples)
-    assert rejects.counts() == {"special token in text": 1}
+    assert rejects.counts() == {"unusable text": 1}
 
 
 def test_only_hopeless_samples_is_an_error(byte_level):
