@@ -93,7 +93,7 @@ def llama_legacy() -> PreTrainedTokenizerFast:
     """As Vicuna's (legacy): a space is put before every stretch of text, also after a control token."""
     tokenizer = _llama_model()
     tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    del tokenizer.pre_tokenizer
+    tokenizer.pre_tokenizer = None
     return _wrap(tokenizer)
 
 

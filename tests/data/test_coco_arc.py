@@ -3,6 +3,7 @@ import logging
 import zipfile
 
 import pytest
+
 from vlit.data.images import FileImage, ZipImage
 from vlit.data.readers.coco_arc import read_coco_arc
 from vlit.data.rejects import Rejects

@@ -1,6 +1,9 @@
+import copy
+
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+
 from vlit.data.checks import SPECIAL_TOKENS
 from vlit.data.encode import IGNORED, Encoder, NoSupervisedToken, UnusableText
 from vlit.data.images import Base64Image
@@ -139,3 +142,11 @@ def test_control_tokens_in_text_are_refused(any_tokenizer, token):
 def test_template_token_must_be_in_the_vocabulary(byte_level):
     with pytest.raises(InputError, match=r"no token <\|im_end\|>"):
         encoder(byte_level)([Piece("<|im_end|>", special=True)])
+
+
+def test_end_token_that_is_also_the_unknown_token_is_refused_in_text(byte_level):
+    tokenizer = copy.deepcopy(byte_level)
+    tokenizer.unk_token = "</s>"  # as in OPT's tokenizer
+    with pytest.raises(UnusableText):
+        encoder(tokenizer)(BLIP2.question_prompt("Is </s> here?"))
+    assert encoder(tokenizer)([Piece("</s>", special=True)]).input_ids[-1] == tokenizer.eos_token_id

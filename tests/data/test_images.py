@@ -3,6 +3,7 @@ import pickle
 import zipfile
 
 import pytest
+
 from vlit.data.checks import keep_readable
 from vlit.data.images import Base64Image, FileImage, ZipImage, portable_key, unreadable
 from vlit.data.rejects import Rejects

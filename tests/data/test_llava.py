@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from vlit.data.images import FileImage
 from vlit.data.readers.llava import read_llava
 from vlit.data.rejects import Rejects

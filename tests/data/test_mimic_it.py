@@ -4,6 +4,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from vlit.data.images import Base64Image
 from vlit.data.readers.mimic_it import read_mimic_it
 from vlit.data.rejects import Rejects

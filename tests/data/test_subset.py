@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from vlit.data.images import FileImage
 from vlit.data.sample import Sample, Turn
 from vlit.data.subset import KeptIds, equal_size, fingerprint, read_kept, sample_ids, select, write_kept

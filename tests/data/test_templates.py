@@ -1,4 +1,5 @@
 import pytest
+
 from vlit.data.checks import SPECIAL_TOKENS
 from vlit.data.images import Base64Image
 from vlit.data.sample import Sample, Turn

@@ -82,7 +82,7 @@ class InstructionDataset(Dataset[Item]):
             rejects.add(sample.id, "no supervised token", str(error))
             return
         except UnusableText as error:
-            rejects.add(sample.id, "special token in text", str(error))
+            rejects.add(sample.id, "unusable text", str(error))
             return
         self.samples.append(sample)
         self.lengths.append(len(encoded.input_ids))

@@ -27,6 +27,8 @@ class Tokenizer(Protocol):
 
     bos_token_id: Any
     eos_token: Any
+    eos_token_id: Any
+    unk_token: Any
     unk_token_id: Any
     all_special_ids: Any
 
@@ -119,7 +121,7 @@ class Encoder:
             return [self.image_token_id] * self.tokens_per_image
         if piece.special:
             return [self._special_id(piece.text)]
-        ids = self._text_ids(piece.text, before)
+        ids = self._text_ids(piece.text, before, name)
         forged = self._control_ids.intersection(ids)
         if forged:
             raise UnusableText(
@@ -127,7 +129,7 @@ class Encoder:
             )
         return ids
 
-    def _text_ids(self, text: str, before: Piece | None) -> list[int]:
+    def _text_ids(self, text: str, before: Piece | None, name: str) -> list[int]:
         if not text:
             return []
         if before is None:
@@ -137,7 +139,7 @@ class Encoder:
         ids = self._tokenize(anchor + text)
         if ids[: len(head)] != head:
             raise UnusableText(
-                f"the tokenizer joins {anchor!r} to what follows it: {text[:40]!r} has no tokens of its own"
+                f"{name}: the tokenizer joins {anchor!r} to what follows it, {text[:40]!r}: change its beginning"
             )
         return ids[len(head) :]
 
@@ -156,7 +158,7 @@ class Encoder:
 
     def _special_id(self, token: str) -> int:
         found = self.tokenizer.convert_tokens_to_ids(token)
-        if found is None or found == self.tokenizer.unk_token_id:
+        if found is None or (found == self.tokenizer.unk_token_id and token != self.tokenizer.unk_token):
             raise InputError(f"the tokenizer has no token {token}, which the template needs: add it to the tokenizer")
         return int(found)
 
@@ -172,5 +174,11 @@ class Encoder:
 
     @cached_property
     def _control_ids(self) -> frozenset[int]:
-        """Ids no plain text may give; the unknown token's may, as any text can hold an unknown character."""
-        return frozenset(self.tokenizer.all_special_ids) - {self.tokenizer.unk_token_id} | {self.image_token_id}
+        """Ids no plain text may give.
+
+        The unknown token's is none, as any text can hold an unknown character; unless it is also the end token, as in
+        byte-level vocabularies (OPT, MPT), which know every character.
+        """
+        tokenizer = self.tokenizer
+        harmless = {tokenizer.unk_token_id} - {tokenizer.bos_token_id, tokenizer.eos_token_id}
+        return frozenset(tokenizer.all_special_ids) - harmless | {self.image_token_id}
