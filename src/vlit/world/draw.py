@@ -1,0 +1,123 @@
+"""From a scene to pixels: the setting's picture, the things' sprites on it, and the sign's letters last."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter
+
+from vlit.world.backgrounds import VARIANTS, background
+from vlit.world.draft import extent
+from vlit.world.lettering import sign_board
+from vlit.world.scene import Scene
+from vlit.world.silhouettes import SILHOUETTES, Shape
+from vlit.world.vocabulary import COLOURS
+
+SCALE = 4  # sprites are drawn this much larger, then averaged down
+DARK, LIGHT = (24, 22, 26), (236, 236, 238)
+WOOD, PAPER, LEAF = (134, 92, 54), (250, 250, 244), (70, 150, 60)
+LAYERS = ("nothing", "body", "shade", "ink", "wood", "paper", "leaf")
+RIMMED = ("body", "shade", "paper")  # layers that get the outline where they meet the background
+
+Pixels = NDArray[np.float32]
+
+
+def render(scene: Scene) -> Image.Image:
+    """Return the 64 x 64 RGB picture of a scene. The same scene gives the same pixels."""
+    canvas = background(scene.setting, scene.id * 7 % VARIANTS).astype(np.float32)
+    for thing in scene.things:
+        x, y, width, height = thing.box
+        part = canvas[y : y + height, x : x + width]
+        colour, cover = sprite(thing.kind, thing.colour, thing.texture, thing.size)
+        part *= 1 - cover
+        part += colour
+    if scene.sign is not None:
+        x, y, width, height = scene.sign.box
+        canvas[y : y + height, x : x + width] = sign_board(scene.sign.word)
+    return Image.fromarray(np.rint(canvas).astype(np.uint8))
+
+
+@cache
+def sprite(kind: str, colour: str, texture: str, size: str) -> tuple[Pixels, Pixels]:
+    """Return a thing's picture: (height, width, 3) RGB times cover, and (height, width, 1) cover from 0 to 1."""
+    width, height = extent(kind, size)
+    layers = _layers(SILHOUETTES[kind], width, height)
+    outline = LIGHT if colour == "black" else DARK
+    base = np.array(COLOURS[colour], dtype=np.float32)
+    pixels = np.zeros((*layers.shape, 3), dtype=np.float32)
+    pattern = np.kron(_pattern(texture, width, height), np.ones((SCALE, SCALE), dtype=bool))
+    pixels[:] = np.where(pattern[..., None], _contrast(colour), base)
+    for layer, fill in (
+        ("shade", base * 0.45 + np.array(outline) * 0.1),
+        ("ink", np.array(outline)),
+        ("wood", np.array(WOOD)),
+        ("paper", np.array(PAPER)),
+        ("leaf", np.array(LEAF)),
+    ):
+        pixels[layers == LAYERS.index(layer)] = fill
+    pixels[_rim(layers)] = outline
+    cover = (layers > 0)[..., None].astype(np.float32)
+    return _averaged(pixels * cover), _averaged(cover)
+
+
+def _layers(shapes: tuple[Shape, ...], width: int, height: int) -> NDArray[np.uint8]:
+    """Return which layer is seen at each enlarged pixel, as indices into `LAYERS`."""
+    across, down = width * SCALE, height * SCALE
+    image = Image.new("L", (across, down))
+    draw = ImageDraw.Draw(image)
+    for layer, form, numbers in shapes:
+        fill = LAYERS.index(layer)
+        stroke = 0
+        if form in ("line", "arc"):
+            stroke, numbers = max(SCALE, round(numbers[0] * max(across, down))), numbers[1:]
+        angles = numbers[4:] if form == "arc" else ()
+        points = numbers[:4] if form == "arc" else numbers
+        xy = [value * (down if i % 2 else across) - (0.5 if value >= 1 else 0) for i, value in enumerate(points)]
+        if form == "ellipse":
+            draw.ellipse(xy, fill=fill)
+        elif form == "box":
+            draw.rectangle(xy, fill=fill)
+        elif form == "polygon":
+            draw.polygon(xy, fill=fill)
+        elif form == "line":
+            draw.line(xy, fill=fill, width=stroke, joint="curve")
+        else:
+            draw.arc(xy, *angles, fill=fill, width=stroke)
+    return np.asarray(image)
+
+
+def _rim(layers: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return the enlarged pixels of the outline: within one final pixel of the background, inside the silhouette."""
+    padded = Image.fromarray(np.pad((layers > 0).astype(np.uint8), SCALE))
+    inner = np.asarray(padded.filter(ImageFilter.MinFilter(2 * SCALE - 1)))[SCALE:-SCALE, SCALE:-SCALE]
+    return (inner == 0) & np.isin(layers, [LAYERS.index(layer) for layer in RIMMED])
+
+
+def _pattern(texture: str, width: int, height: int) -> NDArray[np.bool_]:
+    """Return where a texture's second tone is, at final resolution."""
+    y, x = np.mgrid[0:height, 0:width]
+    if texture == "striped":
+        return y % 4 < 2
+    if texture == "dotted":
+        return (y % 4 < 2) & ((x + 2 * (y // 4 % 2)) % 4 < 2)
+    if texture == "checkered":
+        return (x // 3 + y // 3) % 2 == 0
+    return np.zeros((height, width), dtype=bool)
+
+
+def _contrast(colour: str) -> Pixels:
+    """Return a texture's second tone: the same hue much lighter, or much darker where the colour is light already."""
+    base = np.array(COLOURS[colour], dtype=np.float32)
+    if colour in ("white", "yellow", "orange"):
+        return base * 0.5
+    return base * 0.4 + 255 * 0.6
+
+
+def _averaged(pixels: Pixels) -> Pixels:
+    height, width, channels = pixels.shape
+    blocks = pixels.reshape(height // SCALE, SCALE, width // SCALE, SCALE, channels)
+    return blocks.mean(axis=(1, 3), dtype=np.float32)
+
+
