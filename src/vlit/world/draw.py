@@ -16,7 +16,7 @@ from vlit.world.silhouettes import SILHOUETTES, Shape
 from vlit.world.vocabulary import COLOURS
 
 SCALE = 4  # sprites are drawn this much larger, then averaged down
-DARK, LIGHT = (24, 22, 26), (236, 236, 238)
+DARK, LIGHT, GREY = (24, 22, 26), (236, 236, 238), (128, 128, 134)
 WOOD, PAPER, LEAF = (134, 92, 54), (250, 250, 244), (70, 150, 60)
 LAYERS = ("nothing", "body", "shade", "ink", "wood", "paper", "leaf")
 RIMMED = ("body", "shade", "paper")  # layers that get the outline where they meet the background
@@ -44,14 +44,14 @@ def sprite(kind: str, colour: str, texture: str, size: str) -> tuple[Pixels, Pix
     """Return a thing's picture: (height, width, 3) RGB times cover, and (height, width, 1) cover from 0 to 1."""
     width, height = extent(kind, size)
     layers = _layers(SILHOUETTES[kind], width, height)
-    outline = LIGHT if colour == "black" else DARK
+    outline = LIGHT if colour == "black" else DARK  # so that black things show at night, and white ones in the snow
     base = np.array(COLOURS[colour], dtype=np.float32)
     pixels = np.zeros((*layers.shape, 3), dtype=np.float32)
     pattern = np.kron(_pattern(texture, width, height), np.ones((SCALE, SCALE), dtype=bool))
     pixels[:] = np.where(pattern[..., None], _contrast(colour), base)
     for layer, fill in (
         ("shade", base * 0.45 + np.array(outline) * 0.1),
-        ("ink", np.array(outline)),
+        ("ink", np.array(GREY if colour == "black" else DARK)),
         ("wood", np.array(WOOD)),
         ("paper", np.array(PAPER)),
         ("leaf", np.array(LEAF)),
