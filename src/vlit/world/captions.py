@@ -91,7 +91,7 @@ def _setting(scene: Scene, rng: random.Random) -> Caption:
     kind = rng.choice(scene.things).kind
     count = scene.count(kind)
     phrase = with_article(kind) if count == 1 else f"{NUMBERS[count]} {plural(kind)}"
-    return sentence(rng.choice((f"a {scene.setting} scene with {phrase}", f"{phrase} {SETTING_PHRASE[scene.setting]}")))
+    return sentence(rng.choice((f"{with_article(scene.setting)} scene with {phrase}", f"{phrase} {SETTING_PHRASE[scene.setting]}")))
 
 
 def _whole(scene: Scene, rng: random.Random) -> str:
@@ -103,7 +103,7 @@ def _whole(scene: Scene, rng: random.Random) -> str:
     if scene.sign is not None:
         phrases.append(f"a sign that says {scene.sign.word}")
     forms: tuple[Callable[[str], str], ...] = (
-        lambda things: f"a {scene.setting} scene with {things}",
+        lambda things: f"{with_article(scene.setting)} scene with {things}",
         lambda things: f"{things} {SETTING_PHRASE[scene.setting]}",
         lambda things: f"a picture of {things}",
     )
