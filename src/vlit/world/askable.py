@@ -6,8 +6,9 @@ when questions are written for training and when a benchmark scene is checked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import permutations
 
 from vlit.world.facts import most_frequent_kind, only_of_colour, place_of, reference, relation, thing_at
 from vlit.world.scene import Scene
@@ -55,9 +56,9 @@ def askable(scene: Scene) -> list[Fact]:
     return [*facts, *_relations(scene), *_interaction(scene), *_reasoning(scene), *_text(scene)]
 
 
-def capitals(phrases: object) -> tuple[str, ...]:
+def capitals(phrases: Iterable[str]) -> tuple[str, ...]:
     """Return a pool of answers from phrases."""
-    return tuple(capitalised(str(phrase)) for phrase in phrases)  # type: ignore[attr-defined]
+    return tuple(capitalised(phrase) for phrase in phrases)
 
 
 PLACE_POOL = capitals(in_place(place) for place in PLACES)
@@ -119,15 +120,13 @@ def _counts(scene: Scene) -> Iterator[Fact]:
 
 
 def _relations(scene: Scene) -> Iterator[Fact]:
-    for first, thing in enumerate(scene.things):
-        for second, other in enumerate(scene.things):
-            where = relation(thing, other) if first != second else None
-            names = reference(scene, first), reference(scene, second)
-            if where is not None and names[0] is not None and names[1] is not None:
-                pool = capitals(f"{phrase} {names[1]}" for phrase in RELATIONS.values())
-                told = sentence(relation_clause(names[0], where, names[1]))
-                answer = capitalised(f"{RELATIONS[where]} {names[1]}")
-                yield Fact("SR", "relation", (names[0], names[1]), answer, told, pool)
+    names = [reference(scene, index) for index in range(len(scene.things))]
+    for (first, name), (second, other) in permutations(enumerate(names), 2):
+        where = relation(scene.things[first], scene.things[second])
+        if where is not None and name is not None and other is not None:
+            pool = capitals(f"{phrase} {other}" for phrase in RELATIONS.values())
+            answer, told = capitalised(f"{RELATIONS[where]} {other}"), sentence(relation_clause(name, where, other))
+            yield Fact("SR", "relation", (name, other), answer, told, pool)
 
 
 def interaction_pool(first: str, second: str) -> tuple[str, ...]:
@@ -160,7 +159,9 @@ def _reasoning(scene: Scene) -> Iterator[Fact]:
     most = most_frequent_kind(scene)
     if most is not None:
         kinds = capitals(plural(kind) for kind in ORDINARY_KINDS)
-        yield Fact("VR", "most", (), capitalised(plural(most)), f"{capitalised(plural(most))} appear most often.", kinds)
+        yield Fact(
+            "VR", "most", (), capitalised(plural(most)), f"{capitalised(plural(most))} appear most often.", kinds
+        )
     useful = SETTING_KNOWLEDGE[scene.setting]
     told = sentence(f"{useful} would be most useful here")
     yield Fact("VR", "useful", (), capitalised(useful), told, capitals(SETTING_KNOWLEDGE[name] for name in SETTINGS))
@@ -168,7 +169,9 @@ def _reasoning(scene: Scene) -> Iterator[Fact]:
         left = sum(thing.colour != colour for thing in scene.things)
         if 1 <= left <= MOST_COUNTED and left < len(scene.things):
             objects = "one object" if left == 1 else f"{NUMBERS[left]} objects"
-            yield Fact("VR", "left", (colour,), capitalised(NUMBERS[left]), sentence(f"{objects} would be left"), COUNT_POOL)
+            yield Fact(
+                "VR", "left", (colour,), capitalised(NUMBERS[left]), sentence(f"{objects} would be left"), COUNT_POOL
+            )
 
 
 def _text(scene: Scene) -> Iterator[Fact]:

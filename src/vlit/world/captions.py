@@ -34,7 +34,9 @@ def captions(scene: Scene, rng: random.Random) -> list[str]:
 
 def _thing(scene: Scene, rng: random.Random) -> Caption:
     phrase = mention(rng.choice(scene.things), some_attributes(rng, 0.6))
-    return sentence(rng.choice(("{}", "{}", "there is {}", "a picture of {}", "{} " + SETTING_PHRASE[scene.setting])).format(phrase))
+    return sentence(
+        rng.choice(("{}", "{}", "there is {}", "a picture of {}", "{} " + SETTING_PHRASE[scene.setting])).format(phrase)
+    )
 
 
 def _count(scene: Scene, rng: random.Random) -> Caption:
@@ -91,7 +93,9 @@ def _setting(scene: Scene, rng: random.Random) -> Caption:
     kind = rng.choice(scene.things).kind
     count = scene.count(kind)
     phrase = with_article(kind) if count == 1 else f"{NUMBERS[count]} {plural(kind)}"
-    return sentence(rng.choice((f"{with_article(scene.setting)} scene with {phrase}", f"{phrase} {SETTING_PHRASE[scene.setting]}")))
+    return sentence(
+        rng.choice((f"{with_article(scene.setting)} scene with {phrase}", f"{phrase} {SETTING_PHRASE[scene.setting]}"))
+    )
 
 
 def _whole(scene: Scene, rng: random.Random) -> str:

@@ -46,7 +46,9 @@ def _description(scene: Scene, rng: random.Random) -> list[str]:
         told.append(sentence(interaction_clause(subject, scene.interaction.name, other)))
     if scene.sign is not None:
         word = scene.sign.word
-        told.append(rng.choice((f"A sign says {word}.", f"There is a sign that says {word}.", f"The sign says {word}.")))
+        told.append(
+            rng.choice((f"A sign says {word}.", f"There is a sign that says {word}.", f"The sign says {word}."))
+        )
     return told
 
 

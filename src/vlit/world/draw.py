@@ -119,5 +119,3 @@ def _averaged(pixels: Pixels) -> Pixels:
     height, width, channels = pixels.shape
     blocks = pixels.reshape(height // SCALE, SCALE, width // SCALE, SCALE, channels)
     return blocks.mean(axis=(1, 3), dtype=np.float32)
-
-

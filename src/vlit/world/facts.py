@@ -90,11 +90,12 @@ def reference(scene: Scene, index: int, without: Collection[str] = ()) -> str | 
     `without` lists attributes the phrase must not use, such as the one that is asked for.
     """
     names = [name for name in ("colour", "size", "texture") if name not in without]
+    thing = scene.things[index]
+    alike = [other for other in scene.things if other.kind == thing.kind and other is not thing]
     for length in range(len(names) + 1):
         for chosen in combinations(names, length):
-            phrase = described(scene.things[index], chosen)
-            if sum(described(thing, chosen) == phrase for thing in scene.things) == 1:
-                return f"the {phrase}"
+            if not any(all(getattr(other, name) == getattr(thing, name) for name in chosen) for other in alike):
+                return f"the {described(thing, chosen)}"
     return None
 
 

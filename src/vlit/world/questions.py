@@ -1,4 +1,4 @@
-"""Questions and answers about a scene: each askable fact in one of several wordings, and yes-or-no questions."""
+"""Questions and answers about a scene: an askable fact in one of several wordings, and yes-or-no questions."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from vlit.world.askable import Fact, askable
+from vlit.world.askable import COUNT_POOL, Fact, askable
 from vlit.world.facts import place_of, reference
 from vlit.world.scene import Scene
 from vlit.world.vocabulary import (
-    CONTAINER,
     COLOURS,
+    CONTAINER,
     ORDINARY_KINDS,
     PLACES,
     SETTING_PHRASE,
@@ -111,6 +111,7 @@ WORDINGS: dict[str, tuple[str, ...]] = {
 }
 BENCHMARK_WORDINGS = 2
 YES_NO = ("Yes", "No")
+LONE_CHANCE = 0.25  # of a count that is one: most kinds occur once, and people seldom count those
 
 
 @dataclass(frozen=True)
@@ -136,16 +137,24 @@ def worded(fact: Fact, wording: int) -> QA:
 
 
 def question_answers(scene: Scene, rng: random.Random, yes_no: bool = False) -> list[QA]:
-    """Return a question for every askable fact of a scene, each in a random wording, in a fixed order of facts.
+    """Return questions for the askable facts of a scene, each in a random wording, in a fixed order of facts.
 
     With `yes_no`, yes-or-no questions follow, about as many with the truthful answer "No" as with "Yes".
     """
-    found = [worded(fact, rng.randrange(len(WORDINGS[fact.type]))) for fact in askable(scene)]
+    facts = [fact for fact in askable(scene) if not _is_lone(fact) or rng.random() < LONE_CHANCE]
+    found = [worded(fact, rng.randrange(len(WORDINGS[fact.type]))) for fact in facts]
     return found + (list(_yes_no(scene, rng)) if yes_no else [])
 
 
+def _is_lone(fact: Fact) -> bool:
+    return fact.type == "count" and fact.answer == COUNT_POOL[0]
+
+
 def _yes_no(scene: Scene, rng: random.Random) -> Iterator[QA]:
-    where, other = SETTING_PHRASE[scene.setting], SETTING_PHRASE[rng.choice([s for s in SETTINGS if s != scene.setting])]
+    where, other = (
+        SETTING_PHRASE[scene.setting],
+        SETTING_PHRASE[rng.choice([s for s in SETTINGS if s != scene.setting])],
+    )
     said = f"this picture was taken {where}"
     yield _whether(rng, "taken", "Was this picture taken {}?", where, other, said)
     present, absent = [thing.kind for thing in scene.things], [k for k in ORDINARY_KINDS if not scene.count(k)]

@@ -18,6 +18,7 @@ TOTALS = (1, 1, 2, 2, 3, 3, 4, 5, 6)  # before repeated kinds and interactions a
 INTERACTION_CHANCE = 0.35
 SIGN_CHANCE = 0.5
 REPEAT_CHANCE = 0.4
+REPEATS = (2, 3, 3, 4, 5, 5)  # the larger counts fit less often
 ROOMY = 4  # with more things than this, all are small
 
 
@@ -30,7 +31,7 @@ def sample_scene(rng: random.Random, id: int) -> Scene:
     """Return a random scene of 1 to 6 things; about a third with an interaction and half with a sign."""
     setting = rng.choice(SETTINGS)
     sign, interaction = rng.random() < SIGN_CHANCE, rng.random() < INTERACTION_CHANCE
-    repeats = rng.randint(2, 5) if rng.random() < REPEAT_CHANCE else 1
+    repeats = rng.choice(REPEATS) if rng.random() < REPEAT_CHANCE else 1
     total = min(MOST_THINGS, max(rng.choice(TOTALS), repeats + 2 * interaction))
     return until_it_fits(rng, setting, id, lambda draft: fill(draft, total, sign, interaction, repeats))
 

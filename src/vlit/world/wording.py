@@ -83,4 +83,6 @@ def thing_sentence(thing: Thing, rng: random.Random) -> str:
     if place is None:
         return rng.choice((f"There is {whole}.", f"The image shows {whole}.", sentence(f"{whole} can be seen")))
     where = in_place(place)
-    return rng.choice((f"There is {whole} {where}.", sentence(f"{whole} is {where}"), f"{capitalised(where)} is {whole}."))
+    return rng.choice(
+        (f"There is {whole} {where}.", sentence(f"{whole} is {where}"), f"{capitalised(where)} is {whole}.")
+    )
