@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
 
 from vlit.world.facts import described, place_of, relation
 from vlit.world.scene import Scene
@@ -34,9 +33,14 @@ def captions(scene: Scene, rng: random.Random) -> list[str]:
 
 def _thing(scene: Scene, rng: random.Random) -> Caption:
     phrase = mention(rng.choice(scene.things), some_attributes(rng, 0.6))
-    return sentence(
-        rng.choice(("{}", "{}", "there is {}", "a picture of {}", "{} " + SETTING_PHRASE[scene.setting])).format(phrase)
+    forms = (
+        phrase,
+        phrase,
+        f"there is {phrase}",
+        f"a picture of {phrase}",
+        f"{phrase} {SETTING_PHRASE[scene.setting]}",
     )
+    return sentence(rng.choice(forms))
 
 
 def _count(scene: Scene, rng: random.Random) -> Caption:
@@ -106,9 +110,10 @@ def _whole(scene: Scene, rng: random.Random) -> str:
     rng.shuffle(phrases)
     if scene.sign is not None:
         phrases.append(f"a sign that says {scene.sign.word}")
-    forms: tuple[Callable[[str], str], ...] = (
-        lambda things: f"{with_article(scene.setting)} scene with {things}",
-        lambda things: f"{things} {SETTING_PHRASE[scene.setting]}",
-        lambda things: f"a picture of {things}",
+    things = listed(phrases)
+    forms = (
+        f"{with_article(scene.setting)} scene with {things}",
+        f"{things} {SETTING_PHRASE[scene.setting]}",
+        f"a picture of {things}",
     )
-    return sentence(rng.choice(forms)(listed(phrases)))
+    return sentence(rng.choice(forms))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from vlit.world.questions import QA, question_answers
 from vlit.world.scene import Scene
@@ -55,9 +55,8 @@ def _description(scene: Scene, rng: random.Random) -> list[str]:
 def _extras(scene: Scene) -> list[str]:
     """Return sentences that follow from the description."""
     told = [sentence(f"{SETTING_KNOWLEDGE[scene.setting]} is most useful {SETTING_PHRASE[scene.setting]}")]
-    for kind in dict.fromkeys(thing.kind for thing in scene.things):
-        if scene.count(kind) > 1:
-            told.append(f"There are {NUMBERS[scene.count(kind)]} {plural(kind)}.")
+    counts = Counter(thing.kind for thing in scene.things)
+    told += [f"There are {NUMBERS[count]} {plural(kind)}." for kind, count in counts.items() if count > 1]
     return told
 
 

@@ -35,7 +35,10 @@ def sign_extent(word: str) -> tuple[int, int]:
 
 
 class Draft:
-    """An unfinished scene. Every `add_*` chooses at random what it is not told, and raises `NoRoomError` if nothing fits."""
+    """An unfinished scene.
+
+    Every `add_*` chooses at random what it is not told, and raises `NoRoomError` if it finds no free spot.
+    """
 
     def __init__(self, rng: random.Random, setting: str) -> None:
         self.rng = rng

@@ -64,28 +64,30 @@ def sprite(kind: str, colour: str, texture: str, size: str) -> tuple[Pixels, Pix
 
 def _layers(shapes: tuple[Shape, ...], width: int, height: int) -> NDArray[np.uint8]:
     """Return which layer is seen at each enlarged pixel, as indices into `LAYERS`."""
-    across, down = width * SCALE, height * SCALE
-    image = Image.new("L", (across, down))
-    draw = ImageDraw.Draw(image)
+    image = Image.new("L", (width * SCALE, height * SCALE))
     for layer, form, numbers in shapes:
-        fill = LAYERS.index(layer)
-        stroke = 0
-        if form in ("line", "arc"):
-            stroke, numbers = max(SCALE, round(numbers[0] * max(across, down))), numbers[1:]
-        angles = numbers[4:] if form == "arc" else ()
-        points = numbers[:4] if form == "arc" else numbers
-        xy = [value * (down if i % 2 else across) - (0.5 if value >= 1 else 0) for i, value in enumerate(points)]
-        if form == "ellipse":
-            draw.ellipse(xy, fill=fill)
-        elif form == "box":
-            draw.rectangle(xy, fill=fill)
-        elif form == "polygon":
-            draw.polygon(xy, fill=fill)
-        elif form == "line":
-            draw.line(xy, fill=fill, width=stroke, joint="curve")
-        else:
-            draw.arc(xy, *angles, fill=fill, width=stroke)
+        _paint(ImageDraw.Draw(image), form, numbers, image.size, LAYERS.index(layer))
     return np.asarray(image)
+
+
+def _paint(draw: ImageDraw.ImageDraw, form: str, numbers: tuple[float, ...], size: tuple[int, int], fill: int) -> None:
+    """Paint a shape (see `silhouettes`) on a canvas of `size` pixels; strokes are at least one final pixel wide."""
+    stroke = max(SCALE, round(numbers[0] * max(size)))
+    if form == "line":
+        draw.line(_pixels(numbers[1:], size), fill=fill, width=stroke, joint="curve")
+    elif form == "arc":
+        draw.arc(_pixels(numbers[1:5], size), start=numbers[5], end=numbers[6], fill=fill, width=stroke)
+    elif form == "ellipse":
+        draw.ellipse(_pixels(numbers, size), fill=fill)
+    elif form == "box":
+        draw.rectangle(_pixels(numbers, size), fill=fill)
+    else:
+        draw.polygon(_pixels(numbers, size), fill=fill)
+
+
+def _pixels(fractions: tuple[float, ...], size: tuple[int, int]) -> list[float]:
+    """Turn x, y, x, y, ... from fractions into pixels; 1 is the last pixel of a side."""
+    return [value * size[i % 2] - (0.5 if value >= 1 else 0) for i, value in enumerate(fractions)]
 
 
 def _rim(layers: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""What is true of a scene beyond what it lists: places, relations, unique names. Pure functions, `None` where unclear."""
+"""What is true of a scene beyond what it lists: places, relations, unique names; `None` where it is unclear."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans of benchmark questions: four choices, and for each of them how to build a scene in which it is the right one."""
+"""Plans of benchmark questions: four choices, and for each how to build a scene in which it is the right one."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ from vlit.world.vocabulary import (
 from vlit.world.wording import SETTING_NOUN, in_place, interaction_clause
 
 CHOICES = 4
+Builder = Callable[[Draft], None]
+Planned = tuple[tuple[str, ...], dict[str, Builder]]  # slots, and choice -> builder
 OTHERS = 3  # things a scene has at most beside the ones asked for
 
 
@@ -39,7 +41,7 @@ class Plan:
     type: str
     slots: tuple[str, ...]
     choices: tuple[str, ...]
-    builders: tuple[Callable[[Draft], None], ...]
+    builders: tuple[Builder, ...]
 
 
 def plan(type: str, rng: random.Random) -> Plan:
@@ -47,9 +49,6 @@ def plan(type: str, rng: random.Random) -> Plan:
     slots, right = PLANNERS[type](rng)
     order = rng.sample(list(right), CHOICES)
     return Plan(type, slots, capitals(order), tuple(right[choice] for choice in order))
-
-
-Planned = tuple[tuple[str, ...], dict[str, Callable[[Draft], None]]]  # slots, and choice -> builder
 
 
 def _surround(
@@ -63,7 +62,8 @@ def _surround(
     total = min(MOST_THINGS, max(1, present + rng.randint(0, OTHERS)))
     signed = draft.sign is None and rng.random() < 0.35 if sign is None else sign
     pair = draft.interaction is None and total >= present + 2 and rng.random() < 0.3
-    fill(draft, total, signed, pair, rng.choice((1, 1, 2)), kinds, colours)
+    repeats = rng.choice((1, 1, 2))
+    fill(draft, total, sign=signed, interaction=pair, repeats=repeats, kinds=kinds, colours=colours)
 
 
 def _size(rng: random.Random) -> str:
@@ -104,7 +104,8 @@ def _plan_attribute(attribute: str, rng: random.Random) -> Planned:
     kind = rng.choice(ORDINARY_KINDS)
 
     def build(look: dict[str, str], draft: Draft) -> None:
-        draft.add_thing(kind, **{"size": _size(draft.rng), "place": some_place(draft.rng), **look})
+        size = look.get("size") or _size(draft.rng)
+        draft.add_thing(kind, look.get("colour"), look.get("texture"), size, some_place(draft.rng))
         _surround(draft)
 
     if attribute == "look":
@@ -145,7 +146,9 @@ def _plan_relation(rng: random.Random) -> Planned:
         draft.add_pair((first, _size(draft.rng)), (second, _size(draft.rng)), relation)
         _surround(draft)
 
-    right = {f"{phrase} the {second}": partial(build, relation) for relation, phrase in RELATIONS.items()}
+    right: dict[str, Builder] = {
+        f"{phrase} the {second}": partial(build, relation) for relation, phrase in RELATIONS.items()
+    }
     return (f"the {first}", f"the {second}"), right
 
 
@@ -161,7 +164,7 @@ def _plan_interaction(rng: random.Random) -> Planned:
         draft.add_interaction(name, subject, object, place=some_place(draft.rng, 0.3))
         _surround(draft)
 
-    right = {
+    right: dict[str, Builder] = {
         interaction_clause(f"the {subject[0]}", name, f"the {object[0]}"): partial(build, name, subject, object)
         for name, subject, object in cases
     }

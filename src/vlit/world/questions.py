@@ -15,7 +15,6 @@ from vlit.world.vocabulary import (
     ORDINARY_KINDS,
     PLACES,
     SETTING_PHRASE,
-    SETTINGS,
     TEXTURES,
     with_article,
 )
@@ -151,40 +150,42 @@ def _is_lone(fact: Fact) -> bool:
 
 
 def _yes_no(scene: Scene, rng: random.Random) -> Iterator[QA]:
-    where, other = (
-        SETTING_PHRASE[scene.setting],
-        SETTING_PHRASE[rng.choice([s for s in SETTINGS if s != scene.setting])],
-    )
+    where = SETTING_PHRASE[scene.setting]
+    other = rng.choice([phrase for phrase in SETTING_PHRASE.values() if phrase != where])
     said = f"this picture was taken {where}"
-    yield _whether(rng, "taken", "Was this picture taken {}?", where, other, said)
-    present, absent = [thing.kind for thing in scene.things], [k for k in ORDINARY_KINDS if not scene.count(k)]
-    if rng.random() < 0.5:
-        kind = with_article(rng.choice(present))
-        yield _answered(f"Is there {kind} in the image?", True, f"there is {kind}", "there")
-    else:
-        kind = rng.choice(absent)
-        yield _answered(f"Is there {with_article(kind)} in the image?", False, f"there is no {kind}", "there")
-    if scene.sign is not None:
-        yield _answered("Is there a sign in the image?", True, f"the sign says {scene.sign.word}", "sign")
-    else:
-        yield _answered("Is there a sign in the image?", False, "there is no sign", "sign")
-    for index, thing in enumerate(scene.things):
-        for attribute, values in (("colour", COLOURS), ("texture", TEXTURES)):
-            name = reference(scene, index, without=(attribute,))
-            if name is not None and thing.kind != CONTAINER:
-                value = getattr(thing, attribute)
-                wrong = rng.choice([v for v in values if v != value])
-                yield _whether(rng, attribute, f"Is {name} {{}}?", value, wrong, f"{name} is {value}")
-        name, place = reference(scene, index), place_of(thing)
-        if name is not None and place is not None:
-            wrong = in_place(rng.choice([p for p in PLACES if p != place]))
-            yield _whether(rng, "location", f"Is {name} {{}}?", in_place(place), wrong, f"{name} is {in_place(place)}")
+    yield _whether(_coin(rng), "taken", "Was this picture taken {}?", (where, other), said)
+    present = with_article(rng.choice([thing.kind for thing in scene.things]))
+    absent = rng.choice([kind for kind in ORDINARY_KINDS if not scene.count(kind)])
+    there = _coin(rng)
+    said = f"there is {present}" if there else f"there is no {absent}"
+    yield _whether(there, "there", "Is there {} in the image?", (present, with_article(absent)), said)
+    said = f"the sign says {scene.sign.word}" if scene.sign else "there is no sign"
+    yield _answered("Is there a sign in the image?", scene.sign is not None, said, "sign")
+    for index in range(len(scene.things)):
+        yield from _yes_no_of_thing(scene, index, rng)
 
 
-def _whether(rng: random.Random, type: str, form: str, right: str, wrong: str, told: str) -> QA:
-    """Ask, with equal chance, for what is so or for what is not."""
-    true = rng.random() < 0.5
-    return _answered(form.format(right if true else wrong), true, told, type)
+def _yes_no_of_thing(scene: Scene, index: int, rng: random.Random) -> Iterator[QA]:
+    thing = scene.things[index]
+    for attribute, values in (("colour", COLOURS), ("texture", TEXTURES)):
+        name = reference(scene, index, without=(attribute,))
+        if name is not None and thing.kind != CONTAINER:
+            value = getattr(thing, attribute)
+            wrong = rng.choice([other for other in values if other != value])
+            yield _whether(_coin(rng), attribute, f"Is {name} {{}}?", (value, wrong), f"{name} is {value}")
+    name, place = reference(scene, index), place_of(thing)
+    if name is not None and place is not None:
+        right, wrong = in_place(place), in_place(rng.choice([other for other in PLACES if other != place]))
+        yield _whether(_coin(rng), "location", f"Is {name} {{}}?", (right, wrong), f"{name} is {right}")
+
+
+def _coin(rng: random.Random) -> bool:
+    return rng.random() < 0.5
+
+
+def _whether(true: bool, type: str, form: str, values: tuple[str, str], told: str) -> QA:
+    """Ask for the first value, which is right, or for the second, which is wrong."""
+    return _answered(form.format(values[0] if true else values[1]), true, told, type)
 
 
 def _answered(question: str, true: bool, told: str, type: str) -> QA:

@@ -33,7 +33,9 @@ def sample_scene(rng: random.Random, id: int) -> Scene:
     sign, interaction = rng.random() < SIGN_CHANCE, rng.random() < INTERACTION_CHANCE
     repeats = rng.choice(REPEATS) if rng.random() < REPEAT_CHANCE else 1
     total = min(MOST_THINGS, max(rng.choice(TOTALS), repeats + 2 * interaction))
-    return until_it_fits(rng, setting, id, lambda draft: fill(draft, total, sign, interaction, repeats))
+    return until_it_fits(
+        rng, setting, id, lambda draft: fill(draft, total, sign=sign, interaction=interaction, repeats=repeats)
+    )
 
 
 def until_it_fits(rng: random.Random, setting: str, id: int, build: Callable[[Draft], None]) -> Scene:
@@ -65,6 +67,7 @@ def _scenes(first: int, count: int, seed: int) -> Iterator[Scene]:
 def fill(
     draft: Draft,
     total: int,
+    *,
     sign: bool = False,
     interaction: bool = False,
     repeats: int = 1,

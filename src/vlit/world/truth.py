@@ -1,4 +1,4 @@
-"""The whole truth of every scene as a file. Only tests and studies of planted errors read it; the pipeline never does."""
+"""The whole truth of every scene as a file, read by tests and studies of planted errors, never by the pipeline."""
 
 from __future__ import annotations
 

@@ -84,9 +84,7 @@ def _chosen(scene: Scene, seed: int) -> Iterator[QA]:
 def _annotation(question_id: int, image_id: int, qa: QA, rng: random.Random) -> dict[str, Any]:
     answer = short_answer(qa)
     return {
-        "question_type": next(
-            (type for type in QUESTION_TYPES if f"{qa.question.lower()} ".startswith(f"{type} ")), _OTHER
-        ),
+        "question_type": _question_type(qa.question),
         "multiple_choice_answer": answer,
         "answers": [
             {"answer": answer, "answer_confidence": rng.choice(("yes", "yes", "yes", "maybe")), "answer_id": id}
@@ -98,7 +96,9 @@ def _annotation(question_id: int, image_id: int, qa: QA, rng: random.Random) -> 
     }
 
 
-_OTHER = "none of the above"
+def _question_type(question: str) -> str:
+    words = question.lower()
+    return next((type for type in QUESTION_TYPES if words.startswith(f"{type} ")), "none of the above")
 
 
 def _answer_type(qa: QA) -> str:
