@@ -38,13 +38,13 @@ def test_what_is_not_annotated_is_unknown(facts: list[ImageFacts]) -> None:
     cat = facts[2].annotations.objects[0]
     assert facts[2].value(cat, "colour") is None
     assert facts[2].word is None
-    for writer in (*abilities.WRITERS["attribute"], abilities.text, abilities.interaction, abilities.taken_away):
+    for writer in (*abilities.WRITERS["attribute"], abilities.text, abilities.interaction, abilities.left):
         assert writer(facts[2], Random(0), True) is None
 
 
 def test_a_thing_among_others_of_its_kind_is_named_by_an_attribute(facts: list[ImageFacts]) -> None:
     names = {thing.id: name for thing, name in facts[1].named()}
-    assert names == {23: "green apple", 24: "box", 25: "cup"}
+    assert names == {23: "the green apple", 24: "the box", 25: "the cup"}
     assert 23 not in {thing.id for thing, _ in facts[1].named({"colour"})}
 
 
@@ -54,7 +54,7 @@ def test_an_object_without_attributes_is_not_named_by_their_absence() -> None:
         AnnotatedObject(2, "cup", "kitchen", (30, 30, 9, 9)),
     )
     facts = ImageFacts(ImageAnnotations(1, "a.jpg", 64, 64, objects=objects))
-    assert [name for _, name in facts.named()] == ["red cup"]
+    assert [name for _, name in facts.named()] == ["the red cup"]
 
 
 @pytest.mark.parametrize("scale", [1, 4, 10])
@@ -66,13 +66,13 @@ def test_places_do_not_depend_on_the_images_size(scale: int) -> None:
 
 # writer -> (image, an instruction it gives some time, its right short responses)
 ANSWERS: dict[str, tuple[int, str | None, set[str]]] = {
-    "setting": (0, "What is the setting of this image?", {"A beach"}),
+    "setting": (0, "What is the setting of this image?", {"A beach", "On a beach"}),
     "colour": (0, None, {"Red", "Blue"}),
     "counting": (1, "How many apples are in the image?", {"One", "Three"}),
     "text": (0, "What word is written on the sign?", {"CAFE"}),
-    "taken_away": (1, None, {"Two", "Four"}),  # five things, three red, one green, one blue
-    "most_frequent": (1, "Which kind of object appears most often?", {"Apple"}),
-    "bring": (0, "What would be most useful to bring here?", {"A swimsuit"}),
+    "left": (1, None, {"Two", "Four"}),  # five things, three red, one green, one blue
+    "most_frequent": (1, "Which kind of object appears most often?", {"Apples"}),
+    "useful": (0, "What would be most useful to bring here?", {"A swimsuit"}),
     "interaction": (1, None, {"The cup is inside the box"}),
     "spatial_relation": (0, None, {"To the left of the car", "To the right of the cup"}),
     "location": (0, None, {"In the upper left", "In the upper right"}),
@@ -89,13 +89,13 @@ def test_short_responses_are_right(facts: list[ImageFacts], name: str) -> None:
     assert not any(exchange.response.endswith(".") for exchange in written)
 
 
-def test_removing_a_colour_counts_what_is_left(facts: list[ImageFacts]) -> None:
-    left = {"red": "Two", "green": "Four", "blue": "Four"}
+def test_removing_a_colour_counts_what_remains(facts: list[ImageFacts]) -> None:
+    remaining = {"red": "Two", "green": "Four", "blue": "Four"}
     for seed in range(40):
-        exchange = abilities.taken_away(facts[1], Random(seed), True)
+        exchange = abilities.left(facts[1], Random(seed), True)
         assert exchange is not None
-        (colour,) = [colour for colour in left if colour in exchange.instruction]
-        assert exchange.response == left[colour]
+        (colour,) = [colour for colour in remaining if colour in exchange.instruction]
+        assert exchange.response == remaining[colour]
 
 
 @pytest.mark.parametrize("short", [True, False])

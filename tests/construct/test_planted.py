@@ -46,6 +46,12 @@ def test_questions_and_other_turns_stay() -> None:
         assert now.exchanges[0] == CLEAN
 
 
+def test_samples_that_can_be_wrong_make_up_for_those_that_can_not() -> None:
+    right = [*conversations(500), *(Conversation(number, "n.jpg", "global", (CLEAN,)) for number in range(500))]
+    _, planted = plant_errors(right, [str(number) for number in range(1000)], 0.2, Random(0))
+    assert abs(len({error.id for error in planted}) - 200) <= 5 * (500 * 0.4 * 0.6) ** 0.5
+
+
 def test_a_sample_that_can_not_be_wrong_stays_right() -> None:
     right = [Conversation(1, "1.jpg", "global", (CLEAN,))]
     assert plant_errors(right, ["a"], 1.0, Random(0)) == (right, [])

@@ -6,6 +6,7 @@ it is shown (`ImageAnnotations.restricted`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from itertools import permutations
 from random import Random
@@ -13,10 +14,11 @@ from typing import TypeVar
 
 from vlit.construct import phrases
 from vlit.construct.annotations import AnnotatedObject
-from vlit.construct.exchange import Exchange, Writer
+from vlit.construct.exchange import Exchange, Phrasing, Writer
 from vlit.construct.facts import ATTRIBUTE_VALUES, ImageFacts
 from vlit.world.vocabulary import (
-    INTERACTIONS,
+    COLOURS,
+    CONTAINER,
     KINDS,
     NUMBERS,
     PLACES,
@@ -27,11 +29,13 @@ from vlit.world.vocabulary import (
     plural,
     with_article,
 )
-from vlit.world.wording import SETTING_NOUN
+from vlit.world.wording import SETTING_NOUN, interaction_clause
 
 Value = TypeVar("Value")
 ATTRIBUTE_PHRASING = {"colour": phrases.COLOUR, "texture": phrases.TEXTURE, "size": phrases.SIZE}
 MAX_ALTERNATIVES = 3
+SEVERAL_SHARE = 0.7  # of the counting questions, where an image has several of a kind
+Named = tuple[AnnotatedObject, str]  # an object and what it is called in the text
 
 
 def some(rng: Random, values: Collection[Value], exclude: Collection[Value] = ()) -> list[Value]:
@@ -55,8 +59,9 @@ def setting(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     """What is the setting of this image?"""
     if facts.setting is None:
         return None
-    right = {"value": SETTING_NOUN[facts.setting], "phrase": SETTING_PHRASE[facts.setting]}
-    return phrases.SETTING.exchange("setting", rng, short, {}, right)
+    if rng.random() < 0.5:
+        return phrases.SETTING.exchange("setting", rng, short, (), {"value": SETTING_NOUN[facts.setting]})
+    return phrases.TAKEN.exchange("setting", rng, short, (), {"value": SETTING_PHRASE[facts.setting]})
 
 
 def object_at(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
@@ -65,66 +70,82 @@ def object_at(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     if not found:
         return None
     place, thing = rng.choice(found)
-    right, *wrong = (
-        {"value": kind, "article_value": with_article(kind)} for kind in [thing.kind, *some(rng, facts.absent(KINDS))]
-    )
-    asked = {"place": place}
-    return phrases.OBJECT_AT.exchange("identity", rng, short, asked, right, wrong=wrong, error="object")
+    return identity_of(phrases.OBJECT_AT, facts, rng, short, (place,), kind=thing.kind)
+
+
+def object_of_colour(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
+    """What is the red object?"""
+    found = [(colour, thing) for colour in COLOURS if (thing := facts.object_of(colour)) is not None]
+    if not found:
+        return None
+    colour, thing = rng.choice(found)
+    return identity_of(phrases.OF_COLOUR, facts, rng, short, (colour,), kind=thing.kind)
+
+
+def identity_of(
+    phrasing: Phrasing, facts: ImageFacts, rng: Random, short: bool, slots: tuple[str, ...], *, kind: str
+) -> Exchange:
+    """Ask for the kind of an object; it is mistaken for kinds that the image does not show."""
+    right, *wrong = ({"value": with_article(name)} for name in [kind, *some(rng, facts.absent(KINDS))])
+    return phrasing.exchange("identity", rng, short, slots, right, wrong=wrong, error="object")
 
 
 def listing(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     """What objects are in the image?"""
     if not facts.counts:
         return None
-
-    def fields(counts: dict[str, int]) -> dict[str, str]:
-        first = next(iter(counts.values()))
-        return {"value": phrases.inventory(counts), "be": "is" if first == 1 else "are"}
-
     invented = [{**facts.counts, kind: 1} for kind in some(rng, facts.absent(KINDS))]
-    wrong = [fields(counts) for counts in invented]
-    return phrases.LISTING.exchange("identity", rng, short, {}, fields(facts.counts), wrong=wrong, error="object")
+    right, *wrong = ({"value": phrases.inventory(counts)} for counts in [facts.counts, *invented])
+    return phrases.LISTING.exchange("identity", rng, short, (), right, wrong=wrong, error="object")
 
 
-def attribute_of(
-    facts: ImageFacts, rng: Random, short: bool, thing: AnnotatedObject, attribute_type: str, *, name: str
-) -> Exchange | None:
-    """Ask for one attribute (a key of `ATTRIBUTE_VALUES`) of one object, called `name` in the text."""
-    value = facts.value(thing, attribute_type)
+def attribute_of(facts: ImageFacts, rng: Random, short: bool, named: Named, attribute_type: str) -> Exchange | None:
+    """Ask for one attribute (a key of `ATTRIBUTE_VALUES`) of one object."""
+    value = facts.value(named[0], attribute_type)
     if value is None:
         return None
     wrong = [{"value": other} for other in some(rng, ATTRIBUTE_VALUES[attribute_type], (value,))]
     phrasing = ATTRIBUTE_PHRASING[attribute_type]
-    return phrasing.exchange("attribute", rng, short, {"kind": name}, {"value": value}, wrong=wrong, error="attribute")
+    return phrasing.exchange("attribute", rng, short, named[1:], {"value": value}, wrong=wrong, error="attribute")
 
 
 def attribute(attribute_type: str) -> Writer:
     """Make the writer for an attribute of an object that can be named without it."""
 
     def write(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-        asked = [pair for pair in facts.named({attribute_type}) if facts.value(pair[0], attribute_type)]
-        if not asked:
-            return None
-        thing, name = rng.choice(asked)
-        return attribute_of(facts, rng, short, thing, attribute_type, name=name)
+        named = choose(rng, [named for named in facts.named({attribute_type}) if facts.value(named[0], attribute_type)])
+        return attribute_of(facts, rng, short, named, attribute_type) if named else None
 
     return write
 
 
-def location_of(facts: ImageFacts, rng: Random, short: bool, thing: AnnotatedObject, name: str) -> Exchange | None:
-    """Ask for the place of one object, called `name` in the text."""
-    place = facts.place(thing)
+def look(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
+    """What are the size and color of the cup?"""
+    known = [
+        (name, size, colour)
+        for thing, name in facts.named({"size", "colour"})
+        if (size := facts.value(thing, "size")) and (colour := facts.value(thing, "colour"))
+    ]
+    if not known:
+        return None
+    name, size, colour = rng.choice(known)
+    right, *wrong = ({"value": f"{size} and {other}"} for other in [colour, *some(rng, COLOURS, (colour,))])
+    return phrases.LOOK.exchange("attribute", rng, short, (name,), right, wrong=wrong, error="attribute")
+
+
+def location_of(facts: ImageFacts, rng: Random, short: bool, named: Named) -> Exchange | None:
+    """Ask for the place of one object."""
+    place = facts.place(named[0])
     if place is None:
         return None
-    wrong = [{"value": other} for other in some(rng, PLACES, (place,))]
-    asked, right = {"kind": name}, {"value": place}
-    return phrases.LOCATION.exchange("location", rng, short, asked, right, wrong=wrong, error="location")
+    right, *wrong = ({"value": other} for other in [place, *some(rng, PLACES, (place,))])
+    return phrases.LOCATION.exchange("location", rng, short, named[1:], right, wrong=wrong, error="location")
 
 
 def location(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     """Where is the cat in the image?"""
-    pair = choose(rng, [pair for pair in facts.named() if facts.place(pair[0])])
-    return location_of(facts, rng, short, *pair) if pair else None
+    named = choose(rng, [named for named in facts.named() if facts.place(named[0])])
+    return location_of(facts, rng, short, named) if named else None
 
 
 def counting_of(facts: ImageFacts, rng: Random, short: bool, kind: str) -> Exchange:
@@ -137,18 +158,14 @@ def counting_of(facts: ImageFacts, rng: Random, short: bool, kind: str) -> Excha
 
     count = facts.counts[kind]
     right, *wrong = map(fields, [count, *other_counts(rng, count)])
-    asked = {"kinds": plural(kind)}
-    return phrases.COUNTING.exchange("counting", rng, short, asked, right, wrong=wrong, error="count")
+    return phrases.COUNTING.exchange("counting", rng, short, (plural(kind),), right, wrong=wrong, error="count")
 
 
 def counting(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """How many apples are in the image?"""
+    """How many apples are in the image? Mostly of a kind there are several of, as people would."""
     several = [kind for kind, count in facts.counts.items() if count > 1]
-    kind = choose(rng, several if several and rng.random() < 0.7 else list(facts.counts))
+    kind = choose(rng, several if several and rng.random() < SEVERAL_SHARE else list(facts.counts))
     return counting_of(facts, rng, short, kind) if kind else None
-
-
-Named = tuple[AnnotatedObject, str]  # an object and what it is called in the text
 
 
 def relation_of(facts: ImageFacts, rng: Random, short: bool, subject: Named, reference: Named) -> Exchange | None:
@@ -156,9 +173,9 @@ def relation_of(facts: ImageFacts, rng: Random, short: bool, subject: Named, ref
     relation = facts.relation(subject[0], reference[0])
     if relation is None:
         return None
-    wrong = [{"value": RELATIONS[other]} for other in some(rng, RELATIONS, (relation,))]
-    asked, right = {"kind": subject[1], "reference": reference[1]}, {"value": RELATIONS[relation]}
-    return phrases.RELATION.exchange("spatial relation", rng, short, asked, right, wrong=wrong, error="location")
+    right, *wrong = ({"value": RELATIONS[other]} for other in [relation, *some(rng, RELATIONS, (relation,))])
+    slots = (subject[1], reference[1])
+    return phrases.RELATION.exchange("spatial relation", rng, short, slots, right, wrong=wrong, error="location")
 
 
 def spatial_relation(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
@@ -173,8 +190,11 @@ def interaction(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     known = facts.interaction
     if known is None:
         return None
-    asked = {"kind": known.subject, "reference": known.object}
-    return phrases.INTERACTION.exchange("interaction", rng, short, asked, {"value": INTERACTIONS[known.name]})
+    slots = [f"the {known.subject}", f"the {known.object}"]
+    right = {"value": interaction_clause(slots[0], known.name, slots[1])}
+    if CONTAINER in (known.subject, known.object):
+        slots.sort(key=f"the {CONTAINER}".__eq__)  # one asks for something and the box, not for the box and something
+    return phrases.INTERACTION.exchange("interaction", rng, short, slots, right)
 
 
 def most_frequent(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
@@ -183,31 +203,29 @@ def most_frequent(facts: ImageFacts, rng: Random, short: bool) -> Exchange | Non
     if kind is None:
         return None
     fewer = [other for other in facts.counts if other != kind] or facts.absent(KINDS)
-    right, *wrong = ({"value": other, "values": plural(other)} for other in [kind, *some(rng, fewer)])
-    return phrases.MOST_FREQUENT.exchange("reasoning", rng, short, {}, right, wrong=wrong, error="object")
+    right, *wrong = ({"value": plural(other)} for other in [kind, *some(rng, fewer)])
+    return phrases.MOST_FREQUENT.exchange("reasoning", rng, short, (), right, wrong=wrong, error="object")
 
 
-def bring(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
+def useful(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     """What would be most useful to bring here?"""
     if facts.setting is None:
         return None
     right = {"value": SETTING_KNOWLEDGE[facts.setting], "phrase": SETTING_PHRASE[facts.setting]}
-    return phrases.BRING.exchange("reasoning", rng, short, {}, right)
+    return phrases.USEFUL.exchange("reasoning", rng, short, (), right)
 
 
-def taken_away(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """How many objects would be left if all red objects were taken away?"""
-    colours = [facts.value(thing, "colour") for thing in facts.annotations.objects]
-    known = [colour for colour in colours if colour is not None]
-    colour = choose(rng, known)
-    if colour is None or len(known) < len(colours):
+def left(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
+    """How many objects would be left if all red objects were taken away? Not where a sign may count as one."""
+    colours = Counter(thing.colour for thing in facts.scene.things)
+    if len(colours) < 2 or not facts.all_coloured or facts.annotations.words:
         return None
-    taken = known.count(colour)
-    asked = {"colour": colour, "taken": phrases.number(taken), "total": phrases.number(len(known))}
-    asked["be"] = "is" if taken == 1 else "are"
-    left = len(known) - taken
-    right, *wrong = ({"value": phrases.number(count)} for count in [left, *other_counts(rng, left, least=0)])
-    return phrases.TAKEN_AWAY.exchange("reasoning", rng, short, asked, right, wrong=wrong, error="count")
+    colour = rng.choice(list(colours))
+    taken, total = colours[colour], sum(colours.values())
+    told = {"taken": phrases.number(taken), "total": phrases.number(total), "be": "is" if taken == 1 else "are"}
+    counts = [total - taken, *other_counts(rng, total - taken)]
+    right, *wrong = ({"value": phrases.number(count), **told} for count in counts)
+    return phrases.LEFT.exchange("reasoning", rng, short, (colour,), right, wrong=wrong, error="count")
 
 
 def known_for(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
@@ -221,25 +239,25 @@ def known_for_of(rng: Random, short: bool, kind: str, names: str) -> Exchange | 
     if kind not in phrases.KNOWLEDGE:
         return None
     right = {"value": phrases.KNOWLEDGE[kind]}
-    return phrases.KNOWN_FOR.exchange("reasoning", rng, short, {"kinds": names}, right)
+    return phrases.KNOWN_FOR.exchange("reasoning", rng, short, (names,), right)
 
 
 def text(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     """What word is written on the sign?"""
     if facts.word is None:
         return None
-    wrong = [{"value": other} for other in some(rng, WORDS, (facts.word,))]
-    return phrases.TEXT.exchange("text", rng, short, {}, {"value": facts.word}, wrong=wrong, error="text")
+    right, *wrong = ({"value": word} for word in [facts.word, *some(rng, WORDS, (facts.word,))])
+    return phrases.TEXT.exchange("text", rng, short, (), right, wrong=wrong, error="text")
 
 
 WRITERS: dict[str, tuple[Writer, ...]] = {
     "setting": (setting,),
-    "identity": (object_at, object_at, listing),  # the benchmark's question twice as often as the list
-    "attribute": tuple(attribute(name) for name in ATTRIBUTE_VALUES),
+    "identity": (object_at, object_of_colour, listing),
+    "attribute": (*(attribute(attribute_type) for attribute_type in ATTRIBUTE_VALUES), look),
     "location": (location,),
     "counting": (counting,),
     "spatial relation": (spatial_relation,),
     "interaction": (interaction,),
-    "reasoning": (most_frequent, bring, taken_away, known_for),
+    "reasoning": (most_frequent, useful, left, known_for),
     "text": (text,),
 }

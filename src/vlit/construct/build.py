@@ -66,12 +66,8 @@ def build_mini_datasets(world_folder: str | Path, spec: MiniDatasetsSpec, folder
     """
     folder, coco = Path(folder), Path(world_folder) / "coco"
     mark = {"spec": asdict(spec), "world": _fingerprint(Path(world_folder))}
-    if folder.exists():
-        if (folder / MARK).is_file():
-            if read_json(folder / MARK) == mark:
-                return folder
-        elif not folder.is_dir() or any(folder.iterdir()):
-            raise InputError(f"{folder} is there and no earlier build: move it away, or name another folder")
+    if _is_built(folder, mark):
+        return folder
     annotations = read_annotations(coco)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
@@ -80,10 +76,22 @@ def build_mini_datasets(world_folder: str | Path, spec: MiniDatasetsSpec, folder
         _write_mimic_it(annotations, spec, fresh / "mimic_it", coco / IMAGES)
         _write_ours(annotations, spec, fresh / "ours", coco / IMAGES)
         write_json(fresh / MARK, mark)
+        if _is_built(folder, mark):
+            return folder  # another process was faster: its files are the same
         if folder.exists():
             folder.replace(Path(temporary) / "earlier")
         fresh.replace(folder)
     return folder
+
+
+def _is_built(folder: Path, mark: dict[str, Any]) -> bool:
+    """Say whether the folder holds exactly what `mark` says; False if it is absent, empty or an earlier build."""
+    if (folder / MARK).is_file():
+        found: object = read_json(folder / MARK, mend="remove the folder and build again")
+        return found == mark
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} is there and no earlier build: move it away, or name another folder")
+    return False
 
 
 def _write_llava(annotations: Sequence[ImageAnnotations], spec: MiniDatasetsSpec, folder: Path) -> None:

@@ -43,7 +43,9 @@ def detailed(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
         return None
     opening = [_sentence(caption) for caption in rng.sample(captions, min(2, len(captions)))]
     placed = [(name, place) for thing, name in facts.named() if (place := facts.place(thing)) is not None]
-    closing = [f"The {name} is in the {place} of the image." for name, place in rng.sample(placed, min(2, len(placed)))]
+    closing = [
+        sentence(f"{name} is in the {place} of the image") for name, place in rng.sample(placed, min(2, len(placed)))
+    ]
 
     def paragraph(counts: dict[str, int]) -> str:
         return _up_to(MAX_WORDS, [*opening, f"In total, the image contains {inventory(counts)}.", *closing])

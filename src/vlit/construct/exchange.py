@@ -55,9 +55,10 @@ Writer = Callable[[ImageFacts, Random, bool], Exchange | None]
 
 @dataclass(frozen=True)
 class Phrasing:
-    """How a question of one type is put and answered: format strings over the fields of an exchange.
+    """How a question of one type is put and answered: format strings.
 
-    Sentences end in a full stop; the short phrase has none.
+    {0}, {1} ... are what the question is about, as in `vlit.world.questions.WORDINGS`; named fields belong to the
+    answer. Sentences end in a full stop; the short phrase has none.
     """
 
     instructions: tuple[str, ...]
@@ -69,18 +70,18 @@ class Phrasing:
         ability: str,
         rng: Random,
         short: bool,
-        asked: Mapping[str, object],
-        right: Mapping[str, object],
+        slots: Sequence[str],
+        right: Mapping[str, str],
         *,
-        wrong: Sequence[Mapping[str, object]] = (),
+        wrong: Sequence[Mapping[str, str]] = (),
         error: str = "",
     ) -> Exchange:
-        """Fill an instruction with `asked`, and the response and the alternatives with `right` and each `wrong` too."""
+        """Fill an instruction with `slots`, and the response and the alternatives with `right` and each `wrong` too."""
         form = self.short if short else rng.choice(self.sentences)
         return Exchange(
             ability,
-            capitalised(rng.choice(self.instructions).format(**asked)),
-            capitalised(form.format(**{**asked, **right})),
+            capitalised(rng.choice(self.instructions).format(*slots)),
+            capitalised(form.format(*slots, **right)),
             error if wrong else "",
-            tuple(capitalised(form.format(**{**asked, **fields})) for fields in wrong),
+            tuple(capitalised(form.format(*slots, **fields)) for fields in wrong),
         )

@@ -14,6 +14,7 @@ from functools import cached_property
 
 from vlit.construct.annotations import AnnotatedObject, Box, ImageAnnotations
 from vlit.world import facts as geometry
+from vlit.world.questions import WORDINGS
 from vlit.world.scene import CANVAS, Scene, Sign, Thing
 from vlit.world.vocabulary import COLOURS, INTERACTIONS, SETTING_PHRASE, SETTINGS, SIZES, TEXTURES
 
@@ -23,6 +24,7 @@ ATTRIBUTE_VALUES: dict[str, tuple[str, ...]] = {  # type of an attribute -> its 
     "size": tuple(SIZES),
 }
 
+SETTING_QUESTIONS = WORDINGS["setting"] + WORDINGS["taken"]
 SETTING_MENTIONS = {setting: (phrase, f"{setting} scene") for setting, phrase in SETTING_PHRASE.items()}
 INTERACTION_PATTERN = {
     name: re.compile(rf"(\w+) {phrase} (?:the|an?) ([\w ]+)") for name, phrase in INTERACTIONS.items()
@@ -72,7 +74,7 @@ class ImageFacts:
         return geometry.most_frequent_kind(self.scene)
 
     def named(self, without: Collection[str] = ()) -> list[tuple[AnnotatedObject, str]]:
-        """The objects that a phrase names alone, each with the shortest: "cup", or "red cup" among other cups.
+        """The objects that a phrase names alone, each with the shortest: "the cup", or "the red cup" among other cups.
 
         `without` lists attributes the phrase must not use, such as the one that is asked for.
         """
@@ -80,7 +82,7 @@ class ImageFacts:
         if key not in self._names:
             phrases = (geometry.reference(self.scene, index, without) for index in range(len(self.scene.things)))
             self._names[key] = [
-                (thing, phrase.removeprefix("the ").strip())
+                (thing, "the " + phrase.removeprefix("the ").strip())
                 for thing, phrase in zip(self.annotations.objects, phrases, strict=True)
                 if phrase and "  " not in phrase  # a gap stands for an attribute that is not annotated
             ]
@@ -93,8 +95,12 @@ class ImageFacts:
     @cached_property
     def setting(self) -> str | None:
         """The setting a caption or a question-and-answer pair names, if they name one."""
-        answers = [answer.lower() for question, answer in self.annotations.qa if "setting" in question.lower()]
-        named = {setting for setting in SETTINGS if any(re.search(rf"\b{setting}\b", answer) for answer in answers)}
+        named = set()
+        for question, answer in self.annotations.qa:
+            if question in SETTING_QUESTIONS:
+                named |= {setting for setting in SETTINGS if setting in answer.lower().split()}
+            elif answer.lower() == "yes":  # "Was this picture taken on a beach?"
+                named |= {setting for setting, phrase in SETTING_PHRASE.items() if f"taken {phrase}?" in question}
         for caption in self.annotations.captions:
             named |= {
                 setting for setting, phrases in SETTING_MENTIONS.items() if any(map(caption.lower().count, phrases))
@@ -131,6 +137,16 @@ class ImageFacts:
         """The one object in a place, if nothing else is near."""
         index = geometry.thing_at(self.scene, place)
         return None if index is None else self.annotations.objects[index]
+
+    def object_of(self, colour: str) -> AnnotatedObject | None:
+        """The one object of a colour, if the colour of every object is annotated."""
+        index = geometry.only_of_colour(self.scene, colour)
+        return None if index is None or not self.all_coloured else self.annotations.objects[index]
+
+    @cached_property
+    def all_coloured(self) -> bool:
+        """Whether the colour of every object is annotated."""
+        return all(thing.colour for thing in self.scene.things)
 
     def relation(self, subject: AnnotatedObject, reference: AnnotatedObject) -> str | None:
         """How the subject lies to the reference (a key of `RELATIONS`), if one direction clearly dominates."""

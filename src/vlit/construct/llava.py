@@ -52,7 +52,7 @@ class LlavaSpeaker:
 
 def reasoning(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     """One question to think about, answered with what is seen and what follows from it."""
-    writers = (abilities.most_frequent, abilities.bring, altogether)
+    writers = (abilities.most_frequent, abilities.useful, altogether)
     exchange = first_possible(writers, facts, rng, short)
     if exchange is None or not facts.counts:
         return exchange
@@ -72,7 +72,7 @@ def altogether(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     if not total:
         return None
     right, *wrong = ({"value": phrases.counted("object", n)} for n in [total, *abilities.other_counts(rng, total)])
-    return ALTOGETHER.exchange("reasoning", rng, short, {}, right, wrong=wrong, error="count")
+    return ALTOGETHER.exchange("reasoning", rng, short, (), right, wrong=wrong, error="count")
 
 
 def llava_records(conversations: Sequence[Conversation]) -> list[dict[str, Any]]:

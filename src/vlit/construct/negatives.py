@@ -17,39 +17,37 @@ from vlit.world.vocabulary import KINDS, PLACES, SETTING_PHRASE, WORDS, with_art
 
 PRESENCE = Phrasing(
     (
-        "Is there {article_kind} in the image?",
-        "Can you see {article_kind} in this picture?",
-        "Does the image show {article_kind}?",
+        "Is there {0} in the image?",
+        "Can you see {0} in this picture?",
+        "Does the image show {0}?",
     ),
     ("{value}.", "{value} in the image.", "{value} in this picture."),
 )
 ABOUT_ABSENT = Phrasing(
-    ("What color is the {kind}?", "Where is the {kind} in the image?", "What is the {kind} next to?"),
-    ("There is no {kind} in the image.", "I can't see any {kind} in this picture, so there is no answer to that."),
-    short="There is no {kind}",
+    ("What color is the {0}?", "Where is the {0} in the image?", "What is the {0} next to?"),
+    ("There is no {0} in the image.", "I can't see any {0} in this picture, so there is no answer to that."),
+    short="There is no {0}",
 )
 ANSWER = ("{value}.",)
 WRONG_ATTRIBUTE = Phrasing(
-    ("Is the {kind} {claim}?", "The {kind} is {claim}, isn't it?", "I think the {kind} is {claim}. Do you agree?"),
+    ("Is {0} {1}?", "{0} is {1}, isn't it?", "I think {0} is {1}. Do you agree?"),
     ANSWER,
 )
 WRONG_LOCATION = Phrasing(
     (
-        "Is the {kind} in the {claim}?",
-        "The {kind} is in the {claim} of the image, right?",
-        "I think the {kind} is in the {claim}. Is that correct?",
+        "Is {0} in the {1}?",
+        "{0} is in the {1} of the image, right?",
+        "I think {0} is in the {1}. Is that correct?",
     ),
     ANSWER,
 )
 WRONG_COUNT = Phrasing(
-    ("Are there {claim} in the image?", "I count {claim}, is that right?", "There are {claim} here, right?"), ANSWER
+    ("Are there {0} in the image?", "I count {0}, is that right?", "There are {0} here, right?"), ANSWER
 )
 WRONG_WORD = Phrasing(
-    ('Does the sign say "{claim}"?', "Is {claim} written on the sign?", "The sign says {claim}, doesn't it?"), ANSWER
+    ('Does the sign say "{0}"?', "Is {0} written on the sign?", "The sign says {0}, doesn't it?"), ANSWER
 )
-WRONG_SETTING = Phrasing(
-    ("Was this picture taken {claim}?", "Is this a scene {claim}?", "This was taken {claim}, right?"), ANSWER
-)
+WRONG_SETTING = Phrasing(("Was this picture taken {0}?", "Is this a scene {0}?", "This was taken {0}, right?"), ANSWER)
 ERROR_ABILITY = {"count": "counting"}  # the other errors that a correction can make are called as their ability
 
 
@@ -80,15 +78,13 @@ def present(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
 
 def _presence(kind: str, rng: Random, short: bool, answers: list[str]) -> Exchange:
     right, *wrong = ({"value": answer} for answer in answers)
-    return PRESENCE.exchange(
-        "identity", rng, short, {"article_kind": with_article(kind)}, right, wrong=wrong, error="object"
-    )
+    return PRESENCE.exchange("identity", rng, short, (with_article(kind),), right, wrong=wrong, error="object")
 
 
 def asked_of_absent(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     """What color is the boat? There is none."""
     kind = choose(rng, facts.absent(KINDS))
-    return ABOUT_ABSENT.exchange("identity", rng, short, {"kind": kind}, {}) if kind else None
+    return ABOUT_ABSENT.exchange("identity", rng, short, (kind,), {}) if kind else None
 
 
 def wrong_attribute(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
@@ -103,8 +99,8 @@ def wrong_attribute(facts: ImageFacts, rng: Random, short: bool) -> Exchange | N
         return None
     called, name, value = rng.choice(known)
     claim = another(rng, ATTRIBUTE_VALUES[name], value)
-    told = Claim(f"the {called} is {value}", f"the {called} is {claim}")
-    return told.corrected(WRONG_ATTRIBUTE, "attribute", rng, {"kind": called, "claim": claim})
+    told = Claim(f"{called} is {value}", f"{called} is {claim}")
+    return told.corrected(WRONG_ATTRIBUTE, "attribute", rng, (called, claim))
 
 
 def wrong_location(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
@@ -114,8 +110,8 @@ def wrong_location(facts: ImageFacts, rng: Random, short: bool) -> Exchange | No
         return None
     called, place = rng.choice(placed)
     claim = another(rng, PLACES, place)
-    told = Claim(f"the {called} is in the {place}", f"the {called} is in the {claim}")
-    return told.corrected(WRONG_LOCATION, "location", rng, {"kind": called, "claim": claim})
+    told = Claim(f"{called} is in the {place}", f"{called} is in the {claim}")
+    return told.corrected(WRONG_LOCATION, "location", rng, (called, claim))
 
 
 def wrong_count(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
@@ -126,7 +122,7 @@ def wrong_count(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     count = facts.counts[kind]
     claim = counted(kind, rng.choice([other for other in (count - 1, count + 1, count + 2) if other > 1]))
     told = Claim(f"there {'is only' if count == 1 else 'are'} {counted(kind, count)}", f"there are {claim}")
-    return told.corrected(WRONG_COUNT, "count", rng, {"claim": claim})
+    return told.corrected(WRONG_COUNT, "count", rng, (claim,))
 
 
 def wrong_word(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
@@ -135,7 +131,7 @@ def wrong_word(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
         return None
     claim = another(rng, WORDS, facts.word)
     told = Claim(f"the sign says {facts.word}", f"the sign says {claim}")
-    return told.corrected(WRONG_WORD, "text", rng, {"claim": claim})
+    return told.corrected(WRONG_WORD, "text", rng, (claim,))
 
 
 def wrong_setting(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
@@ -145,7 +141,7 @@ def wrong_setting(facts: ImageFacts, rng: Random, short: bool) -> Exchange | Non
     phrase = SETTING_PHRASE[facts.setting]
     claim = another(rng, list(SETTING_PHRASE.values()), phrase)
     told = Claim(f"the picture was taken {phrase}", "")
-    return told.corrected(WRONG_SETTING, "setting", rng, {"claim": claim})
+    return told.corrected(WRONG_SETTING, "setting", rng, (claim,))
 
 
 @dataclass(frozen=True)
@@ -155,12 +151,12 @@ class Claim:
     true: str
     false: str
 
-    def corrected(self, phrasing: Phrasing, error: str, rng: Random, asked: dict[str, str]) -> Exchange:
+    def corrected(self, phrasing: Phrasing, error: str, rng: Random, slots: tuple[str, ...]) -> Exchange:
         """Contradict the claim and say what is true; the wrong response agrees with the claim."""
         ability = ERROR_ABILITY.get(error, error)
         agreed = [{"value": f"Yes, {self.false}"}] if self.false else []
         right = {"value": f"No, {self.true}"}
-        return phrasing.exchange(ability, rng, False, asked, right, wrong=agreed, error=error)
+        return phrasing.exchange(ability, rng, False, slots, right, wrong=agreed, error=error)
 
 
 WRITERS = {

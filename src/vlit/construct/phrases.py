@@ -1,166 +1,96 @@
-"""How each type of question is put and answered: the phrase templates of the offline generator."""
+"""How each type of question is put and answered: the phrase templates of the offline generator.
+
+The questions are worded as the world words them, with some paraphrases more.
+"""
 
 from __future__ import annotations
 
 from vlit.construct.exchange import Phrasing
+from vlit.world.questions import WORDINGS
 from vlit.world.vocabulary import NUMBERS, plural, with_article
 from vlit.world.wording import listed
 
 SETTING = Phrasing(
-    (
-        "What is the setting of this image?",
-        "Where was this picture taken?",
-        "Which kind of scene does the image show?",
-        "How would you describe the surroundings in this picture?",
-    ),
-    (
-        "The picture was taken {phrase}.",
-        "The image shows a scene {phrase}.",
-        "Everything in the image is set {phrase}.",
-    ),
+    (*WORDINGS["setting"], "How would you describe the surroundings in this picture?"),
+    ("The setting is {value}.", "The background of the image is {value}.", "The image shows {value}."),
+)
+TAKEN = Phrasing(
+    WORDINGS["taken"],
+    ("This picture was taken {value}.", "The scene is {value}.", "Everything in the image is {value}."),
 )
 OBJECT_AT = Phrasing(
+    (*WORDINGS["at"], "Name the object in the {0} of the image."),
     (
-        "What object is in the {place} of the image?",
-        "What can be seen in the {place} of the picture?",
-        "Name the object in the {place} of the image.",
-        "Which object lies in the {place}?",
+        "The object in the {0} of the image is {value}.",
+        "There is {value} in the {0}.",
+        "In the {0} you can see {value}.",
     ),
-    (
-        "The object in the {place} of the image is {article_value}.",
-        "There is {article_value} in the {place} of the image.",
-        "In the {place} you can see {article_value}.",
-    ),
+)
+OF_COLOUR = Phrasing(
+    (*WORDINGS["coloured"], "Name the {0} object in the image."),
+    ("The {0} object is {value}.", "It is {value} that is {0}."),
 )
 LISTING = Phrasing(
-    (
-        "What objects are in the image?",
-        "Which things can you see in this picture?",
-        "List the kinds of objects in the image.",
-    ),
-    ("The image contains {value}.", "I can see {value}.", "In the picture there {be} {value}."),
+    ("What objects are in the image?", "Which things can you see in this picture?", "List the objects in the image."),
+    ("The image contains {value}.", "I can see {value}.", "The picture shows {value}."),
 )
 COLOUR = Phrasing(
-    (
-        "What color is the {kind}?",
-        "What is the color of the {kind}?",
-        "Which color does the {kind} have?",
-        "Tell me the color of the {kind} in the image.",
-    ),
-    ("The {kind} is {value}.", "The {kind} in the image is {value}.", "The color of the {kind} is {value}."),
+    (*WORDINGS["colour"], "Tell me the color of {0}."),
+    ("{0} is {value}.", "{0} in the image is {value}.", "The color of {0} is {value}."),
 )
 TEXTURE = Phrasing(
-    (
-        "What pattern does the {kind} have?",
-        "What is the pattern on the {kind}?",
-        "How is the surface of the {kind} decorated?",
-    ),
-    ("The {kind} is {value}.", "The {kind} has a {value} pattern.", "The surface of the {kind} is {value}."),
+    (*WORDINGS["texture"], "How is the surface of {0} decorated?"),
+    ("{0} is {value}.", "The texture of {0} is {value}.", "The surface of {0} is {value}."),
 )
-SIZE = Phrasing(
-    (
-        "What size is the {kind}?",
-        "How big is the {kind} in the image?",
-        "Is the {kind} small or large?",
-    ),
-    ("The {kind} is {value}.", "The {kind} in the image is {value}."),
-)
+SIZE = Phrasing((*WORDINGS["size"], "Is {0} small or large?"), ("{0} is {value}.", "{0} in the image is {value}."))
+LOOK = Phrasing(WORDINGS["look"], ("{0} is {value}.", "{0} looks {value}."))
 LOCATION = Phrasing(
-    (
-        "Where is the {kind} in the image?",
-        "In which part of the picture is the {kind}?",
-        "Where can I find the {kind}?",
-        "What is the position of the {kind} in the image?",
-    ),
-    (
-        "The {kind} is in the {value} of the image.",
-        "You can find the {kind} in the {value}.",
-        "The {kind} is located in the {value} of the picture.",
-    ),
+    (*WORDINGS["location"], "What is the position of {0} in the image?"),
+    ("{0} is in the {value} of the image.", "You can find {0} in the {value}.", "{0} is located in the {value}."),
     short="in the {value}",
 )
 COUNTING = Phrasing(
-    (
-        "How many {kinds} are in the image?",
-        "How many {kinds} can you see?",
-        "What is the number of {kinds} in this picture?",
-        "Count the {kinds} in the image.",
-    ),
-    (
-        "There {be} {value} {noun} in the image.",
-        "I can see {value} {noun}.",
-        "The picture shows {value} {noun}.",
-    ),
+    (*WORDINGS["count"], "Count the {0} in the image."),
+    ("There {be} {value} {noun} in the image.", "I can see {value} {noun}.", "The picture shows {value} {noun}."),
 )
 RELATION = Phrasing(
-    (
-        "Where is the {kind} relative to the {reference}?",
-        "Where is the {kind} with respect to the {reference}?",
-        "How is the {kind} placed in relation to the {reference}?",
-        "On which side of the {reference} is the {kind}?",
-    ),
-    ("The {kind} is {value} the {reference}.", "You can see the {kind} {value} the {reference}."),
-    short="{value} the {reference}",
+    (*WORDINGS["relation"], "On which side of {1} is {0}?"),
+    ("{0} is {value} {1}.", "You can see {0} {value} {1}."),
+    short="{value} {1}",
 )
 INTERACTION = Phrasing(
-    (
-        "What is the relation between the {kind} and the {reference}?",
-        "How do the {kind} and the {reference} interact?",
-        "What is the {kind} doing with the {reference}?",
-        "Describe how the {kind} and the {reference} are connected.",
-    ),
-    ("The {kind} {value} the {reference}.", "In this image, the {kind} {value} the {reference}."),
-    short="the {kind} {value} the {reference}",
+    (*WORDINGS["interaction"], "Describe how {0} and {1} are connected."),
+    ("{value}.", "In this image, {value}.", "You can see that {value}."),
 )
 MOST_FREQUENT = Phrasing(
-    (
-        "Which kind of object appears most often?",
-        "What is the most common kind of object in the image?",
-        "Of which kind of object are there the most?",
-    ),
-    (
-        "There are more {values} than anything else in the image.",
-        "Counting every kind, the {value} appears most often.",
-    ),
+    (*WORDINGS["most"], "Of which kind of object are there the most?"),
+    ("{value} appear most often.", "There are more {value} than anything else in the image."),
 )
-BRING = Phrasing(
-    (
-        "What would be most useful to bring here?",
-        "Which item should a visitor of this place bring?",
-        "If you went to this place, what would you take with you?",
-    ),
+USEFUL = Phrasing(
+    (*WORDINGS["useful"], "If you went to this place, what would you take with you?"),
     (
         "The picture was taken {phrase}, so {value} would be most useful.",
         "As the scene is {phrase}, it would be wise to bring {value}.",
     ),
 )
-TAKEN_AWAY = Phrasing(
+LEFT = Phrasing(
+    (*WORDINGS["left"], "Suppose the {0} objects disappear. How many objects are left?"),
     (
-        "How many objects would be left if all {colour} objects were taken away?",
-        "If every {colour} object were removed, how many objects would remain?",
-        "Suppose the {colour} objects disappear. How many objects are left?",
-    ),
-    (
-        "Without the {colour} objects, {value} would be left.",
-        "{taken} of the {total} objects {be} {colour}, so {value} would be left.",
+        "Without the {0} objects, {value} would be left.",
+        "{taken} of the {total} objects {be} {0}, so {value} would be left.",
     ),
 )
 KNOWN_FOR = Phrasing(
     (
-        "What are {kinds} known for?",
-        "What do people associate with {kinds}?",
-        "Can you tell me what {kinds} are commonly known for?",
+        "What are {0} known for?",
+        "What do people associate with {0}?",
+        "Can you tell me what {0} are commonly known for?",
     ),
-    ("{kinds} are known for {value}.", "People associate {kinds} with {value}."),
+    ("{0} are known for {value}.", "People associate {0} with {value}."),
 )
 TEXT = Phrasing(
-    (
-        "What word is written on the sign?",
-        "What does the sign say?",
-        "Read the word on the sign.",
-        "Which text can be seen in the image?",
-    ),
-    ('The sign says "{value}".', "The word on the sign is {value}.", "You can read the word {value} on the sign."),
+    (*WORDINGS["word"], "Read the word on the sign."),
+    ("The sign says {value}.", "The word on the sign is {value}.", "You can read the word {value} on the sign."),
 )
 
 # Known to everybody and drawn nowhere: the "external knowledge" of section 4.2.2.

@@ -38,16 +38,19 @@ def plant_errors(
     Args:
         conversations: right ones.
         ids: their sample ids, for the record.
-        rate: chance of each sample to get an error. A sample without any response that could be wrong stays right.
+        rate: share of all samples that gets an error, on average. A sample without any response that could be wrong
+            stays right, and the others make up for it as far as they can.
         rng: draws samples, turns and wrong responses.
 
     Returns:
         The conversations in the same order, and every error planted.
     """
+    able = sum(any(exchange.alternatives for exchange in conversation.exchanges) for conversation in conversations)
+    chance = rate * len(conversations) / able if able else 0.0
     planted: list[PlantedError] = []
     spoiled = []
     for conversation, sample_id in zip(conversations, ids, strict=True):
-        errors = _errors(conversation, sample_id, rng) if rng.random() < rate else []
+        errors = _errors(conversation, sample_id, rng) if rng.random() < chance else []
         exchanges = list(conversation.exchanges)
         for error in errors:
             exchanges[error.turn] = replace(exchanges[error.turn], response=error.wrong, alternatives=(), error="")

@@ -14,43 +14,39 @@ from vlit.construct.balance import Repertoire
 from vlit.construct.exchange import Exchange, Phrasing
 from vlit.construct.facts import ATTRIBUTE_VALUES, ImageFacts
 from vlit.errors import InputError
-from vlit.world.vocabulary import KINDS, WORDS, with_article
+from vlit.world.vocabulary import WORDS
 
 BOX_COLOUR = (255, 0, 255)  # magenta, the colour of no object
 # Not "the object in the box": a box is also a kind of object.
-NAMES = ("marked object", "circled object", "object in the marked square", "object circled by the square")
-WORD_NAMES = ("marked word", "circled word", "text in the marked square")
+NAMES = (
+    "the marked object",
+    "the circled object",
+    "the object in the marked square",
+    "the object circled by the square",
+)
+WORD_NAMES = ("the marked word", "the circled word", "the text in the marked square")
 
 IDENTITY = Phrasing(
-    ("What is the {kind}?", "Which kind of object is the {kind}?", "Can you name the {kind}?"),
-    ("The {kind} is {article_value}.", "It is {article_value}."),
+    ("What is {0}?", "Which kind of object is {0}?", "Can you name {0}?"),
+    ("{0} is {value}.", "It is {value}."),
 )
-IDENTITY_WITH_CORNERS = Phrasing(
-    ("What is the {kind} {corners}?", "Can you name the {kind} {corners}?"),
-    IDENTITY.sentences,
-)
+IDENTITY_WITH_CORNERS = Phrasing(("What is {0} {1}?", "Can you name {0} {1}?"), IDENTITY.sentences)
 MARKED_WORD = Phrasing(
-    ("What is the {kind}?", "Read the {kind}.", "What does the {kind} say?"),
-    ("The {kind} is {value}.", 'It says "{value}".'),
+    ("What is {0}?", "Read {0}.", "Can you read {0}?"),
+    ("{0} is {value}.", "It says {value}."),
 )
 
 
 def marked_object(facts: ImageFacts, rng: Random, short: bool, thing: AnnotatedObject, name: str) -> Exchange:
     """What is the marked object? One time in three with the box' corners in pixels."""
     phrasing = IDENTITY_WITH_CORNERS if rng.random() < 1 / 3 else IDENTITY
-    right, *wrong = (
-        {"value": kind, "article_value": with_article(kind)}
-        for kind in [thing.kind, *abilities.some(rng, facts.absent(KINDS))]
-    )
-    asked = {"kind": name, "corners": corners(thing.box)}
-    return phrasing.exchange("identity", rng, short, asked, right, wrong=wrong, error="object")
+    return abilities.identity_of(phrasing, facts, rng, short, (name, corners(thing.box)), kind=thing.kind)
 
 
 def marked_word(rng: Random, short: bool, word: Word) -> Exchange:
     """What is the marked word?"""
-    wrong = [{"value": other} for other in abilities.some(rng, WORDS, (word.text,))]
-    asked = {"kind": rng.choice(WORD_NAMES)}
-    return MARKED_WORD.exchange("text", rng, short, asked, {"value": word.text}, wrong=wrong, error="text")
+    right, *wrong = ({"value": text} for text in [word.text, *abilities.some(rng, WORDS, (word.text,))])
+    return MARKED_WORD.exchange("text", rng, short, (rng.choice(WORD_NAMES),), right, wrong=wrong, error="text")
 
 
 def repertoire(thing: AnnotatedObject, name: str) -> Repertoire:
@@ -58,11 +54,11 @@ def repertoire(thing: AnnotatedObject, name: str) -> Repertoire:
 
     def attribute(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
         types = rng.sample(list(ATTRIBUTE_VALUES), len(ATTRIBUTE_VALUES))
-        asked = (abilities.attribute_of(facts, rng, short, thing, type_, name=name) for type_ in types)
+        asked = (abilities.attribute_of(facts, rng, short, (thing, name), type_) for type_ in types)
         return next(filter(None, asked), None)
 
     def location(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-        return abilities.location_of(facts, rng, short, thing, name)
+        return abilities.location_of(facts, rng, short, (thing, name))
 
     def counting(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
         return abilities.counting_of(facts, rng, short, thing.kind)
