@@ -54,7 +54,9 @@ def unpack(parts: str, folder: str) -> None:
     for name in ("clip", "llava", "openflamingo"):
         part(source, name)
         shutil.copy(source / f"{name}.safetensors", temporary / f"{name}.safetensors")
-    write_model(configuration(source, "clip-vit"), _visual(part(source, "clip")), temporary / "clip-vit")
+    vision = configuration(source, "clip-vit")
+    tower = convert.clip_vision_model(visual(part(source, "clip")), vision.num_hidden_layers)
+    write_model(vision, tower, temporary / "clip-vit")
     write_model(configuration(source, "llama"), part(source, "llama"), temporary / "llama")
     write_model(configuration(source, "opt"), part(source, "opt"), temporary / "opt")
     write_blip2(source, part(source, "blip2"), temporary / "blip2")
@@ -67,7 +69,7 @@ def write_model(config: PretrainedConfig, state: dict[str, torch.Tensor], folder
     """Write a transformers folder; every tensor must fit."""
     model_class = _class_of(config)
     model = model_class(config)
-    _load(model, state, folder)
+    load(model, state, folder.name)
     model.save_pretrained(str(folder))
 
 
@@ -76,8 +78,9 @@ def write_blip2(parts: Path, connectors: dict[str, torch.Tensor], folder: Path) 
     config = configuration(parts, "blip2")
     model = Blip2ForConditionalGeneration(config)
     language = OPTForCausalLM(configuration(parts, "opt"))
-    _load(language, part(parts, "opt"), folder)
-    _load(model, {**connectors, **{f"language_model.{k}": v for k, v in language.state_dict().items()}}, folder)
+    load(language, part(parts, "opt"), "opt")
+    shared = {f"language_model.{name}": tensor for name, tensor in stored_state(language).items()}
+    load(model, {**connectors, **shared}, folder.name)
     model.save_pretrained(str(folder))
 
 
@@ -89,19 +92,22 @@ def stored_state(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor for name, tensor in {**names, **buffers}.items() if name in persistent}
 
 
-def _load(model: nn.Module, state: dict[str, torch.Tensor], folder: Path) -> None:
+def load(model: nn.Module, state: dict[str, torch.Tensor], name: str) -> None:
+    """Load every tensor of a model, tied ones once.
+
+    Raises:
+        InputError: naming tensors that are missing or unknown.
+    """
     own = set(stored_state(model))
-    given = {name: tensor for name, tensor in state.items() if name in own or name not in model.state_dict()}
-    missing, unknown = sorted(own - set(given)), sorted(set(given) - own)
+    missing, unknown = sorted(own - set(state)), sorted(set(state) - own)
     if missing or unknown:
-        raise InputError(f"mini weights for {folder.name} do not fit: missing {missing[:5]}, unknown {unknown[:5]}")
-    model.load_state_dict(given, strict=False)
+        raise InputError(f"mini weights for {name} do not fit: missing {missing[:5]}, unknown {unknown[:5]}")
+    model.load_state_dict(state, strict=False)
 
 
-def _visual(clip: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    visual = {name.removeprefix("visual."): tensor for name, tensor in clip.items() if name.startswith("visual.")}
-    layers = len({name.split(".")[2] for name in visual if name.startswith("transformer.resblocks.")})
-    return convert.clip_vision_model(visual, layers)
+def visual(clip: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The vision tower of an open_clip state, without the prefix."""
+    return {name.removeprefix("visual."): tensor for name, tensor in clip.items() if name.startswith("visual.")}
 
 
 def _class_of(config: PretrainedConfig) -> type:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +72,11 @@ class Pretraining:
 
     def output(self, stage: str) -> Path:
         """What a stage writes."""
-        return self.parts / ("tokenizer/tokenizer.json" if stage == "tokenizer" else f"{stage}.safetensors")
+        if stage == "tokenizer":
+            return self.parts / "tokenizer" / "tokenizer.json"
+        # The EVA-like tower and the text-only LLaMA go on into BLIP-2 and LLaVA and are not shipped themselves.
+        folder = self.cache if stage in ("eva", "vicuna") else self.parts
+        return folder / f"{stage}.safetensors"
 
     def saved(self, stage: str) -> Path:
         """The state of an interrupted stage."""
@@ -126,8 +129,8 @@ def _language(plan: Pretraining, stage: str) -> None:
 
 
 def _alignment(plan: Pretraining, stage: str) -> None:
-    random.seed(plan.seed)
-    alignment.train(stage, plan.parts, plan.pairs(), plan.output(stage), plan.saved(stage), plan.seed, **vars(plan.budgets[stage]))
+    budget = vars(plan.budgets[stage])
+    alignment.train(stage, plan.parts, plan.cache, plan.pairs(), plan.saved(stage), plan.seed, **budget)
 
 
 STAGES: dict[str, Callable[[Pretraining, str], None]] = {
