@@ -103,7 +103,7 @@ def _pattern(texture: str, width: int, height: int) -> NDArray[np.bool_]:
     if texture == "striped":
         return y % 4 < 2
     if texture == "dotted":
-        return (y % 4 < 2) & ((x + 2 * (y // 4 % 2)) % 4 < 2)
+        return (y % 4 >= 2) & ((x + 2 * (y // 4 % 2)) % 4 < 2)
     if texture == "checkered":
         return (x // 3 + y // 3) % 2 == 0
     return np.zeros((height, width), dtype=bool)

@@ -99,7 +99,7 @@ WORDINGS: dict[str, tuple[str, ...]] = {
     "left": (
         "How many objects would be left if all {0} objects were taken away?",
         "How many objects are left without the {0} objects?",
-        "If the {0} objects were gone, how many objects would be left?",
+        "How many objects remain if the {0} objects are removed?",
     ),
     "word": (
         "What word is written on the sign?",

@@ -41,7 +41,6 @@ EXTENT: dict[str, tuple[float, float]] = {  # tight width and height of a kind a
     "car": (1.0, 0.85),
     "bird": (1.0, 0.9),
     "cat": (0.92, 1.0),
-    "kite": (0.85, 1.0),
     "bottle": (0.62, 1.0),
     "cup": (1.0, 0.92),
     "chair": (0.85, 1.0),
