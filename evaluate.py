@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from vlit.entry import entry
 
-log = logging.getLogger("evaluate")
+log = logging.getLogger("vlit.evaluate")
 
 
 @entry("evaluate")

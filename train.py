@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from vlit.entry import entry
 
-log = logging.getLogger("train")
+log = logging.getLogger("vlit.train")
 
 
 @entry("train")

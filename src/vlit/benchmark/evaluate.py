@@ -104,12 +104,7 @@ def evaluate(
         collator = collator.for_generation()
         rows = generated_rows
     if todo:
-        loader = DataLoader(
-            [question for batch in todo for question in batch],
-            batch_sampler=_fixed(todo),
-            collate_fn=collator,
-            num_workers=scoring.workers,
-        )
+        loader = DataLoader(todo, batch_size=None, collate_fn=collator, num_workers=scoring.workers)
         made.predict(Evaluation(model, rows, part), loader, return_predictions=False)
     made.strategy.barrier()
     if made.is_global_zero:
@@ -121,13 +116,6 @@ def evaluate(
 def _shares(questions: Sequence[Question], size: int, rank: int, world: int) -> list[list[Question]]:
     batches = [list(questions[start : start + size]) for start in range(0, len(questions), size)]
     return batches[rank::world]
-
-
-def _fixed(batches: list[list[Question]]) -> list[list[int]]:
-    starts = [0]
-    for batch in batches:
-        starts.append(starts[-1] + len(batch))
-    return [list(range(start, end)) for start, end in zip(starts[:-1], starts[1:], strict=True)]
 
 
 def _answered(part: Path, batches: list[list[Question]]) -> int:
@@ -160,7 +148,7 @@ class _Bar(L.Callback):
     """Questions answered, their rate and the time left."""
 
     def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        total = sum(len(batch) for batch in trainer.predict_dataloaders.batch_sampler)
+        total = sum(map(len, trainer.predict_dataloaders.dataset))
         self.bar = tqdm(total=total, desc="questions", unit="q", disable=not trainer.is_global_zero)
 
     def on_predict_batch_end(

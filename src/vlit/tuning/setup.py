@@ -72,7 +72,7 @@ def tuning_run(cfg: DictConfig, folder: RunFolder) -> TuningRun:
     return TuningRun(
         spec=instantiate(cfg.tuning),
         trainer=instantiate(cfg.trainer),
-        loggers=[instantiate(logger) for logger in cfg.loggers],
+        loggers=[instantiate(logger) for logger in cfg.logger.loggers],
         folder=folder,
         seed=cfg.seed,
     )

@@ -50,7 +50,7 @@ class WorldSpec:
             raise InputError(f"world benchmark_groups={self.benchmark_groups}: choose 1 to {MOST_GROUPS}")
 
 
-def build_world(spec: WorldSpec, folder: Path) -> Path:
+def build_world(spec: WorldSpec, folder: str | Path) -> Path:
     """Build a world under `folder`, or return at once if it is there already. The same spec gives the same bytes.
 
     `coco/` holds `train2014/` and the annotation files of COCO, COCO-Text, COCO Attributes and VQA v2; `seed_bench/`
@@ -60,6 +60,7 @@ def build_world(spec: WorldSpec, folder: Path) -> Path:
     Raises:
         InputError: if the folder holds anything but a world of this spec.
     """
+    folder = Path(folder)
     if _is_built(spec, folder):
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
