@@ -47,7 +47,6 @@ def train(
         indices = batch(step)
         chosen = random.Random(step)
         texts = tokenize(words, [_text(data.captions[index], chosen) for index in indices], model.context_length)
-        texts = texts[:, : int((texts != words.pad_token_id).sum(dim=1).max())]  # no use in reading padding
         images, text, scale = model(data.pixels(indices), texts)
         return criterion(images, text, scale)
 

@@ -25,7 +25,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Pretraining:
-    """All of `conf/pretrain.yaml`.
+    """The plan in `conf/pretrain.yaml`.
 
     Attributes:
         parts: the folder of mini weights; its `configs` and `open_clip` are the architectures.
@@ -52,6 +52,10 @@ class Pretraining:
     length: int
     threads: int
     budgets: dict[str, Budget]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parts", Path(self.parts))  # Hydra gives strings
+        object.__setattr__(self, "cache", Path(self.cache))
 
     def run(self) -> None:
         """Run the stages.

@@ -1,0 +1,25 @@
+"""Make the shipped mini weights anew: `python pretrain.py force=true` (about an hour on two cores).
+
+Stages: tokenizer; clip, eva (contrastive); opt, vicuna (text); llava, blip2, openflamingo (alignment). An interrupted
+stage goes on from its last save; `stages=[blip2] force=true` makes one anew.
+"""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from vlit.entry import entry
+
+
+@entry("pretrain")
+def main(cfg: DictConfig) -> None:
+    """All stages, or those asked for."""
+    from hydra.utils import instantiate
+
+    import vlit.tuning  # noqa: F401  (names missing torchvision operators before anything imports it)
+
+    instantiate(cfg.plan).run()
+
+
+if __name__ == "__main__":
+    main()

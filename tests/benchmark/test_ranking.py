@@ -1,0 +1,125 @@
+"""Answer ranking against the naive protocol: one choice at a time, one full forward each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import FAMILIES
+from vlit.benchmark.evaluate import Scoring, evaluate
+from vlit.benchmark.generation import read_answer
+from vlit.benchmark.ranking import QuestionCollator, choice_scores
+from vlit.benchmark.seed_bench import LETTERS, Question, load
+from vlit.data.images import FileImage
+from vlit.data.rejects import Rejects
+from vlit.data.templates import TEMPLATES
+from vlit.files import read_jsonl
+
+
+@pytest.fixture(scope="module")
+def questions(cache: Path) -> list[Question]:
+    folder = cache / "world" / "seed_bench"
+    return load(folder / "SEED-Bench.json", folder / "SEED-Bench-image", Rejects())
+
+
+def naive_scores(cfg, model, question: Question) -> list[tuple[float, float]]:
+    """(sum, mean) of each choice, with ids and sums put together here and not by the code under test."""
+    template = TEMPLATES[cfg.model.template]
+    encoder_ids = model.tokenizer
+    image = [model.image_token_id] * model.tokens_per_image
+    prompt: list[int] = []
+    bos_due = True
+    for piece in template.question_prompt(question.question):
+        if piece.special:
+            if cfg.model.name == "llava" and bos_due:
+                prompt.append(encoder_ids.bos_token_id)
+                bos_due = False
+            prompt += image
+            continue
+        if bos_due:
+            prompt.append(encoder_ids.bos_token_id)
+            bos_due = False
+        prompt += encoder_ids.encode(piece.text, add_special_tokens=False)
+    if cfg.model.name == "openflamingo":  # its text begins with the image
+        assert prompt[0] in (model.image_token_id, encoder_ids.bos_token_id)
+    pixels = model.image_transform(FileImage(question.image).load()).unsqueeze(0)
+    scores = []
+    for choice in question.choices:
+        answer = encoder_ids.encode(template.before_answer + choice, add_special_tokens=False)
+        ids = torch.tensor([prompt + answer])
+        batch = type("Row", (), {})()
+        batch.input_ids, batch.attention_mask = ids, torch.ones_like(ids)
+        batch.pixel_values, batch.image_counts = pixels, torch.tensor([1])
+        with torch.inference_mode():
+            log_probabilities = model(batch)[0].double().log_softmax(dim=-1)
+        each = [
+            float(log_probabilities[len(prompt) - 1 + place, token]) for place, token in enumerate(answer)
+        ]
+        scores.append((sum(each), sum(each) / len(each)))
+    return scores
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_ranking_agrees_with_one_choice_at_a_time(family, questions: list[Question], name: str) -> None:
+    cfg, model, encoder = family(name)
+    model.eval()
+    collator = QuestionCollator(
+        TEMPLATES[cfg.model.template], encoder, model.image_transform, model.tokenizer.pad_token_id
+    )
+    sums, means = (
+        torch.cat(parts)
+        for parts in zip(
+            *(choice_scores(model, collator(questions[start : start + 12])) for start in range(0, len(questions), 12)),
+            strict=True,
+        )
+    )
+    naive = torch.tensor([naive_scores(cfg, model, question) for question in questions])
+    torch.testing.assert_close(sums, naive[..., 0], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(means, naive[..., 1], rtol=1e-4, atol=1e-4)
+    assert sums.argmax(dim=1).tolist() == naive[..., 0].argmax(dim=1).tolist()
+    assert means.argmax(dim=1).tolist() == naive[..., 1].argmax(dim=1).tolist()
+
+
+def test_an_interrupted_evaluation_goes_on_and_ends_the_same(
+    family, questions: list[Question], compose, tmp_path: Path
+) -> None:
+    from hydra.utils import instantiate
+
+    cfg, model, encoder = family("blip2")
+    scoring = Scoring("ranking", "mean", batch_size=8, workers=0)
+    trainer = instantiate(cfg.trainer)
+    whole = tmp_path / "whole" / "predictions.jsonl"
+    evaluate(model, "blip2", encoder, questions, scoring, trainer, whole)
+    lines = whole.read_text().splitlines(keepends=True)
+    cut = tmp_path / "cut" / "predictions.jsonl"
+    cut.parent.mkdir()
+    # one whole batch, half of the next, and a line that a kill cut off
+    cut.with_name("predictions.jsonl.part0").write_text("".join(lines[:12]) + lines[12][:20])
+    evaluate(model, "blip2", encoder, questions, scoring, trainer, cut)
+    assert cut.read_text() == whole.read_text()
+    assert not list(cut.parent.glob("*.part*"))
+
+
+def test_generation_mode_counts_an_answer_that_names_no_letter_as_wrong(
+    family, questions: list[Question], tmp_path: Path
+) -> None:
+    from hydra.utils import instantiate
+
+    cfg, model, encoder = family("openflamingo")
+    scoring = Scoring("generation", "mean", batch_size=8, workers=0)
+    output = tmp_path / "predictions.jsonl"
+    evaluate(model, "flamingo", encoder, questions[:8], scoring, instantiate(cfg.trainer), output)
+    rows = read_jsonl(output)
+    assert [row["question_id"] for row in rows] == [question.id for question in questions[:8]]
+    assert all(row["prediction"] in (*LETTERS, "") for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [("B", "B"), ("(C) Blue", "C"), ("A. Red", "A"), ("The cup is blue.", "C"), ("Red or blue", ""), ("Apple", ""), ("", "")],
+)
+def test_reading_a_letter(text: str, letter: str) -> None:
+    question = Question("1", "IA", "What color?", ("Red", "Green", "Blue", "White"), 0, Path("x.jpg"))
+    assert read_answer(text, question) == letter

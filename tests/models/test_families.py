@@ -1,0 +1,142 @@
+"""The three families behind one interface: shapes, what learns, shared image features, generation."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from PIL import Image
+
+from tests.conftest import FAMILIES
+from vlit.data.collate import Batch, Item, collate
+from vlit.data.templates import TEMPLATES
+from vlit.models.scoring import token_loss
+
+TRAINED = {
+    "llava": {"projector", "language_model"},
+    "blip2": {"vision_encoder", "ln_vision", "q_former", "query_tokens", "projection"},
+    "openflamingo": {"perceiver", "cross_attention"},
+}
+
+
+def batch_of(cfg, model, encoder, answers: list[str], side: str = "right", images: int = 1) -> Batch:
+    template = TEMPLATES[cfg.model.template]
+    items = []
+    for place, answer in enumerate(answers):
+        pieces = [*template.question_prompt("What color is the cup?", images), *template.answer(answer)]
+        encoded = encoder.training(pieces, str(place))
+        shades = [Image.new("RGB", (64, 64), (40 * place, 30 * shade, 90)) for shade in range(images)]
+        items.append(
+            Item(str(place), encoded.input_ids, encoded.labels, torch.stack([model.image_transform(i) for i in shades]))
+        )
+    return collate(items, model.tokenizer.pad_token_id, side)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_logits_are_aligned_with_the_input_ids(family, name: str) -> None:
+    cfg, model, encoder = family(name)
+    batch = batch_of(cfg, model, encoder, ["Red", "The cup is blue."])
+    assert model(batch).shape == (*batch.input_ids.shape, len(model.tokenizer))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_exactly_the_trained_parts_get_gradients(family, name: str) -> None:
+    cfg, model, encoder = family(name)
+    batch = batch_of(cfg, model, encoder, ["Red", "The cup is blue."])
+    model.policy.set_modes(model)
+    token_loss(model(batch), batch.labels).total.backward()
+    assert {part for part, state, _ in model.policy.report(model) if state == "trained"} == TRAINED[name]
+    for parameter_name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, parameter_name
+        else:
+            assert parameter.grad is None, parameter_name
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_report_counts_every_parameter_once(family, name: str) -> None:
+    _, model, _ = family(name)
+    assert sum(size for _, _, size in model.policy.report(model)) == sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_frozen_parts_stay_in_evaluation_mode(family, name: str) -> None:
+    _, model, _ = family(name)
+    model.policy.set_modes(model)
+    frozen = {"llava": "network.model.vision_tower", "blip2": "network.language_model"}.get(name)
+    if frozen:
+        assert not model.get_submodule(frozen).training
+    learning = {"llava": "network.lm_head", "blip2": "network.qformer", "openflamingo": "network.perceiver"}[name]
+    assert model.get_submodule(learning).training
+    if name == "openflamingo":
+        assert model.network.lang_encoder.gated_cross_attn_layers[0].training
+        assert not model.network.lang_encoder.old_decoder_blocks[0].training
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_given_image_features_replace_the_image(family, name: str) -> None:
+    cfg, model, encoder = family(name)
+    model.eval()
+    batch = batch_of(cfg, model, encoder, ["Red", "Blue"])
+    with torch.inference_mode():
+        direct = model(batch)
+        features = model.encode_images(batch.pixel_values)
+        assert torch.equal(direct, model(batch, features))
+        assert not torch.allclose(direct, model(batch, features.flip(0)))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_padding_on_the_right_changes_nothing(family, name: str) -> None:
+    cfg, model, encoder = family(name)
+    model.eval()
+    alone = batch_of(cfg, model, encoder, ["Red"])
+    padded = batch_of(cfg, model, encoder, ["Red", "The cup in the upper left of the image is blue."])
+    with torch.inference_mode():
+        length = alone.input_ids.shape[1]
+        torch.testing.assert_close(model(padded)[:1, :length], model(alone), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_several_images_of_a_sample_are_all_read(family, name: str) -> None:
+    cfg, model, encoder = family(name)
+    model.eval()
+    batch = batch_of(cfg, model, encoder, ["Red"], images=2)
+    assert batch.image_counts.tolist() == [2]
+    with torch.inference_mode():
+        before = model(batch)
+        changed = batch.pixel_values.clone()
+        changed[1] += 1.0
+        batch.pixel_values = changed
+        assert not torch.allclose(before, model(batch))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_generation_equals_greedy_decoding_by_hand(family, name: str) -> None:
+    cfg, model, encoder = family(name)
+    model.eval()
+    template = TEMPLATES[cfg.model.template]
+    encoded = encoder(template.question_prompt("What color is the cup?"), "question")
+    pixels = model.image_transform(Image.new("RGB", (64, 64), (200, 60, 60))).unsqueeze(0)
+    ids = list(encoded.input_ids)
+    ends = {"llava": "</s>", "blip2": "Ċ", "openflamingo": "<|endofchunk|>"}[name]
+    end = model.tokenizer.convert_tokens_to_ids(ends)
+    new: list[int] = []
+    with torch.inference_mode():
+        for _ in range(6):
+            batch = collate([Item("q", ids + new, [-100] * len(ids + new), pixels)], model.tokenizer.pad_token_id)
+            token = int(model(batch)[0, -1].argmax())
+            if token == end:
+                break
+            new.append(token)
+    prompt = collate([Item("q", ids, [-100] * len(ids), pixels)], model.tokenizer.pad_token_id, "left")
+    assert model.generate(prompt, max_new_tokens=6) == [
+        model.tokenizer.decode(new, skip_special_tokens=True).strip()
+    ]
+
+
+def test_a_part_the_family_does_not_have_cannot_be_trained(compose) -> None:
+    from hydra.errors import InstantiationException
+
+    from vlit.tuning import setup
+
+    with pytest.raises(InstantiationException, match="q_formr"):
+        setup.model(compose("model=blip2", "model.build.trained=[q_formr]"))

@@ -1,0 +1,43 @@
+"""A checkpoint that is absent or does not fit is an error that says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import OPTForCausalLM
+
+from vlit.errors import InputError
+from vlit.models import loading
+
+
+def test_missing_weights_are_named_with_their_source(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no weights at .*vicuna.*huggingface.co/lmsys"):
+        loading.require(tmp_path / "vicuna", "huggingface.co/lmsys/vicuna-7b-v1.1")
+
+
+def test_a_tensor_that_a_checkpoint_lacks_is_not_filled_with_random_numbers(cache: Path, tmp_path: Path) -> None:
+    model = OPTForCausalLM.from_pretrained(cache / "weights" / "opt")
+    model.save_pretrained(tmp_path)
+    file = tmp_path / "model.safetensors"
+    state = load_file(file)
+    del state["model.decoder.layers.0.fc1.weight"]
+    save_file(state, file, metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"missing keys .*layers.0.fc1.weight"):
+        loading.pretrained(OPTForCausalLM, tmp_path)
+
+
+def test_half_precision_is_read_back_as_float(tmp_path: Path) -> None:
+    loading.save_half({"weight": torch.tensor([1.5, -2.25])}, tmp_path / "part.safetensors")
+    state = loading.load_float(tmp_path / "part.safetensors")
+    assert state["weight"].dtype == torch.float32
+    assert state["weight"].tolist() == [1.5, -2.25]
+
+
+def test_names_must_be_exactly_the_modules(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"missing \['bias'\], unknown \['scale'\]"):
+        loading.load_exactly(
+            torch.nn.Linear(2, 2), {"weight": torch.zeros(2, 2), "scale": torch.zeros(1)}, tmp_path / "projector.bin"
+        )
