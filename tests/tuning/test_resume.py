@@ -1,0 +1,75 @@
+"""The same seed gives the same run, killed or not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, tiny_overrides
+
+STEPS = 12
+
+
+def command(cache: Path, runs: Path, *more: str) -> list[str]:
+    return [
+        sys.executable,
+        "train.py",
+        *tiny_overrides(cache),
+        f"paths.runs={runs}",
+        "model=openflamingo",
+        "data=ours_qc",
+        "tuning.batch_size=4",
+        f"tuning.max_steps={STEPS}",
+        "tuning.save_every=2",
+        *more,
+    ]
+
+
+def outcome(runs: Path) -> tuple[list[tuple[int, float, float]], str]:
+    folder = runs / "mini" / "openflamingo" / "ours_qc" / "seed0"
+    steps = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [(row["step"], row["loss"], row["learning_rate"]) for row in steps], (folder / "predictions.jsonl").read_text()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cache: Path, tmp_path_factory: pytest.TempPathFactory):
+    runs = tmp_path_factory.mktemp("undisturbed")
+    subprocess.run(command(cache, runs), cwd=ROOT, check=True, capture_output=True)
+    return outcome(runs)
+
+
+def test_two_runs_with_one_seed_are_equal(undisturbed, cache: Path, tmp_path: Path) -> None:
+    subprocess.run(command(cache, tmp_path), cwd=ROOT, check=True, capture_output=True)
+    assert outcome(tmp_path) == undisturbed
+    assert [step for step, _, _ in undisturbed[0]] == list(range(1, STEPS + 1))
+
+
+def test_a_run_killed_in_training_ends_as_if_it_had_not_been(undisturbed, cache: Path, tmp_path: Path) -> None:
+    metrics = tmp_path / "mini" / "openflamingo" / "ours_qc" / "seed0" / "metrics.jsonl"
+    process = subprocess.Popen(
+        command(cache, tmp_path), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 300
+    while not (metrics.exists() and len(metrics.read_text().splitlines()) >= 5):
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not metrics.with_name("result.json").exists()
+    subprocess.run(command(cache, tmp_path), cwd=ROOT, check=True, capture_output=True)
+    assert outcome(tmp_path) == undisturbed
+
+
+def test_another_seed_is_another_run(undisturbed, cache: Path, tmp_path: Path) -> None:
+    subprocess.run(command(cache, tmp_path, "seed=1"), cwd=ROOT, check=True, capture_output=True)
+    metrics = tmp_path / "mini" / "openflamingo" / "ours_qc" / "seed1" / "metrics.jsonl"
+    losses = [json.loads(line)["loss"] for line in metrics.read_text().splitlines()]
+    assert losses != [loss for _, loss, _ in undisturbed[0]]
