@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import vlit.compat  # noqa: F401  (before any test imports torchvision)
+
 ROOT = Path(__file__).resolve().parents[1]
 FAMILIES = ("llava", "blip2", "openflamingo")
 DATASETS = ("llava", "mimic_it", "ours", "ours_qc")
