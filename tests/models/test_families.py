@@ -35,7 +35,9 @@ def batch_of(cfg, model, encoder, answers: list[str], side: str = "right", image
 def test_logits_are_aligned_with_the_input_ids(family, name: str) -> None:
     cfg, model, encoder = family(name)
     batch = batch_of(cfg, model, encoder, ["Red", "The cup is blue."])
-    assert model(batch).shape == (*batch.input_ids.shape, len(model.tokenizer))
+    logits = model(batch)
+    assert logits.shape[:2] == batch.input_ids.shape
+    assert logits.shape[2] >= len(model.tokenizer)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
