@@ -1,7 +1,8 @@
 """Tune a model on a dataset and score it: `python train.py model=blip2 data=ours_qc seed=0`.
 
-A run is a folder, `results/runs/{scale}/{model}/{data}/seed{seed}/`. Started again it goes on where it stopped; done, it
-says so. With `-m` it is a sweep: `python train.py -m model=llava,blip2,openflamingo data=llava,mimic_it,ours,ours_qc`.
+A run is a folder, `results/runs/{scale}/{model}/{data}/seed{seed}/`. Started again it goes on where it stopped; done,
+it says so. With `-m` it is a sweep: `python train.py -m model=llava,blip2,openflamingo
+data=llava,mimic_it,ours,ours_qc`.
 """
 
 from __future__ import annotations

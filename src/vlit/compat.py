@@ -1,9 +1,9 @@
 """Import this before anything that imports torchvision: it names two operators that a CPU torch may lack.
 
 PyPI's torchvision carries its compiled operators for one torch build. Beside another (the CPU build of the same
-release) they do not load, and `import torchvision` stops at "operator torchvision::nms does not exist", which open_clip,
-lightning, peft and transformers then report in ways of their own. Naming the two operators is enough: transforms never
-call them. Where they exist nothing is done.
+release) they do not load, and `import torchvision` stops at "operator torchvision::nms does not exist", which
+open_clip, lightning, peft and transformers then report in ways of their own. Naming the two operators is enough:
+transforms never call them. Where they exist nothing is done.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from vlit.errors import InputError
 def entry(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
     """Make a function of a configuration a command: `conf/` beside its file, errors of the user in one line.
 
-    Exit status: 0 done, 1 bad input or configuration, 130 interrupted. What is not the user's error keeps its traceback.
+    Exit status: 0 done, 1 bad input or configuration, 130 interrupted. A bug keeps its traceback.
     """
 
     def decorate(task: Callable[[DictConfig], None]) -> Callable[[], None]:

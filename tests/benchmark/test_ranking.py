@@ -54,9 +54,7 @@ def naive_scores(cfg, model, question: Question) -> list[tuple[float, float]]:
         batch.pixel_values, batch.image_counts = pixels, torch.tensor([1])
         with torch.inference_mode():
             log_probabilities = model(batch)[0].double().log_softmax(dim=-1)
-        each = [
-            float(log_probabilities[len(prompt) - 1 + place, token]) for place, token in enumerate(answer)
-        ]
+        each = [float(log_probabilities[len(prompt) - 1 + place, token]) for place, token in enumerate(answer)]
         scores.append((sum(each), sum(each) / len(each)))
     return scores
 
@@ -118,7 +116,15 @@ def test_generation_mode_counts_an_answer_that_names_no_letter_as_wrong(
 
 @pytest.mark.parametrize(
     ("text", "letter"),
-    [("B", "B"), ("(C) Blue", "C"), ("A. Red", "A"), ("The cup is blue.", "C"), ("Red or blue", ""), ("Apple", ""), ("", "")],
+    [
+        ("B", "B"),
+        ("(C) Blue", "C"),
+        ("A. Red", "A"),
+        ("The cup is blue.", "C"),
+        ("Red or blue", ""),
+        ("Apple", ""),
+        ("", ""),
+    ],
 )
 def test_reading_a_letter(text: str, letter: str) -> None:
     question = Question("1", "IA", "What color?", ("Red", "Green", "Blue", "White"), 0, Path("x.jpg"))

@@ -156,7 +156,11 @@ def test_a_users_own_file_is_tuned_on_and_its_bad_samples_are_counted(cache: Pat
 
 def test_missing_weights_at_paper_scale_are_named_with_their_source(tmp_path: Path) -> None:
     file = tmp_path / "mine.json"
-    file.write_text(json.dumps([{"id": "1", "conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello."}]}]))
+    file.write_text(
+        json.dumps(
+            [{"id": "1", "conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello."}]}]
+        )
+    )
     done = run(
         "train.py", "scale=paper", "model=llava", "data=llava", "trainer=mini", f"paths.runs={tmp_path / 'runs'}",
         f"data.annotations={file}", "data_size=all",

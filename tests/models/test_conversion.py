@@ -57,7 +57,7 @@ def test_a_missing_tensor_is_named() -> None:
     config = mini.configuration(PARTS, "clip-vit")
     state = convert.clip_vision_model(visual.state_dict(), config.num_hidden_layers)
     del state["vision_model.post_layernorm.bias"]
-    with pytest.raises(InputError, match="post_layernorm.bias"):
+    with pytest.raises(InputError, match=r"post_layernorm\.bias"):
         mini.load(CLIPVisionModel(config), state, "clip-vit")
 
 

@@ -130,9 +130,7 @@ def test_generation_equals_greedy_decoding_by_hand(family, name: str) -> None:
                 break
             new.append(token)
     prompt = collate([Item("q", ids, [-100] * len(ids), pixels)], model.tokenizer.pad_token_id, "left")
-    assert model.generate(prompt, max_new_tokens=6) == [
-        model.tokenizer.decode(new, skip_special_tokens=True).strip()
-    ]
+    assert model.generate(prompt, max_new_tokens=6) == [model.tokenizer.decode(new, skip_special_tokens=True).strip()]
 
 
 def test_a_part_the_family_does_not_have_cannot_be_trained(compose) -> None:

@@ -30,7 +30,11 @@ def samples(compose) -> list[Sample]:
 
 
 def test_a_long_response_is_read_by_sentence_and_a_short_one_behind_its_instruction() -> None:
-    assert texts_of(Turn("Describe it.", "A cup is here. It is red!  Is it?")) == ["A cup is here.", "It is red!", "Is it?"]
+    assert texts_of(Turn("Describe it.", "A cup is here. It is red!  Is it?")) == [
+        "A cup is here.",
+        "It is red!",
+        "Is it?",
+    ]
     assert texts_of(Turn("What color is the cup?", "Red")) == ["What color is the cup? Red"]
 
 

@@ -35,7 +35,9 @@ def command(cache: Path, runs: Path, *more: str) -> list[str]:
 def outcome(runs: Path) -> tuple[list[tuple[int, float, float]], str]:
     folder = runs / "mini" / "openflamingo" / "ours_qc" / "seed0"
     steps = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [(row["step"], row["loss"], row["learning_rate"]) for row in steps], (folder / "predictions.jsonl").read_text()
+    return [(row["step"], row["loss"], row["learning_rate"]) for row in steps], (
+        folder / "predictions.jsonl"
+    ).read_text()
 
 
 @pytest.fixture(scope="module")

@@ -27,9 +27,7 @@ def test_cosine_equals_transformers(total: int, ratio: float) -> None:
     import math
 
     optimizer = AdamW([nn.Parameter(nn.Linear(1, 1).weight.data)], lr=1.0)
-    theirs = rates_of(
-        get_cosine_schedule_with_warmup(optimizer, math.ceil(total * ratio), total), optimizer, total
-    )
+    theirs = rates_of(get_cosine_schedule_with_warmup(optimizer, math.ceil(total * ratio), total), optimizer, total)
     ours = cosine_with_warmup(total, total, ratio)
     assert [ours(step) for step in range(total)] == pytest.approx(theirs, abs=1e-12)
 
@@ -42,7 +40,7 @@ def test_constant_equals_transformers() -> None:
 
 
 def lavis(**changes):
-    options = dict(base_rate=1e-5, warmup_rate=1e-8, minimum_rate=0.0, warmup_steps=1000, epochs=1)
+    options = {"base_rate": 1e-5, "warmup_rate": 1e-8, "minimum_rate": 0.0, "warmup_steps": 1000, "epochs": 1}
     return lavis_linear_warmup_cosine(total_steps=4000, steps_per_epoch=4000, **{**options, **changes})
 
 
@@ -55,7 +53,13 @@ def test_lavis_with_one_epoch_never_decays() -> None:
 
 def test_lavis_is_constant_within_later_epochs() -> None:
     factor = lavis_linear_warmup_cosine(
-        total_steps=400, steps_per_epoch=100, base_rate=1.0, warmup_rate=0.0, minimum_rate=0.1, warmup_steps=10, epochs=4
+        total_steps=400,
+        steps_per_epoch=100,
+        base_rate=1.0,
+        warmup_rate=0.0,
+        minimum_rate=0.1,
+        warmup_steps=10,
+        epochs=4,
     )
     assert {factor(step) for step in range(100, 200)} == {factor(150)}
     assert factor(250) == pytest.approx(0.9 * 0.5 + 0.1)  # half way: the cosine is 0

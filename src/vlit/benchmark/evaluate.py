@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 from torch.utils.data import DataLoader
@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from vlit.benchmark.accuracy import Accuracy, accuracy
 from vlit.benchmark.generation import generated_rows
-from vlit.benchmark.ranking import QuestionCollator, choice_scores, prediction_rows
+from vlit.benchmark.ranking import GenerationCollator, QuestionCollator, choice_scores, prediction_rows
 from vlit.benchmark.seed_bench import Question
 from vlit.data.encode import Encoder
 from vlit.data.templates import TEMPLATES
@@ -95,16 +95,18 @@ def evaluate(
     part = output.with_name(f"{output.name}.part{made.global_rank}")
     batches = _shares(questions, scoring.batch_size, made.global_rank, made.world_size)
     todo = batches[_answered(part, batches) :]
-    collator = QuestionCollator(TEMPLATES[template], encoder, model.image_transform, model.tokenizer.pad_token_id)
+    pad_id = model.tokenizer.pad_token_id
+    collator: Any
     if scoring.mode == "ranking":
+        collator = QuestionCollator(TEMPLATES[template], encoder, model.image_transform, pad_id)
 
         def rows(model: Any, batch: Any) -> list[dict[str, Any]]:
             return prediction_rows(batch.questions, *choice_scores(model, batch), scoring.normalisation)
     else:
-        collator = collator.for_generation()
+        collator = GenerationCollator(TEMPLATES[template], encoder, model.image_transform, pad_id)
         rows = generated_rows
     if todo:
-        loader = DataLoader(todo, batch_size=None, collate_fn=collator, num_workers=scoring.workers)
+        loader: Any = DataLoader(cast(Any, todo), batch_size=None, collate_fn=collator, num_workers=scoring.workers)
         made.predict(Evaluation(model, rows, part), loader, return_predictions=False)
     made.strategy.barrier()
     if made.is_global_zero:

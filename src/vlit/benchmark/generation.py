@@ -25,11 +25,7 @@ def read_answer(text: str, question: Question) -> str:
     found = _LETTER.match(text)
     if found:
         return found.group(1)
-    said = [
-        letter
-        for letter, choice in zip(LETTERS, question.choices, strict=True)
-        if choice.lower() in text.lower()
-    ]
+    said = [letter for letter, choice in zip(LETTERS, question.choices, strict=True) if choice.lower() in text.lower()]
     return said[0] if len(said) == 1 else ""
 
 

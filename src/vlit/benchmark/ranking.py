@@ -56,10 +56,6 @@ class QuestionCollator:
         rows.image_counts = torch.ones(len(items), dtype=torch.long)
         return QuestionBatch(list(questions), rows)
 
-    def for_generation(self) -> GenerationCollator:
-        """The collator of generation mode, with the same parts."""
-        return GenerationCollator(self.template, self.encoder, self.image_transform, self.pad_id)
-
     def choice(self, text: str) -> Piece:
         """A choice as an answer's body: what the answer would begin with, without its end."""
         return Piece(self.template.before_answer + text.strip(), supervised=True)

@@ -1,7 +1,7 @@
-"""BLIP-2: vision encoder, Q-Former with learned queries, linear projection, OPT (paper 5.1.1, Table 7; Li et al., 2023).
+"""BLIP-2: vision encoder, Q-Former with learned queries, projection, OPT (paper 5.1.1, Table 7; Li et al., 2023).
 
-The network is transformers' `Blip2ForConditionalGeneration`. OPT is always frozen; vision encoder (`freeze_vit: False`),
-its final layer norm, Q-Former, queries and projection learn.
+The network is transformers' `Blip2ForConditionalGeneration`. OPT is always frozen; vision encoder (`freeze_vit:
+False`), its final layer norm, Q-Former, queries and projection learn.
 """
 
 from __future__ import annotations

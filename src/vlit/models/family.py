@@ -19,7 +19,8 @@ from vlit.models.freeze import FreezePolicy
 class ImageTransform(Protocol):
     """Turns an RGB image into a (3, height, width) float tensor."""
 
-    def __call__(self, image: Image.Image) -> torch.Tensor: ...
+    def __call__(self, image: Image.Image) -> torch.Tensor:
+        """Transform one image."""
 
 
 class VisionLanguageModel(Protocol):

@@ -8,7 +8,6 @@ the class token (`mm_vision_select_layer: -2`). The vision encoder is frozen; pr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from torch import nn

@@ -1,4 +1,4 @@
-"""OpenFlamingo: CLIP, perceiver resampler, gated cross-attention in a frozen LM (paper 5.1.1, Table 8; Awadalla et al.).
+"""OpenFlamingo: CLIP, perceiver resampler, gated cross-attention in a frozen LM (paper 5.1.1, Table 8).
 
 The network is the open_flamingo package's own `Flamingo`, built by its own `create_model_and_transforms`: it runs
 unchanged on current transformers. Perceiver and cross-attention learn; with `freeze_lm_embeddings: True` (Table 8)
@@ -20,8 +20,8 @@ from open_flamingo.src.helpers import GatedCrossAttentionBlock, PerceiverResampl
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
-from vlit.errors import InputError
 from vlit.data.collate import Batch
+from vlit.errors import InputError
 from vlit.models import loading
 from vlit.models.freeze import FreezePolicy
 from vlit.models.image_transform import ImageTransform
@@ -118,8 +118,8 @@ def _resize_connectors(network: Flamingo, size: ConnectorSize) -> None:
         ff_mult=size.feed_forward,
     )
     language = network.lang_encoder
-    language.gated_cross_attn_layers = nn.ModuleList(
-        None
+    language.gated_cross_attn_layers = nn.ModuleList(  # a None, as in the package, for a layer without one
+        None  # type: ignore[misc]
         if block is None
         else GatedCrossAttentionBlock(
             dim=language_width,

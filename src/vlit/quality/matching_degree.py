@@ -1,10 +1,11 @@
 """Matching degree (MD): how well the words of a sample fit its image, by CLIP (paper 4.2.3 "Correctness", Table 4).
 
-The paper fixes the similarity of CLIP's image and text representations and prints it around 30, the usual cosine x 100.
-It leaves open what the text of a sample is and how a long one is read. Here each response is a text, cut into sentences,
-since CLIP's context is short and one wrong sentence must not drown among right ones; a response of one or two words means
-nothing by itself and is read behind its instruction. A response's degree is the mean over its sentences; a sample's is the
-mean over its responses (`mean`, Table 4) and the least of them (`least`, what the filter looks at).
+The paper fixes the similarity of CLIP's image and text representations and prints it around 30, the usual cosine x
+100. It leaves open what the text of a sample is and how a long one is read. Here each response is a text, cut into
+sentences, since CLIP's context is short and one wrong sentence must not drown among right ones; a response of one or
+two words means nothing by itself and is read behind its instruction. A response's degree is the mean over its
+sentences; a sample's is the mean over its responses (`mean`, Table 4) and the least of them (`least`, what the filter
+looks at).
 """
 
 from __future__ import annotations
@@ -54,9 +55,7 @@ def matching_degrees(samples: Sequence[Sample], clip: Clip, batch_size: int) -> 
     degrees = []
     for sample in pictured:
         image = images[sample.images[-1].key]
-        turns = [
-            sum(float(image @ texts[text]) for text in turn) / len(turn) for turn in spoken[sample.id] if turn
-        ]
+        turns = [sum(float(image @ texts[text]) for text in turn) / len(turn) for turn in spoken[sample.id] if turn]
         if turns:
             degrees.append(MatchingDegree(sample.id, 100 * sum(turns) / len(turns), 100 * min(turns)))
     return degrees

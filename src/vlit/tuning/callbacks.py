@@ -27,7 +27,9 @@ class StepMetrics(L.Callback):
         kept = [row for row in _whole_lines(self.path) if row["step"] <= trainer.global_step]
         write_jsonl(self.path, kept)
 
-    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         """Start the clock."""
         self._began = time.perf_counter()
 

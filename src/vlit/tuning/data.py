@@ -51,9 +51,7 @@ class InstructionData(L.LightningDataModule):
             world_size=self.trainer.world_size,
         )
         sampler.resume(self.trainer.current_epoch, self.trainer.fit_loop.epoch_loop.batch_progress.current.ready)
-        return ResumableLoader(
-            self.dataset, batch_sampler=sampler, collate_fn=self._collate, num_workers=self.workers
-        )
+        return ResumableLoader(self.dataset, batch_sampler=sampler, collate_fn=self._collate, num_workers=self.workers)
 
     def _collate(self, items: list[Item]) -> Batch:
         return collate(items, self.pad_id)

@@ -50,9 +50,7 @@ def prepare(cfg: DictConfig) -> None:
 def samples(cfg: DictConfig, rejects: Rejects) -> list[Sample]:
     """The run's samples; `rejects` receives what the reader sets aside."""
     compared = {name: instantiate(dataset) for name, dataset in cfg.datasets.items()}
-    return tuning_samples(
-        instantiate(cfg.data), compared, cfg.data_size, cfg.seed, instantiate(cfg.quality), rejects
-    )
+    return tuning_samples(instantiate(cfg.data), compared, cfg.data_size, cfg.seed, instantiate(cfg.quality), rejects)
 
 
 def model(cfg: DictConfig) -> Any:

@@ -1,8 +1,9 @@
 """Feature alignment: each family learns to caption the world's pictures, so that tuning starts from an aligned model.
 
-It is what LLaVA's first stage, BLIP-2's COCO captioning checkpoint and OpenFlamingo's training on image-text pairs are to
-the paper. BLIP-2 and OpenFlamingo train what they train in tuning. LLaVA trains its language model besides the projector
-(published LLaVA: the projector alone): a language model this small cannot take in foreign features unchanged.
+It is what LLaVA's first stage, BLIP-2's COCO captioning checkpoint and OpenFlamingo's training on image-text pairs
+are to the paper. BLIP-2 and OpenFlamingo train what they train in tuning. LLaVA trains its language model besides the
+projector (published LLaVA: the projector alone): a language model this small cannot take in foreign features
+unchanged.
 """
 
 from __future__ import annotations
@@ -81,14 +82,16 @@ def start_blip2(parts: Path, work: Path) -> blip2.Blip2:
     mini.load(network.vision_model, state, "eva")
     mini.load(network.language_model, mini.part(parts, "opt"), "opt")
     nn.init.normal_(network.query_tokens, std=0.02)
-    return blip2.Blip2(network, loading.tokenizer(parts / "tokenizer"), [p for p in blip2.PARTS if p != "language_model"])
+    return blip2.Blip2(
+        network, loading.tokenizer(parts / "tokenizer"), [p for p in blip2.PARTS if p != "language_model"]
+    )
 
 
 def start_openflamingo(parts: Path, work: Path) -> openflamingo.OpenFlamingo:
     """OpenFlamingo from the mini CLIP, the mini OPT, and new connectors."""
     folder = work / "opt"
     mini.write_model(mini.configuration(parts, "opt"), mini.part(parts, "opt"), folder)
-    built = openflamingo.build(
+    return openflamingo.build(
         vision_model="clip-mini",
         vision_weights=str(parts / "clip.safetensors"),
         vision_configs=str(parts / "open_clip"),
@@ -99,7 +102,6 @@ def start_openflamingo(parts: Path, work: Path) -> openflamingo.OpenFlamingo:
         trained=("perceiver", "cross_attention"),
         connectors=openflamingo.ConnectorSize(latents=16, depth=2, heads=4, head_width=32, feed_forward=2),
     )
-    return built
 
 
 def finish_llava(model: llava.Llava, parts: Path) -> None:

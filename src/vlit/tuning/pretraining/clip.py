@@ -1,7 +1,8 @@
 """The mini CLIP, trained with open_clip on world captions.
 
-Two towers, as in the paper's models: `clip-mini` in the manner of OpenAI's ViT-L/14 (quick GELU, layer norm before the
-blocks) for LLaVA, OpenFlamingo and matching degree, `eva-mini` in the manner of EVA-CLIP (GELU, no such norm) for BLIP-2.
+Two towers, as in the paper's models: `clip-mini` in the manner of OpenAI's ViT-L/14 (quick GELU, layer norm before
+the blocks) for LLaVA, OpenFlamingo and matching degree, `eva-mini` in the manner of EVA-CLIP (GELU, no such norm) for
+BLIP-2.
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ from vlit.tuning.pretraining.loop import batches, fit
 
 def train(
     name: str, configuration: PretrainedConfig, texts: list[str], styles: Sequence[str],
-    words: PreTrainedTokenizerBase, output: Path, saved: Path, steps: int, batch_size: int, rate: float, seed: int, length: int,
+    words: PreTrainedTokenizerBase, output: Path, saved: Path, steps: int, batch_size: int, rate: float, seed: int,
+    length: int,
 ) -> None:  # fmt: skip
     """Train a causal language model and write its weights in half precision.
 

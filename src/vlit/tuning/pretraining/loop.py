@@ -65,7 +65,7 @@ def fit(
 
 
 def batches(lengths: list[int], count: int, seed: int) -> Callable[[int], list[int]]:
-    """step -> indices of its batch: epochs in seeded orders, no sample twice an epoch, samples of like length together.
+    """Step -> indices of its batch: epochs in seeded orders, no sample twice an epoch, samples of like length together.
 
     Batches are cut from pools of sixteen batches sorted by length, then shuffled: hardly any padding, still random.
     """

@@ -99,7 +99,9 @@ def _tokenizer(plan: Pretraining, stage: str) -> None:
     texts = plan.texts()[:4000]
     styles = ("question", "vicuna", "otter")
     chats = [corpus.as_dialogue(text, styles[place % 3]).replace("</s>", "") for place, text in enumerate(texts)]
-    tokenizer.train([*chats, *[VICUNA_V1.system + alignment.INSTRUCTION] * 200], plan.vocabulary, plan.parts / "tokenizer")
+    tokenizer.train(
+        [*chats, *[VICUNA_V1.system + alignment.INSTRUCTION] * 200], plan.vocabulary, plan.parts / "tokenizer"
+    )
 
 
 def _clip(plan: Pretraining, stage: str) -> None:

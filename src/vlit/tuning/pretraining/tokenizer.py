@@ -1,5 +1,7 @@
-"""The mini tokenizer: byte-level BPE over the world's text, so that the world's words are single tokens and any other
-text can still be written, byte by byte."""
+"""The mini tokenizer: byte-level BPE over the text of the world.
+
+The world's words are single tokens, and any other text can still be written, byte by byte.
+"""
 
 from __future__ import annotations
 
