@@ -11,9 +11,23 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from vlit.construct import MiniDatasetsSpec, build_mini_datasets
+from vlit.construct.build import DatasetSpec
+from vlit.data.images import FileImage
+from vlit.data.readers.coco_arc import read_coco_arc
+from vlit.data.readers.llava import read_llava
+from vlit.data.rejects import Rejects
 from vlit.files import read_json, whole, write_json
 from vlit.models.image_transform import CLIP_MEAN, CLIP_STD
-from vlit.world import captions, document, pretraining_scenes, render
+from vlit.world import (
+    WorldSpec,
+    build_world,
+    captions,
+    document,
+    pretraining_scenes,
+    read_truth,
+    render,
+)
 
 
 @dataclass
@@ -56,6 +70,44 @@ def documents(scenes: int, seed: int, cache: Path) -> list[str]:
             indent=None,
         )
     return read_json(file)
+
+
+def conversations(scenes: int, seed: int, cache: Path) -> list[str]:
+    """Descriptions followed by conversations as instruction data has them, without errors, about another world's scenes.
+
+    A published language model has read text of every kind. One that is frozen in tuning and had never met the wordings
+    of instruction data could not answer in them.
+    """
+    file = cache / f"conversations-{scenes}-{seed}.json"
+    if not file.exists():
+        folder = cache / "conversation-world"
+        build_world(WorldSpec(scenes=scenes, benchmark_groups=1, seed=seed + 1000), folder / "world")
+        spec = DatasetSpec(samples=scenes, error_rate=0.0)
+        build_mini_datasets(folder / "world", MiniDatasetsSpec(spec, spec, spec, seed + 1000), folder / "data")
+        write_json(file, _conversations(folder), indent=None)
+    return read_json(file)
+
+
+def _conversations(folder: Path) -> list[str]:
+    """All conversations of the three datasets, each behind its scene's description and captions."""
+    images, rejects = folder / "world" / "coco" / "train2014", Rejects()
+    samples = [
+        *read_llava(folder / "data" / "llava" / "llava_instruct.json", images, rejects, check_images=False),
+        *read_coco_arc(folder / "data" / "ours", images, rejects, kinds=("global", "negative"), check_images=False),
+    ]
+    truth = read_truth(folder / "world")
+    texts = []
+    for sample in samples:
+        image = sample.images[0]
+        assert isinstance(image, FileImage)
+        scene = truth[int(image.path.stem.split("_")[-1])]
+        rng = random.Random(sample.id)
+        described = document(scene, rng).split("\nQuestion:")[0]
+        told = " ".join(rng.sample(captions(scene, rng), 2))
+        opening = rng.choice((described, f"{told} {described}", f"Question: Describe the image.\nAnswer: {told}"))
+        asked = "".join(f"Question: {turn.instruction}\nAnswer: {turn.response}\n" for turn in sample.turns)
+        texts.append(f"{opening}\n{asked}")
+    return texts
 
 
 QUESTION = re.compile(r"Question: (.*)\nAnswer: (.*)\n")

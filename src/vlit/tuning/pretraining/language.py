@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedTokenizerBase
 
 from vlit.models import loading
-from vlit.models.mini import stored_state
+from vlit.models.mini import load, stored_state
 from vlit.models.scoring import IGNORE, token_loss
 from vlit.tuning.pretraining.corpus import as_dialogue
 from vlit.tuning.pretraining.loop import batches, fit
@@ -23,7 +23,7 @@ from vlit.tuning.pretraining.loop import batches, fit
 def train(
     name: str, configuration: PretrainedConfig, texts: list[str], styles: Sequence[str],
     words: PreTrainedTokenizerBase, output: Path, saved: Path, steps: int, batch_size: int, rate: float, seed: int,
-    length: int,
+    length: int, start: Path | None = None,
 ) -> None:  # fmt: skip
     """Train a causal language model and write its weights in half precision.
 
@@ -40,9 +40,12 @@ def train(
         rate: peak learning rate.
         seed: of weights and order.
         length: most tokens of a document.
+        start: weights to go on from; None starts anew.
     """
     torch.manual_seed(seed)
     model = AutoModelForCausalLM.from_config(configuration)
+    if start is not None:
+        load(model, loading.load_float(start), name)
     encoded = [
         torch.tensor([words.bos_token_id, *words.encode(as_dialogue(text, styles[place % len(styles)]))[: length - 1]])
         for place, text in enumerate(texts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,7 @@ class Pretraining:
         seed: of everything.
         scenes: pictures for CLIP and alignment.
         documents: texts for the language models.
+        conversations: scenes of the world that OPT's conversations are about.
         vocabulary: tokens.
         length: most tokens of a document.
         threads: of torch.
@@ -48,6 +50,7 @@ class Pretraining:
     seed: int
     scenes: int
     documents: int
+    conversations: int
     vocabulary: int
     length: int
     threads: int
@@ -78,8 +81,8 @@ class Pretraining:
         """What a stage writes."""
         if stage == "tokenizer":
             return self.parts / "tokenizer" / "tokenizer.json"
-        # The EVA-like tower and the text-only LLaMA go on into BLIP-2 and LLaVA and are not shipped themselves.
-        folder = self.cache if stage in ("eva", "vicuna") else self.parts
+        # What goes on into a later stage is not shipped itself.
+        folder = self.cache if stage in ("eva", "opt_text", "vicuna") else self.parts
         return folder / f"{stage}.safetensors"
 
     def saved(self, stage: str) -> Path:
@@ -119,17 +122,32 @@ def _clip(plan: Pretraining, stage: str) -> None:
 
 
 def _language(plan: Pretraining, stage: str) -> None:
-    styles = {"opt": ("question", "otter"), "vicuna": ("vicuna",)}
+    name, styles = {"opt_text": ("opt", ("question", "otter")), "vicuna": ("llama", ("vicuna",))}[stage]
+    _read(plan, stage, name, plan.texts(), styles)
+
+
+def _conversation(plan: Pretraining, stage: str) -> None:
+    """OPT goes on with conversations, and every third text a document, so that it forgets nothing."""
+    spoken = corpus.conversations(plan.conversations, plan.seed, plan.cache)
+    texts = [*spoken, *plan.texts()[: len(spoken) // 2]]
+    random.Random(plan.seed).shuffle(texts)
+    _read(plan, stage, "opt", texts, ("question", "otter"), start=plan.output("opt_text"))
+
+
+def _read(
+    plan: Pretraining, stage: str, name: str, texts: list[str], styles: tuple[str, ...], start: Path | None = None
+) -> None:
     language.train(
         stage,
-        mini.configuration(plan.parts, {"opt": "opt", "vicuna": "llama"}[stage]),
-        plan.texts(),
-        styles[stage],
+        mini.configuration(plan.parts, name),
+        texts,
+        styles,
         loading.tokenizer(plan.parts / "tokenizer"),
         plan.output(stage),
         plan.saved(stage),
         seed=plan.seed,
         length=plan.length,
+        start=start,
         **vars(plan.budgets[stage]),
     )
 
@@ -143,7 +161,8 @@ STAGES: dict[str, Callable[[Pretraining, str], None]] = {
     "tokenizer": _tokenizer,
     "clip": _clip,
     "eva": _clip,
-    "opt": _language,
+    "opt_text": _language,
+    "opt": _conversation,
     "vicuna": _language,
     "llava": _alignment,
     "blip2": _alignment,
