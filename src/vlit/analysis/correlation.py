@@ -60,11 +60,16 @@ def why_undefined(x: np.ndarray, y: np.ndarray) -> str:
     """Why r of these points isn't defined; empty when it is."""
     if len(x) < LEAST:
         return f"{len(x)} datasets have both numbers, {LEAST} are needed"
-    if np.ptp(x) == 0:
+    if constant(x):
         return "the indicator is the same for every dataset"
-    if np.ptp(y) == 0:
+    if constant(y):
         return "the score is the same for every dataset"
     return ""
+
+
+def constant(values: np.ndarray) -> bool:
+    """Whether values are equal up to the noise of averaging: 30/3 and 10 must not correlate with anything."""
+    return bool(np.ptp(values) <= 1e-9 * max(1.0, float(np.abs(values).max())))
 
 
 def _pearson(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
