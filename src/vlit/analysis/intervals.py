@@ -115,15 +115,17 @@ def nearest_direction(target: np.ndarray, box: Box) -> np.ndarray:
 
 
 def _attained_maximum(x: Box, y: Box) -> float:
-    """The best of alternating exact maximisations, started in the middle and in each corner of both boxes."""
+    """The best of alternating exact maximisations, started in the middle and in the most promising corners."""
     best = -1.0
-    for start in (x.centre, *x.corners()):
+    corners = sorted(x.corners(), key=lambda corner: -pearson(corner, y.centre))
+    for start in (x.centre, *corners[:3]):
         point, value = start, -1.0
-        for _ in range(30):
+        for _ in range(12):
             other = nearest_direction(point, y)
             point = nearest_direction(other, x)
             r = pearson(point, other)
-            if not r > value + 1e-13:
+            if not r > value + 1e-7:
+                value = max(r, value)
                 break
             value = r
         best = max(best, value)
@@ -134,26 +136,26 @@ def _split_outer(x: Box, y: Box, pieces: int = 16) -> tuple[float, float]:
     """Outer bounds, sharpened by cutting the wider box in pieces and bounding each."""
     boxes = [(x, y)]
     while len(boxes) < pieces:
-        widths = [_spread(a) + _spread(b) for a, b in boxes]
+        widths = [spread(a) + spread(b) for a, b in boxes]
         a, b = boxes.pop(int(np.argmax(widths)))
-        if _spread(a) + _spread(b) == 0:
+        if spread(a) + spread(b) == 0:
             boxes.append((a, b))
             break
-        boxes += [(half, b) for half in a.halves()] if _spread(a) >= _spread(b) else [(a, half) for half in b.halves()]
+        boxes += [(half, b) for half in a.halves()] if spread(a) >= spread(b) else [(a, half) for half in b.halves()]
     bounds = [_outer(a, b) for a, b in boxes]
     return min(low for low, _ in bounds), max(high for _, high in bounds)
 
 
 def _outer(x: Box, y: Box) -> tuple[float, float]:
     """Outer bounds by adding angles."""
-    spread = _spread(x) + _spread(y)
+    reach = spread(x) + spread(y)
     if np.ptp(x.centre) == 0 or np.ptp(y.centre) == 0:
         return -1.0, 1.0
     angle = float(np.arccos(pearson(x.centre, y.centre)))
-    return float(np.cos(min(np.pi, angle + spread))), float(np.cos(max(0.0, angle - spread)))
+    return float(np.cos(min(np.pi, angle + reach))), float(np.cos(max(0.0, angle - reach)))
 
 
-def _spread(box: Box) -> float:
+def spread(box: Box) -> float:
     """An angle that no point of the box exceeds, seen from the centre (after taking the mean off)."""
     centre = box.centre - box.centre.mean()
     size = float(np.linalg.norm(centre))

@@ -34,7 +34,8 @@ class MeanRepair:
 
     data: str
     column: str
-    changes: list[float]  # every change of a cell, in steps of 0.1, with a joint witness
+    smallest: float  # changes of a cell, in steps of 0.1, between which a joint witness was found
+    largest: float
 
 
 def icc_repairs(scores: pd.DataFrame, data: str, published: float, half_unit: float = 0.00005) -> list[IccRepair]:
@@ -84,14 +85,17 @@ def mean_repairs(
             return joint_witness(indicators, box, published[:, None], half_unit).explains(half_unit)
 
         best = _best_change(indicators.centre, scores.centre, published, place, cells)
-        changes = [best] if works(best) else []
-        for step in (0.1, -0.1) if changes else ():  # outwards from the best fit, until it no longer fits
-            change = round(best + step, 1)
-            while abs(change) <= 100 and works(change):
-                changes.append(change)
-                change = round(change + step, 1)
-        if changes:
-            found.append(MeanRepair(data, column, sorted(changes)))
+        if not works(best):
+            continue
+        ends = []
+        for sign in (-1, 1):  # doubling, then halving steps outwards from the best fit
+            change, step = best, 0.8
+            while step > 0.05:
+                step, change = (step, change + sign * step) if works(change + sign * step) else (step / 2, change)
+                if abs(change) > 100:
+                    break
+            ends.append(round(change, 1))
+        found.append(MeanRepair(data, column, ends[0], ends[1]))
     return found
 
 
