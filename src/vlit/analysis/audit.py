@@ -16,7 +16,7 @@ import pandas as pd
 from scipy import stats
 
 from vlit.analysis.claims import check_claims
-from vlit.analysis.correlation import LEVELS, correlate, stars
+from vlit.analysis.correlation import LEVELS, constant, correlate, stars
 from vlit.analysis.icc import every_form, icc, undefined
 from vlit.analysis.inferred import METHOD, MOST_UNKNOWN, infer
 from vlit.analysis.intervals import SLACK, Box, Range, icc_range, pearson_range
@@ -303,13 +303,8 @@ def _complete(published: Published) -> tuple[pd.DataFrame, list[str]]:
             values = published.quality.values[key].reindex(datasets)
             if values.notna().all() and np.ptp(values.to_numpy()) > 0:
                 names.append(row)
-    usable = [
-        column
-        for column in table.columns
-        if column in published.scores.columns
-        and published.scores.dataset_means()[column].notna().all()
-        and np.ptp(published.scores.dataset_means()[column].to_numpy()) > 1e-9
-    ]
+    means = published.scores.dataset_means()
+    usable = [c for c in table.columns if c in means.columns and means[c].notna().all() and not constant(means[c].to_numpy())]
     return table[usable], names
 
 

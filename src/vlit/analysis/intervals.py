@@ -158,15 +158,9 @@ def _outer(x: Box, y: Box) -> tuple[float, float]:
 def spread(box: Box) -> float:
     """An angle that no point of the box exceeds, seen from the centre (after taking the mean off)."""
     centre = box.centre - box.centre.mean()
-    size = float(np.linalg.norm(centre))
-    half = (box.high - box.low) / 2
-    if not half.any():
+    size, reach = float(np.linalg.norm(centre)), float(np.linalg.norm((box.high - box.low) / 2))
+    if reach == 0:
         return 0.0
-    if len(half) <= MOST_CORNERS:  # a convex function is largest at a corner
-        offsets = Box(-half, half).corners()
-        reach = float(np.linalg.norm(offsets - offsets.mean(1, keepdims=True), axis=1).max())
-    else:
-        reach = float(np.linalg.norm(half))
     return float(np.arcsin(reach / size)) if reach < size else float(np.pi)
 
 

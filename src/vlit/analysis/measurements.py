@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
 import pandas as pd
 
 from vlit.analysis.names import OVERALL, in_paper_order
@@ -64,7 +63,7 @@ class Scores:
         """
         full = pd.MultiIndex.from_product([self.models, self.datasets], names=["model", "data"])
         cube = self.mean.reindex(full)
-        means = cube.groupby(level="data").agg(lambda values: np.nan if values.isna().any() else values.mean())
+        means = cube.groupby(level="data").mean().mask(cube.isna().groupby(level="data").any())
         return means.loc[self.datasets]
 
 
