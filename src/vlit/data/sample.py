@@ -11,7 +11,9 @@ from PIL import Image
 class ImageSource(Protocol):
     """Anything that gives an image: a file, a member of a zip, a base64 string."""
 
-    key: str  # names the image's content; equal keys are the same image
+    @property
+    def key(self) -> str:
+        """Names the image's content: equal keys are the same image. Raises `OSError` when that can't be told."""
 
     def load(self) -> Image.Image:
         """Decode to RGB. Raises `OSError` when it can't be read."""

@@ -37,6 +37,15 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 }
 TEXTURES: tuple[str, ...] = ("plain", "striped", "dotted", "checkered")
 SIZES: dict[str, int] = {"small": 13, "large": 21}  # side of the bounding box in pixels of the 64 x 64 canvas
+EXTENT: dict[str, tuple[float, float]] = {  # tight width and height of a kind as fractions of its size; else (1, 1)
+    "car": (1.0, 0.85),
+    "bird": (1.0, 0.9),
+    "cat": (0.92, 1.0),
+    "bottle": (0.62, 1.0),
+    "cup": (1.0, 0.92),
+    "chair": (0.85, 1.0),
+    "book": (0.85, 1.0),
+}
 SETTINGS: tuple[str, ...] = ("beach", "forest", "street", "kitchen", "desert", "snow", "ocean", "night")
 
 # How a setting is named in a sentence, and what follows from it but is never drawn (the "external knowledge" of 4.2.2).

@@ -1,0 +1,48 @@
+"""Import this before anything that imports torchvision: it names two operators that a CPU torch may lack.
+
+PyPI's torchvision carries its compiled operators for one torch build. Beside another (the CPU build of the same
+release) they do not load, and `import torchvision` stops at "operator torchvision::nms does not exist", which open_clip,
+lightning, peft and transformers then report in ways of their own. Naming the two operators is enough: transforms never
+call them. Where they exist nothing is done.
+"""
+
+from __future__ import annotations
+
+import torch
+
+
+def name_missing_torchvision_operators() -> None:
+    """Define `torchvision::nms` and `torchvision::qnms`, without kernels, where torch does not know them."""
+    for name, signature in (
+        ("nms", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"),
+        ("qnms", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"),
+    ):
+        if not _known(name):
+            torch.library.define(f"torchvision::{name}", signature)
+
+
+def _known(name: str) -> bool:
+    try:
+        getattr(torch.ops.torchvision, name)
+    except AttributeError:
+        return False
+    return True
+
+
+def _torchvision_operators_load() -> None:
+    # The compiled operators are registered by torchvision's own extension module, if it loads at all.
+    import importlib.util
+    import pathlib
+
+    specification = importlib.util.find_spec("torchvision")
+    if specification is None or specification.origin is None:
+        return
+    for library in pathlib.Path(specification.origin).parent.glob("_C*.so"):
+        try:
+            torch.ops.load_library(str(library))
+        except (OSError, RuntimeError):
+            return
+
+
+_torchvision_operators_load()
+name_missing_torchvision_operators()

@@ -1,0 +1,70 @@
+"""How every command starts: compose the configuration, run, and say what is wrong in one line.
+
+Only Hydra is imported here, so that `--help` and a misspelt override answer at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, InstantiationException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from vlit.errors import InputError
+
+
+def entry(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
+    """Make a function of a configuration a command: `conf/` beside its file, errors of the user in one line.
+
+    Exit status: 0 done, 1 bad input or configuration, 130 interrupted. What is not the user's error keeps its traceback.
+    """
+
+    def decorate(task: Callable[[DictConfig], None]) -> Callable[[], None]:
+        configurations = Path(inspect.getfile(task)).resolve().parent / "conf"
+
+        @functools.wraps(task)
+        def reporting(cfg: DictConfig) -> None:
+            try:
+                task(cfg)
+            except (InputError, InstantiationException, OmegaConfBaseException) as error:
+                message = _one_line(error)
+                if message is None or HydraConfig.get().mode == RunMode.MULTIRUN:
+                    raise  # a bug keeps its traceback; a sweep decides itself what a failed job means
+                sys.exit(f"error: {message}")
+
+        @functools.wraps(task)
+        def command() -> None:
+            os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # let errors reach us instead of Hydra's own printing
+            try:
+                hydra.main(version_base="1.3", config_path=str(configurations), config_name=config_name)(reporting)()
+            except (InputError, HydraException, OmegaConfBaseException) as error:
+                message = _one_line(error)
+                if message is None:
+                    raise
+                sys.exit(f"error: {message}")
+            except KeyboardInterrupt:
+                print("interrupted: the same command goes on from here", file=sys.stderr)
+                sys.exit(130)
+
+        return command
+
+    return decorate
+
+
+def _one_line(error: BaseException) -> str | None:
+    """What is wrong with the input, or None if the error is ours."""
+    if isinstance(error, InstantiationException):  # wraps what the instantiated object raised
+        return str(error.__cause__) if isinstance(error.__cause__, InputError) else None
+    if isinstance(error, InputError):
+        return str(error)
+    lines = str(error).replace("To append to your config use", "(a key that nothing reads: check its spelling) not")
+    return " ".join(lines.split())

@@ -1,0 +1,102 @@
+"""BLIP-2: vision encoder, Q-Former with learned queries, linear projection, OPT (paper 5.1.1, Table 7; Li et al., 2023).
+
+The network is transformers' `Blip2ForConditionalGeneration`. OPT is always frozen; vision encoder (`freeze_vit: False`),
+its final layer norm, Q-Former, queries and projection learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from transformers import Blip2ForConditionalGeneration, PreTrainedTokenizerBase
+
+from vlit.data.collate import Batch
+from vlit.models import loading
+from vlit.models.family import insert_features
+from vlit.models.freeze import FreezePolicy
+from vlit.models.image_transform import ImageTransform
+
+PARTS: dict[str, tuple[str, ...]] = {
+    "vision_encoder": ("network.vision_model",),
+    "ln_vision": ("network.vision_model.post_layernorm",),
+    "q_former": ("network.qformer",),
+    "query_tokens": ("network.query_tokens",),
+    "projection": ("network.language_projection",),
+    "language_model": ("network.language_model",),
+}
+
+
+class Blip2(nn.Module):
+    """BLIP-2 as a `VisionLanguageModel`."""
+
+    def __init__(
+        self, network: Blip2ForConditionalGeneration, tokenizer: PreTrainedTokenizerBase, trained: Sequence[str]
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.tokenizer = tokenizer
+        self.image_token_id: int = network.config.image_token_index
+        self.tokens_per_image: int = network.config.num_query_tokens
+        self.image_transform = ImageTransform(network.config.vision_config.image_size, crop=False)
+        self.policy = FreezePolicy(PARTS, tuple(trained))
+        self.policy.apply(self)
+
+    def encode_images(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """What the queries read from each image, in the language model's width: (images, queries, hidden)."""
+        patches = self.network.vision_model(pixel_values).last_hidden_state
+        queries = self.network.query_tokens.expand(len(patches), -1, -1)
+        read = self.network.qformer(query_embeds=queries, encoder_hidden_states=patches).last_hidden_state
+        return self.network.language_projection(read.to(patches.dtype))
+
+    def forward(self, batch: Batch, features: torch.Tensor | None = None) -> torch.Tensor:
+        """Logits (batch, length, vocabulary)."""
+        features = self.encode_images(batch.pixel_values) if features is None else features
+        embeddings = self.network.get_input_embeddings()(batch.input_ids)
+        embeddings = insert_features(embeddings, batch.input_ids, self.image_token_id, features)
+        return self.network.language_model(
+            inputs_embeds=embeddings, attention_mask=batch.attention_mask, use_cache=False
+        ).logits
+
+    @torch.inference_mode()
+    def generate(self, batch: Batch, max_new_tokens: int, num_beams: int = 1) -> list[str]:
+        """Continue left-padded prompts; a new line ends the answer, as in LAVIS."""
+        produced = self.network.generate(
+            input_ids=batch.input_ids,
+            attention_mask=batch.attention_mask,
+            pixel_values=batch.pixel_values,
+            max_new_tokens=max_new_tokens,
+            num_beams=num_beams,
+            do_sample=False,
+            eos_token_id=self.tokenizer.encode("\n", add_special_tokens=False)[-1],
+            pad_token_id=self.tokenizer.pad_token_id,
+        )
+        # transformers returns prompt and continuation together when it is given input ids
+        new = produced[:, batch.input_ids.shape[1] :]
+        return [text.strip() for text in self.tokenizer.batch_decode(new, skip_special_tokens=True)]
+
+
+def build(
+    network: str, tokenizer: str, sources: dict[str, str], trained: Sequence[str], image_token: str = "<image>"
+) -> Blip2:
+    """Load BLIP-2 from a transformers folder.
+
+    Args:
+        network: folder of a `Blip2ForConditionalGeneration` with an OPT decoder.
+        tokenizer: folder of its tokenizer.
+        sources: where each can be had, for the message when it is missing.
+        trained: the parts that learn.
+        image_token: the placeholder's text.
+
+    Raises:
+        InputError: if something is missing or does not fit.
+    """
+    model = loading.pretrained(Blip2ForConditionalGeneration, loading.require(network, sources["network"]))
+    words = loading.tokenizer(loading.require(tokenizer, sources["network"]))
+    if image_token not in words.get_vocab():
+        words.add_special_tokens({"additional_special_tokens": [image_token]})
+    if len(words) > model.get_input_embeddings().num_embeddings:
+        model.resize_token_embeddings(len(words))
+    model.config.image_token_index = words.convert_tokens_to_ids(image_token)
+    return Blip2(model, words, trained)

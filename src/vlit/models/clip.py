@@ -1,0 +1,72 @@
+"""open_clip models by name, from a local weights file: the one CLIP that quality control and pre-training share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import open_clip
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from vlit.errors import InputError
+from vlit.models import loading
+from vlit.models.image_transform import ImageTransform
+
+
+@dataclass
+class Clip:
+    """A CLIP ready to compare images and texts.
+
+    Attributes:
+        model: the open_clip model, in evaluation mode.
+        image_transform: RGB image -> (3, size, size).
+        tokenize: texts -> (n, context) token ids, cut at the context length.
+    """
+
+    model: torch.nn.Module
+    image_transform: Callable[..., torch.Tensor]
+    tokenize: Callable[[list[str]], torch.Tensor]
+
+
+def tokenize(words: PreTrainedTokenizerBase, texts: list[str], context: int) -> torch.Tensor:
+    """Token ids (n, context) as open_clip's text tower with `pool_type: eos` reads them: text, end token, padding."""
+    ends = int(words.eos_token_id)
+    rows = torch.full((len(texts), context), int(words.pad_token_id))
+    for place, ids in enumerate(words(texts, add_special_tokens=False)["input_ids"]):
+        kept = [*ids[: context - 1], ends]
+        rows[place, : len(kept)] = torch.tensor(kept)
+    return rows
+
+
+def load(name: str, weights: str, configs: str | None, tokenizer: str | None, source: str) -> Clip:
+    """Load an open_clip model.
+
+    Args:
+        name: open_clip model name, or one defined in `configs`.
+        weights: file with its weights.
+        configs: folder of open_clip model configurations to make known first.
+        tokenizer: folder of a transformers tokenizer; None takes the one open_clip has for the model.
+        source: where the weights can be had.
+
+    Raises:
+        InputError: if the weights are missing or the name is unknown.
+    """
+    path = loading.require(weights, source)
+    if configs is not None:
+        open_clip.add_model_config(Path(configs))
+    configuration = open_clip.get_model_config(name)
+    if configuration is None:
+        raise InputError(f"open_clip has no model {name!r}: see open_clip.list_models()")
+    model = open_clip.create_model(name, pretrained=str(path)).float().eval()
+    if tokenizer is None:
+        to_ids = open_clip.get_tokenizer(name)
+    else:
+        words = loading.tokenizer(loading.require(tokenizer, source))
+        context = int(configuration["text_cfg"]["context_length"])
+
+        def to_ids(texts: list[str]) -> torch.Tensor:
+            return tokenize(words, texts, context)
+
+    return Clip(model, ImageTransform(configuration["vision_cfg"]["image_size"]), to_ids)

@@ -1,0 +1,57 @@
+"""What every model family offers, whatever is inside: image features, logits, generation.
+
+Loss and choice scores are the same for all families and live in `scoring.py`; a family only has to turn a batch into
+logits aligned with its input ids.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from PIL import Image
+from transformers import PreTrainedTokenizerBase
+
+from vlit.data.collate import Batch
+from vlit.models.freeze import FreezePolicy
+
+
+class ImageTransform(Protocol):
+    """Turns an RGB image into a (3, height, width) float tensor."""
+
+    def __call__(self, image: Image.Image) -> torch.Tensor: ...
+
+
+class VisionLanguageModel(Protocol):
+    """One of `Llava`, `Blip2`, `OpenFlamingo`: an `nn.Module` that also knows how its inputs are made."""
+
+    tokenizer: PreTrainedTokenizerBase
+    image_transform: ImageTransform
+    image_token_id: int
+    tokens_per_image: int
+    policy: FreezePolicy
+
+    def encode_images(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """Return what the language model reads of each image: (images, tokens, width)."""
+
+    def forward(self, batch: Batch, features: torch.Tensor | None = None) -> torch.Tensor:
+        """Return logits (batch, length, vocabulary). `features` from `encode_images` spare the images a second pass."""
+
+    def generate(self, batch: Batch, max_new_tokens: int, num_beams: int = 1) -> list[str]:
+        """Continue each prompt (left-padded) and return the new text."""
+
+
+def insert_features(
+    embeddings: torch.Tensor, input_ids: torch.Tensor, image_token_id: int, features: torch.Tensor
+) -> torch.Tensor:
+    """Put image features (images, tokens, width) where the image tokens of (batch, length, width) embeddings stand.
+
+    Raises:
+        ValueError: if the numbers of image tokens and of features differ, which would shift every later image.
+    """
+    places = input_ids == image_token_id
+    expected = features.shape[0] * features.shape[1]
+    if int(places.sum()) != expected:
+        raise ValueError(f"{int(places.sum())} image tokens in the batch, but {expected} image features")
+    flat = features.reshape(expected, -1).to(embeddings.dtype)
+    return embeddings.masked_scatter(places.unsqueeze(-1).expand_as(embeddings), flat)

@@ -1,0 +1,80 @@
+"""Which modules learn: a policy as two lists of names, applied in one place and told to the run log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from vlit.errors import InputError
+
+
+@dataclass(frozen=True)
+class FreezePolicy:
+    """The parts of a model, and which of them learn; the rest is frozen.
+
+    Attributes:
+        parts: name for the reader -> the places in the model (module or parameter paths) that make it up. Where two
+            parts share parameters (cross-attention inside a language model), the smaller part owns them.
+        trained: the parts that learn (paper Tables 6-8 and the upstream projects).
+    """
+
+    parts: dict[str, tuple[str, ...]]
+    trained: tuple[str, ...]
+
+    def apply(self, model: nn.Module) -> None:
+        """Set `requires_grad` of every parameter.
+
+        Raises:
+            InputError: if a name to train is no part of the family, or a parameter belongs to no part.
+        """
+        for name in self.trained:
+            if name not in self.parts:
+                raise InputError(f"model.trained names {name!r}: this family has the parts {', '.join(self.parts)}")
+        owners = self._owners(model)
+        for name, parameter in model.named_parameters():
+            if id(parameter) not in owners:
+                raise InputError(f"parameter {name} belongs to none of the parts {', '.join(self.parts)}")
+            parameter.requires_grad_(owners[id(parameter)] in self.trained)
+
+    def report(self, model: nn.Module) -> list[tuple[str, str, int]]:
+        """Return a (part, "trained" or "frozen", number of parameters) row a part; shared parameters count once."""
+        sizes = dict.fromkeys(self.parts, 0)
+        owners = self._owners(model)
+        for parameter in model.parameters():
+            sizes[owners[id(parameter)]] += parameter.numel()
+        return [(part, "trained" if part in self.trained else "frozen", size) for part, size in sizes.items()]
+
+    def set_modes(self, model: nn.Module) -> None:
+        """Training mode for parts that learn, evaluation mode (no dropout) for frozen ones."""
+        model.train()
+        # Frozen parts first: one that learns may lie inside a frozen one (Flamingo's cross-attention in its LM).
+        for part in sorted(self.parts, key=lambda part: part in self.trained):
+            for place in self.parts[part]:
+                inner = _at(model, place)
+                if isinstance(inner, nn.Module):
+                    inner.train(part in self.trained)
+
+    def _owners(self, model: nn.Module) -> dict[int, str]:
+        members = {part: _parameters(model, places) for part, places in self.parts.items()}
+        owners: dict[int, str] = {}
+        for part in sorted(members, key=lambda part: -len(members[part])):
+            owners.update(dict.fromkeys(members[part], part))
+        return owners
+
+
+def _at(model: nn.Module, place: str) -> nn.Module | nn.Parameter:
+    found: object = model
+    for name in place.split("."):
+        found = getattr(found, name)
+    if not isinstance(found, nn.Module | nn.Parameter):
+        raise TypeError(f"{place} is neither a module nor a parameter")
+    return found
+
+
+def _parameters(model: nn.Module, places: tuple[str, ...]) -> set[int]:
+    identities: set[int] = set()
+    for place in places:
+        found = _at(model, place)
+        identities.update([id(found)] if isinstance(found, nn.Parameter) else map(id, found.parameters()))
+    return identities

@@ -1,0 +1,78 @@
+"""Reading weights so that nothing is missing or left over without a word.
+
+`from_pretrained` fills what a checkpoint lacks with random numbers and a warning; here that is an error that names the
+tensors. `paths.weights` holds the folders; a missing one is named with where to get it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from vlit.errors import InputError
+
+
+def require(path: str | Path, source: str) -> Path:
+    """Return an existing path, or say where what should be there can be had.
+
+    Raises:
+        InputError: if nothing is there.
+    """
+    found = Path(path)
+    if not found.exists():
+        raise InputError(f"no weights at {found}: get them from {source}, or set paths.weights")
+    return found
+
+
+def pretrained(model_class: Any, folder: Path, **options: Any) -> Any:
+    """`model_class.from_pretrained(folder)` in float32, with every tensor accounted for.
+
+    Raises:
+        InputError: if the checkpoint lacks a tensor of the model or holds one the model does not have.
+    """
+    model, info = model_class.from_pretrained(
+        folder, dtype=torch.float32, local_files_only=True, output_loading_info=True, **options
+    )
+    for what in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        if info[what]:
+            names = ", ".join(str(key) for key in sorted(info[what], key=str)[:5])
+            raise InputError(f"{folder} does not fit {model_class.__name__}: {what.replace('_', ' ')} {names}")
+    return model
+
+
+def tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """Load a tokenizer from a local folder; never from the network, where a name can load as something else."""
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
+def save_half(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Save tensors in half precision: the mini weights are shipped, and half the digits are plenty to start from."""
+    half = {name: tensor.detach().cpu().half().contiguous().clone() for name, tensor in tensors.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(half, str(path), metadata={"format": "pt"})
+
+
+def load_float(path: Path) -> dict[str, torch.Tensor]:
+    """Load a safetensors or torch file as float32 tensors."""
+    if path.suffix == ".safetensors":
+        state = load_file(str(path))
+    else:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    return {name: tensor.float() for name, tensor in state.items()}
+
+
+def load_exactly(module: torch.nn.Module, state: dict[str, torch.Tensor], origin: Path) -> None:
+    """Load a state dict whose names are exactly the module's.
+
+    Raises:
+        InputError: naming the tensors that are missing or unknown.
+    """
+    own = set(module.state_dict())
+    missing, unknown = sorted(own - set(state)), sorted(set(state) - own)
+    if missing or unknown:
+        raise InputError(f"{origin} does not fit: missing {missing[:5]}, unknown {unknown[:5]}")
+    module.load_state_dict(state)

@@ -1,0 +1,210 @@
+"""OpenFlamingo: CLIP, perceiver resampler, gated cross-attention in a frozen LM (paper 5.1.1, Table 8; Awadalla et al.).
+
+The network is the open_flamingo package's own `Flamingo`, built by its own `create_model_and_transforms`: it runs
+unchanged on current transformers. Perceiver and cross-attention learn; with `freeze_lm_embeddings: True` (Table 8)
+nothing of the language model does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import open_clip
+import torch
+from open_flamingo import Flamingo, create_model_and_transforms
+from open_flamingo.src.helpers import GatedCrossAttentionBlock, PerceiverResampler
+from torch import nn
+from transformers import PreTrainedTokenizerBase
+
+from vlit.errors import InputError
+from vlit.data.collate import Batch
+from vlit.models import loading
+from vlit.models.freeze import FreezePolicy
+from vlit.models.image_transform import ImageTransform
+
+PARTS: dict[str, tuple[str, ...]] = {
+    "vision_encoder": ("network.vision_encoder",),
+    "perceiver": ("network.perceiver",),
+    "cross_attention": ("network.lang_encoder.gated_cross_attn_layers",),
+    "language_model": ("network.lang_encoder",),
+}
+
+
+@dataclass(frozen=True)
+class ConnectorSize:
+    """Sizes of perceiver and cross-attention; the package fixes them at the published ones, the defaults here."""
+
+    latents: int = 64
+    depth: int = 6
+    heads: int = 8
+    head_width: int = 64
+    feed_forward: int = 4
+
+
+class OpenFlamingo(nn.Module):
+    """OpenFlamingo as a `VisionLanguageModel`; an image stands as one `<image>` token."""
+
+    tokens_per_image = 1
+
+    def __init__(
+        self, network: Flamingo, tokenizer: PreTrainedTokenizerBase, image_size: int, trained: Sequence[str]
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.tokenizer = tokenizer
+        self.image_token_id: int = network.media_token_id
+        self.image_transform = ImageTransform(image_size)
+        self.policy = FreezePolicy(PARTS, tuple(trained))
+        self.policy.apply(self)
+
+    def encode_images(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """Resampled visual tokens: (images, latents, width)."""
+        with torch.no_grad():  # upstream freezes the vision encoder the same way
+            patches = self.network.vision_encoder(pixel_values)[1]
+        return self.network.perceiver(patches[:, None, None]).squeeze(1)
+
+    def forward(self, batch: Batch, features: torch.Tensor | None = None) -> torch.Tensor:
+        """Logits (batch, length, vocabulary)."""
+        features = self.encode_images(batch.pixel_values) if features is None else features
+        self._condition(batch, features)
+        output = self.network.lang_encoder(
+            input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False
+        )
+        self.network.lang_encoder.clear_conditioned_layers()
+        return output.logits
+
+    @torch.inference_mode()
+    def generate(self, batch: Batch, max_new_tokens: int, num_beams: int = 1) -> list[str]:
+        """Continue left-padded prompts; `<|endofchunk|>` ends the answer."""
+        images = _pad_images(batch.pixel_values, batch.image_counts)
+        produced = self.network.generate(
+            images.unsqueeze(2),
+            batch.input_ids,
+            attention_mask=batch.attention_mask,
+            max_new_tokens=max_new_tokens,
+            num_beams=num_beams,
+            do_sample=False,
+            eos_token_id=self.network.eoc_token_id,
+            pad_token_id=self.tokenizer.pad_token_id,
+        )
+        new = produced[:, batch.input_ids.shape[1] :]
+        return [text.strip() for text in self.tokenizer.batch_decode(new, skip_special_tokens=True)]
+
+    def _condition(self, batch: Batch, features: torch.Tensor) -> None:
+        padded = _pad_images(features, batch.image_counts)
+        for layer in self.network.lang_encoder._get_decoder_layers():
+            layer.condition_vis_x(padded)
+            layer.condition_media_locations(batch.input_ids == self.image_token_id)
+            layer.condition_use_cached_media(False)
+
+
+def _pad_images(flat: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+    """(images, ...) -> (batch, most images of a sample, ...); text never attends to the zeros that fill up."""
+    return nn.utils.rnn.pad_sequence(list(flat.split(counts.tolist())), batch_first=True)
+
+
+def _resize_connectors(network: Flamingo, size: ConnectorSize) -> None:
+    vision_width, language_width = network.vis_dim, network.lang_dim
+    network.perceiver = PerceiverResampler(
+        dim=vision_width,
+        depth=size.depth,
+        dim_head=size.head_width,
+        heads=size.heads,
+        num_latents=size.latents,
+        ff_mult=size.feed_forward,
+    )
+    language = network.lang_encoder
+    language.gated_cross_attn_layers = nn.ModuleList(
+        None
+        if block is None
+        else GatedCrossAttentionBlock(
+            dim=language_width,
+            dim_visual=vision_width,
+            dim_head=size.head_width,
+            heads=size.heads,
+            ff_mult=size.feed_forward,
+        )
+        for block in language.gated_cross_attn_layers
+    )
+    language.init_flamingo_layers(gradient_checkpointing=network._use_gradient_checkpointing)
+
+
+def build(
+    vision_model: str,
+    vision_weights: str | None,
+    vision_configs: str | None,
+    language: str,
+    tokenizer: str,
+    checkpoint: str | None,
+    sources: dict[str, str],
+    trained: Sequence[str],
+    cross_attn_every_n_layers: int = 1,
+    gradient_checkpointing: bool = False,
+    connectors: ConnectorSize | None = None,
+) -> OpenFlamingo:
+    """Build OpenFlamingo with its own package.
+
+    Args:
+        vision_model: open_clip model name ("ViT-L-14", or one that `vision_configs` defines).
+        vision_weights: file with its weights; `None` leaves them random (the checkpoint then must hold them).
+        vision_configs: folder of open_clip model configurations to make known first.
+        language: folder of a causal language model.
+        tokenizer: folder of its tokenizer.
+        checkpoint: file with perceiver and cross-attention; `None` starts them anew.
+        sources: where each can be had, for the message when it is missing.
+        trained: the parts that learn.
+        cross_attn_every_n_layers: Table 8 has 1.
+        gradient_checkpointing: recompute activations in the backward pass.
+        connectors: sizes of perceiver and cross-attention, where they differ from the published ones.
+
+    Raises:
+        InputError: if something is missing or does not fit.
+    """
+    if vision_configs is not None:
+        open_clip.add_model_config(Path(vision_configs))
+    configuration = open_clip.get_model_config(vision_model)
+    if configuration is None:
+        raise InputError(f"open_clip has no model {vision_model!r}: see open_clip.list_models()")
+    if vision_weights is not None:
+        loading.require(vision_weights, sources["vision"])
+    with contextlib.redirect_stdout(io.StringIO()):  # the package prints a count; the run log has its own
+        network, _, words = create_model_and_transforms(
+            vision_model,
+            vision_weights,
+            str(loading.require(language, sources["language"])),
+            str(loading.require(tokenizer, sources["language"])),
+            cross_attn_every_n_layers=cross_attn_every_n_layers,
+            use_local_files=True,
+            gradient_checkpointing=gradient_checkpointing,
+        )
+    if connectors is not None:
+        _resize_connectors(network, connectors)
+    if checkpoint is not None:
+        load_connectors(network, loading.require(checkpoint, sources["checkpoint"]))
+    return OpenFlamingo(network.float(), words, configuration["vision_cfg"]["image_size"], trained)
+
+
+def connector_state(network: Flamingo) -> dict[str, torch.Tensor]:
+    """The tensors that an OpenFlamingo checkpoint holds: perceiver and gated cross-attention."""
+    state = {f"perceiver.{name}": tensor for name, tensor in network.perceiver.state_dict().items()}
+    layers = network.lang_encoder.gated_cross_attn_layers.state_dict()
+    state.update({f"lang_encoder.gated_cross_attn_layers.{name}": tensor for name, tensor in layers.items()})
+    return state
+
+
+def load_connectors(network: Flamingo, path: Path) -> None:
+    """Load perceiver and cross-attention (and new embeddings, where a checkpoint holds them), every name accounted for.
+
+    Raises:
+        InputError: naming the tensors that are missing or unknown.
+    """
+    state = {name.removeprefix("module."): tensor for name, tensor in loading.load_float(path).items()}
+    own, whole = set(connector_state(network)), set(network.state_dict())
+    missing, unknown = sorted(own - set(state)), sorted(set(state) - whole)
+    if missing or unknown:
+        raise InputError(f"{path} does not fit: missing {missing[:5]}, unknown {unknown[:5]}")
+    network.load_state_dict(state, strict=False)

@@ -1,0 +1,59 @@
+"""Batches for the trainer: length-grouped, the same in a resumed run as in one that was never interrupted."""
+
+from __future__ import annotations
+
+import lightning as L
+from torch.utils.data import DataLoader
+
+from vlit.data.collate import Batch, Item, collate
+from vlit.data.dataset import InstructionDataset
+from vlit.data.sampler import LengthGroupedSampler
+
+
+class ResumableLoader(DataLoader[Item]):
+    """A loader whose sampler knows where to go on; Lightning asks for these two methods before it believes so."""
+
+    def state_dict(self) -> dict[str, int]:
+        """Nothing: the place is the trainer's own count of batches."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Nothing to do."""
+
+
+class InstructionData(L.LightningDataModule):
+    """The tuning batches of a dataset.
+
+    Args:
+        dataset: encoded samples.
+        batch_size: samples a batch and process.
+        seed: of the order.
+        pad_id: padding token.
+        workers: loader processes.
+    """
+
+    def __init__(self, dataset: InstructionDataset, batch_size: int, seed: int, pad_id: int, workers: int) -> None:
+        super().__init__()
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.seed = seed
+        self.pad_id = pad_id
+        self.workers = workers
+
+    def train_dataloader(self) -> ResumableLoader:
+        """The batches of the current epoch, from the one after the last that was trained on."""
+        assert self.trainer is not None
+        sampler = LengthGroupedSampler(
+            self.dataset.lengths,
+            self.batch_size,
+            self.seed,
+            rank=self.trainer.global_rank,
+            world_size=self.trainer.world_size,
+        )
+        sampler.resume(self.trainer.current_epoch, self.trainer.fit_loop.epoch_loop.batch_progress.current.ready)
+        return ResumableLoader(
+            self.dataset, batch_sampler=sampler, collate_fn=self._collate, num_workers=self.workers
+        )
+
+    def _collate(self, items: list[Item]) -> Batch:
+        return collate(items, self.pad_id)

@@ -1,0 +1,86 @@
+"""Instruction tuning as a Lightning module: one loss, one optimiser, checkpoints of what learns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import lightning as L
+import torch
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from vlit.errors import InputError
+from vlit.models.scoring import token_loss
+from vlit.tuning.schedules import Schedule
+
+
+class InstructionTuning(L.LightningModule):
+    """Tunes a `VisionLanguageModel` on the response tokens of its batches (paper Eq. 1).
+
+    Args:
+        model: the model; its freeze policy has been applied.
+        optimizer: parameter groups -> optimiser (`_partial_: true` in the configuration).
+        groups: model -> parameter groups, the rule of weight decay.
+        schedule: (total_steps, steps_per_epoch) -> factor of the learning rate by step.
+        seed: of everything random inside a step (dropout); a pure function of it and the step, so that a resumed run
+            repeats an uninterrupted one.
+    """
+
+    strict_loading = False  # checkpoints hold what learns; `on_load_checkpoint` checks that they hold all of it
+
+    def __init__(
+        self,
+        model: Any,
+        optimizer: Callable[..., Optimizer],
+        groups: Callable[..., list[dict[str, Any]]],
+        schedule: Callable[..., Schedule],
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.make_optimizer = optimizer
+        self.make_groups = groups
+        self.make_schedule = schedule
+        self.seed = seed
+
+    def on_train_start(self) -> None:
+        """Frozen parts stay in evaluation mode."""
+        self.model.policy.set_modes(self.model)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Seed the step."""
+        torch.manual_seed(self.seed * 1_000_003 + self.trainer.fit_loop.total_batch_idx * 1009 + self.global_rank)
+
+    def training_step(self, batch: Any, batch_idx: int) -> dict[str, torch.Tensor]:
+        """Mean loss over the batch's supervised tokens."""
+        loss = token_loss(self.model(batch), batch.labels)
+        if not torch.isfinite(loss.total):
+            raise InputError(
+                f"the loss is {loss.total.item()} at step {self.global_step}: lower the learning rate, or look at the"
+                f" samples {batch.sample_ids[:4]} ..."
+            )
+        return {"loss": loss.total / loss.tokens, "tokens": batch.attention_mask.sum()}
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """The optimiser over what learns, and its schedule by step."""
+        optimizer = self.make_optimizer(self.make_groups(self.model))
+        total = int(self.trainer.estimated_stepping_batches)
+        per_epoch = -(-total // max(1, self.trainer.max_epochs or 1))
+        factor = self.make_schedule(total_steps=total, steps_per_epoch=per_epoch)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """What learns, and nothing else: frozen weights are on disk already."""
+        learning = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
+        return {name: tensor for name, tensor in super().state_dict(*args, **kwargs).items() if name in learning}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint that does not hold exactly the parameters that learn."""
+        learning, stored = set(self.state_dict()), set(checkpoint["state_dict"])
+        if learning != stored:
+            difference = sorted(learning ^ stored)
+            raise InputError(
+                f"the checkpoint holds other trained parameters than the model ({len(difference)} differ, first"
+                f" {difference[0]}): it was written with another model or freeze policy; start with force=true"
+            )

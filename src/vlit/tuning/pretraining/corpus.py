@@ -1,0 +1,74 @@
+"""What pre-training reads: images with captions, and text documents, all from scenes nothing else uses."""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from vlit.files import read_json, whole, write_json
+from vlit.models.image_transform import CLIP_MEAN, CLIP_STD
+from vlit.world import captions, document, pretraining_scenes, render
+
+
+@dataclass
+class Pairs:
+    """Images and their captions: (n, 64, 64, 3) bytes and five captions each."""
+
+    images: torch.Tensor
+    captions: list[list[str]]
+
+    def pixels(self, indices: list[int]) -> torch.Tensor:
+        """Normalised pixel values (batch, 3, 64, 64), as `ImageTransform` makes them."""
+        chosen = self.images[indices].permute(0, 3, 1, 2).float() / 255
+        mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (CLIP_MEAN, CLIP_STD))
+        return (chosen - mean) / std
+
+
+def pairs(scenes: int, seed: int, cache: Path) -> Pairs:
+    """Render the pre-training scenes once and keep them."""
+    pixels, texts = cache / f"images-{scenes}-{seed}.npy", cache / f"captions-{scenes}-{seed}.json"
+    if not (pixels.exists() and texts.exists()):
+        images = np.empty((scenes, 64, 64, 3), dtype=np.uint8)
+        written = []
+        for place, scene in enumerate(tqdm(pretraining_scenes(scenes, seed), total=scenes, desc="scenes")):
+            images[place] = np.asarray(render(scene))
+            written.append(captions(scene, random.Random(scene.id)))
+        with whole(pixels) as temporary, temporary.open("wb") as file:
+            np.save(file, images)
+        write_json(texts, written, indent=None)
+    return Pairs(torch.from_numpy(np.load(pixels)), read_json(texts))
+
+
+def documents(scenes: int, seed: int, cache: Path) -> list[str]:
+    """Text documents about scenes that are never drawn: a description, then questions with answers."""
+    file = cache / f"documents-{scenes}-{seed}.json"
+    if not file.exists():
+        made = pretraining_scenes(scenes, seed + 1)
+        write_json(
+            file,
+            [document(scene, random.Random(scene.id)) for scene in tqdm(made, total=scenes, desc="documents")],
+            indent=None,
+        )
+    return read_json(file)
+
+
+QUESTION = re.compile(r"Question: (.*)\nAnswer: (.*)\n")
+
+
+def as_dialogue(text: str, style: str) -> str:
+    """Rewrite a document's "Question: ... Answer: ..." pairs in the style of a chat.
+
+    Published language models have met such forms; a language model of the mini world meets them here.
+    """
+    forms = {
+        "question": "Question: {}\nAnswer: {}\n",
+        "vicuna": "USER: {} ASSISTANT: {}</s>",
+        "otter": "User:{} GPT:<answer>{}<|endofchunk|>",
+    }
+    return QUESTION.sub(lambda match: forms[style].format(*match.groups()), text)

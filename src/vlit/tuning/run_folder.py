@@ -1,0 +1,164 @@
+"""The folder of a run: its deterministic name, what it holds, and where its numbers come from."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import shutil
+import subprocess
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from vlit.errors import InputError
+from vlit.files import read_json, write_json, write_text
+
+PACKAGES = (
+    "hydra-core", "omegaconf", "torch", "lightning", "transformers", "peft", "open_clip_torch", "salesforce-lavis",
+    "open-flamingo", "wandb", "scipy", "pingouin", "numpy",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """`results/runs/{scale}/{model}/{data}/seed{seed}/`: no timestamp, so that a requeued run finds its own.
+
+    A run with a `result.json` is done.
+    """
+
+    path: Path
+
+    @property
+    def result(self) -> Path:
+        """Written last, whole or not at all."""
+        return self.path / "result.json"
+
+    @property
+    def predictions(self) -> Path:
+        """One line a question."""
+        return self.path / "predictions.jsonl"
+
+    @property
+    def rejects(self) -> Path:
+        """Samples that were set aside, with reasons."""
+        return self.path / "rejects.jsonl"
+
+    @property
+    def metrics(self) -> Path:
+        """One line a training step."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The trained parameters and all that resuming needs."""
+        return self.path / "checkpoints" / "last.ckpt"
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration."""
+        return self.path / "config.yaml"
+
+    @property
+    def done(self) -> bool:
+        """Whether the run has its result."""
+        return self.result.exists()
+
+    def begin(self, config: str, force: bool) -> bool:
+        """Make the folder ready; return False when the run is done already.
+
+        A half-finished run goes on only under the configuration it began with, else it would be neither of the two.
+
+        Raises:
+            InputError: if the folder holds a run of another configuration.
+        """
+        if force and self.path.exists():
+            shutil.rmtree(self.path)
+        if self.config.exists() and self.config.read_text(encoding="utf-8") != config:
+            changed = _first_difference(self.config.read_text(encoding="utf-8"), config)
+            raise InputError(
+                f"{self.path} holds a run with another configuration ({changed}): add force=true to start it anew, or"
+                " set paths.runs to another folder"
+            )
+        if self.done:
+            return False
+        try:
+            write_text(self.config, config)
+        except OSError as error:
+            raise InputError(f"cannot write to {self.path} ({error.strerror}): mend it or set paths.runs") from None
+        return True
+
+    def record_start(self, data_fingerprint: str) -> None:
+        """Write `provenance.json`; a resumed run keeps its first start and adds this one."""
+        file = self.path / "provenance.json"
+        earlier = read_json(file) if file.exists() else {}
+        write_json(
+            file,
+            {
+                "commit": commit(),
+                "dirty": dirty(),
+                "packages": {name: _version(name) for name in PACKAGES},
+                "data_fingerprint": data_fingerprint,
+                "hardware": hardware(),
+                "start": earlier.get("start", _now()),
+                "resumed": [*earlier.get("resumed", []), _now()] if earlier else [],
+                "end": None,
+            },
+        )
+
+    def record_end(self) -> None:
+        """Add the end to `provenance.json`."""
+        file = self.path / "provenance.json"
+        write_json(file, {**read_json(file), "end": _now()})
+
+
+def commit() -> str | None:
+    """The commit of the code that runs, or None outside a checkout."""
+    return _git("rev-parse", "HEAD")
+
+
+def dirty() -> bool | None:
+    """Whether tracked files differ from that commit."""
+    status = _git("status", "--porcelain", "--untracked-files=no")
+    return None if status is None else bool(status)
+
+
+def hardware() -> dict[str, Any]:
+    """What the run ran on, without naming the machine."""
+    import torch
+
+    return {
+        "cpu": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
+        "python": platform.python_version(),
+    }
+
+
+def _git(*arguments: str) -> str | None:
+    here = Path(__file__).resolve().parent
+    try:
+        done = subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _first_difference(old: str, new: str) -> str:
+    for before, after in zip(old.splitlines(), new.splitlines(), strict=False):
+        if before != after:
+            return f"was `{before.strip()}`, now `{after.strip()}`"
+    return "some lines are new or gone"

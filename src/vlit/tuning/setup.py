@@ -1,0 +1,78 @@
+"""The parts of a run from its configuration: what every command that has a model or a dataset starts with."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from vlit.data.encode import Encoder
+from vlit.data.rejects import Rejects
+from vlit.data.sample import Sample
+from vlit.quality.dataset import tuning_samples
+from vlit.tuning.run_folder import RunFolder
+from vlit.tuning.tune import TuningRun
+
+log = logging.getLogger(__name__)
+
+
+def run_folder(cfg: DictConfig) -> RunFolder:
+    """The folder of the run that a configuration describes."""
+    return RunFolder(Path(cfg.run_folder))
+
+
+def resolved(cfg: DictConfig) -> str:
+    """The configuration that a run's results depend on, with nothing left to resolve, as YAML."""
+    plain = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(plain, dict)
+    return OmegaConf.to_yaml(OmegaConf.create({key: value for key, value in plain.items() if key != "force"}))
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, numpy and torch."""
+    L.seed_everything(seed, verbose=False)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*treespec.*")
+
+
+def prepare(cfg: DictConfig) -> None:
+    """Make what is missing, step by step (`prepare` of the scale)."""
+    for step in cfg.prepare:
+        instantiate(step)
+
+
+def samples(cfg: DictConfig, rejects: Rejects) -> list[Sample]:
+    """The run's samples; `rejects` receives what the reader sets aside."""
+    compared = {name: instantiate(dataset) for name, dataset in cfg.datasets.items()}
+    return tuning_samples(
+        instantiate(cfg.data), compared, cfg.data_size, cfg.seed, instantiate(cfg.quality), rejects
+    )
+
+
+def model(cfg: DictConfig) -> Any:
+    """The model as it is before tuning."""
+    return instantiate(cfg.model.build)
+
+
+def encoder(cfg: DictConfig, built: Any) -> Encoder:
+    """The model's encoder of prompts."""
+    return Encoder(
+        built.tokenizer, built.image_token_id, built.tokens_per_image, cfg.tuning.max_length, cfg.model.add_bos
+    )
+
+
+def tuning_run(cfg: DictConfig, folder: RunFolder) -> TuningRun:
+    """Everything about the tuning run but model and data."""
+    return TuningRun(
+        spec=instantiate(cfg.tuning),
+        trainer=instantiate(cfg.trainer),
+        loggers=[instantiate(logger) for logger in cfg.logger.loggers],
+        folder=folder,
+        seed=cfg.seed,
+    )

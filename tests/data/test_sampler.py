@@ -1,0 +1,86 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vlit.data.sampler import LengthGroupedSampler, epoch_batches
+from vlit.errors import InputError
+
+LENGTHS = st.lists(st.integers(1, 99), min_size=4, max_size=300)
+SIZES = st.integers(1, 5)
+RANKS = st.integers(1, 4)
+
+
+def ranks(lengths, batch_size, world_size, **options):
+    return [
+        LengthGroupedSampler(lengths, batch_size, seed=3, rank=rank, world_size=world_size, **options)
+        for rank in range(world_size)
+    ]
+
+
+@given(lengths=LENGTHS, batch_size=SIZES, world_size=RANKS)
+def test_no_sample_lost_or_twice_and_equal_steps(lengths, batch_size, world_size):
+    parts = [list(sampler) for sampler in ranks(lengths, batch_size, world_size)]
+    drawn = [index for part in parts for batch in part for index in batch]
+    assert sorted(drawn) == list(range(len(lengths)))
+    assert len({len(part) for part in parts}) == 1
+    assert all(1 <= len(batch) <= batch_size + (world_size > 1) for part in parts for batch in part)
+
+
+@given(lengths=LENGTHS, batch_size=SIZES, world_size=RANKS)
+def test_drop_last_leaves_whole_batches(lengths, batch_size, world_size):
+    size = batch_size * world_size
+    if len(lengths) < size:
+        with pytest.raises(InputError, match="too few"):
+            list(ranks(lengths, batch_size, world_size, drop_last=True)[0])
+        return
+    parts = [list(sampler) for sampler in ranks(lengths, batch_size, world_size, drop_last=True)]
+    drawn = [index for part in parts for batch in part for index in batch]
+    assert len(set(drawn)) == len(drawn) == len(lengths) // size * size
+    assert all(len(batch) == batch_size for part in parts for batch in part)
+
+
+@given(lengths=LENGTHS, batch_size=SIZES, world_size=RANKS, epoch=st.integers(0, 5), data=st.data())
+def test_resuming_continues_the_same_order(lengths, batch_size, world_size, epoch, data):
+    whole, resumed = ranks(lengths, batch_size, world_size)[-1], ranks(lengths, batch_size, world_size)[-1]
+    whole.set_epoch(epoch)
+    batches = list(whole)
+    done = data.draw(st.integers(0, len(batches)))
+    resumed.resume(epoch, done)
+    resumed.set_epoch(epoch)  # as the trainer does at the start of the epoch it resumes in
+    assert len(resumed) == len(batches) - done
+    assert list(resumed) == batches[done:]
+    resumed.set_epoch(epoch + 1)
+    whole.set_epoch(epoch + 1)
+    assert list(resumed) == list(whole)
+
+
+def test_order_depends_on_seed_and_epoch():
+    def order(seed, epoch):
+        return epoch_batches([5] * 64, batch_size=4, world_size=1, seed=seed, epoch=epoch)
+
+    assert order(0, 0) == order(0, 0)
+    assert len({str(order(seed, epoch)) for seed in (0, 1) for epoch in (0, 1)}) == 4
+
+
+def test_batches_hold_similar_lengths():
+    lengths = [(number * 37) % 400 for number in range(400)]
+    batches = epoch_batches(lengths, batch_size=8, world_size=1, seed=0, epoch=0)
+    spread = [max(lengths[at] for at in batch) - min(lengths[at] for at in batch) for batch in batches]
+    assert max(spread) < 20  # unsorted batches of 8 spread over about 300
+
+
+def test_long_batches_do_not_all_come_first():
+    lengths = list(range(400))
+    firsts = [lengths[batch[0]] for batch in epoch_batches(lengths, batch_size=8, world_size=1, seed=0, epoch=0)]
+    assert firsts != sorted(firsts, reverse=True)
+
+
+@pytest.mark.parametrize("options", [{"rank": 2, "world_size": 2}, {"batch_size": 0}])
+def test_impossible_settings(options):
+    with pytest.raises(InputError, match="do not fit"):
+        LengthGroupedSampler([1, 2, 3], options.pop("batch_size", 1), seed=0, **options)
+
+
+def test_fewer_samples_than_ranks():
+    with pytest.raises(InputError, match="too few"):
+        list(LengthGroupedSampler([1], 1, seed=0, rank=0, world_size=2))

@@ -1,0 +1,49 @@
+"""Tune a model on a dataset and score it: `python train.py model=blip2 data=ours_qc seed=0`.
+
+A run is a folder, `results/runs/{scale}/{model}/{data}/seed{seed}/`. Started again it goes on where it stopped; done, it
+says so. With `-m` it is a sweep: `python train.py -m model=llava,blip2,openflamingo data=llava,mimic_it,ours,ours_qc`.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from omegaconf import DictConfig
+
+from vlit.entry import entry
+
+log = logging.getLogger("vlit.train")
+
+
+@entry("train")
+def main(cfg: DictConfig) -> None:
+    """One run, from whatever is missing to `result.json`."""
+    # Imported here so that `--help` and a misspelt override need not wait for torch.
+    from vlit.benchmark.run import score_run
+    from vlit.data.dataset import InstructionDataset
+    from vlit.data.rejects import Rejects
+    from vlit.data.subset import fingerprint
+    from vlit.data.templates import TEMPLATES
+    from vlit.tuning import setup
+    from vlit.tuning.tune import tune
+
+    folder = setup.run_folder(cfg)
+    if not folder.begin(setup.resolved(cfg), cfg.force):
+        log.info("done already: %s (force=true starts it anew)", folder.result)
+        return
+    setup.seed_everything(cfg.seed)
+    setup.prepare(cfg)  # mini scale: weights unpacked, world drawn, datasets written; paper scale: nothing
+    rejects = Rejects()
+    samples = setup.samples(cfg, rejects)
+    model = setup.model(cfg)
+    encoder = setup.encoder(cfg, model)
+    dataset = InstructionDataset(samples, TEMPLATES[cfg.model.template], encoder, model.image_transform, rejects)
+    rejects.write(folder.rejects)
+    folder.record_start(fingerprint(dataset.samples))
+    tune(model, dataset, setup.tuning_run(cfg, folder))
+    score_run(cfg, model, encoder, folder)
+    log.info("wrote %s", folder.result)
+
+
+if __name__ == "__main__":
+    main()
