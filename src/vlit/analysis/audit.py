@@ -206,7 +206,9 @@ def _audit_stars(published: Published) -> dict[str, Any]:
         if row.stars not in allowed:
             wrong.append(f"({row.indicator}, {row.dimension}): p {row.p} is marked {row.stars!r}")
     counts = {mark: int((table.stars == mark).sum()) for _, mark in LEVELS}
-    return {"checked": len(table), "wrong": wrong, "marks": counts}
+    adjusted = stats.false_discovery_control(np.clip(table.p, 0, 1), method="bh")
+    below = {"p": int((table.p < 0.05).sum()), "q": int((adjusted < 0.05).sum()), "q_10": int((adjusted < 0.10).sum())}
+    return {"checked": len(table), "wrong": wrong, "marks": counts, "below_5_percent": below}
 
 
 def _audit_joint(published: Published) -> tuple[list[dict[str, Any]], list[str]]:

@@ -43,6 +43,11 @@ def in_short(audit: dict[str, Any]) -> list[str]:
     lines += _overall_lines(audit["overall"]) + _grim_lines(audit["grim"])
     wrong = audit["stars"]["wrong"]
     lines.append(f"Stars: {audit['stars']['checked']} checked against the printed p, {len(wrong)} wrong{': ' if wrong else '.'}{'; '.join(wrong)}")
+    below = audit["stars"]["below_5_percent"]
+    lines.append(
+        f"Of the {audit['stars']['checked']} printed p-values {below['p']} are below 5%; after Benjamini-Hochberg {below['q']} are"
+        f" (and {below['q_10']} below 10%)."
+    )
     return lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from vlit.analysis.hyperparameters import hyperparameter_tables
 from vlit.analysis.icc import FORMS
 from vlit.analysis.measurements import Quality, Scores
 from vlit.analysis.mixed import mixed_effects, mixed_table
-from vlit.analysis.published import read_published
+from vlit.analysis.published import Published, read_published
 from vlit.analysis.report import Page, report_html
 from vlit.analysis.results_tables import table_3, table_4, table_4_extended, table_15
 from vlit.analysis.robust import robust, table_15_extended
@@ -84,7 +85,6 @@ class Results:
     figures: dict[str, Figure] = field(default_factory=dict)
     examples: list[conversations.Example] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    audit: dict[str, Any] | None = None
 
 
 def build(options: Options) -> list[str]:
@@ -93,7 +93,17 @@ def build(options: Options) -> list[str]:
     Raises:
         InputError: inputs are missing, broken, or can't be averaged.
     """
-    results = _from_published(options) if options.source == "published" else _from_runs(options)
+    if options.source == "runs":
+        return _finish(_from_runs(options), options)
+    published = read_published(options.published)
+    with ProcessPoolExecutor(1) as other:  # the audit takes as long as all the rest: it has a core of its own
+        found = other.submit(audit, published, options.published / "bold.csv")
+        results = _from_published(published, options)
+        return _finish(results, options, found)
+
+
+def _finish(results: Results, options: Options, found: Future[dict[str, Any]] | None = None) -> list[str]:
+    """Add what doesn't depend on results, and write all."""
     survey = read_survey(options.published)
     results.tables = [*survey_tables(survey), *hyperparameter_tables(options.conf, options.published), *results.tables]
     results.tables.sort(key=lambda table: (not table.name.startswith("table"), table.name))
@@ -102,13 +112,11 @@ def build(options: Options) -> list[str]:
         results.notes.append("Tables 9-14 need constructed conversations: set conversations=FOLDER (and images=FOLDER).")
     else:
         results.examples = conversations.examples(options.conversations, options.images, options.seed)
-    return _write(results, options)
+    return _write(results, options, found)
 
 
-def _from_published(options: Options) -> Results:
-    published = read_published(options.published)
+def _from_published(published: Published, options: Options) -> Results:
     results = _statistics(published.quality, published.scores, options)
-    results.audit = audit(published, options.published / "bold.csv")
     printed = published.correlations.assign(reason="")
     results.figures["fig05"] = figures.figure_5(_computed(results), "Recomputed from Tables 3 and 4 (– where inputs are lost)")
     results.figures["fig05_published"] = figures.figure_5(printed, "As published (Table 15)")
@@ -157,18 +165,19 @@ def _scale(folder: Path) -> str:
     return str(read_json(folder / "result.json")["scale"])
 
 
-def _write(results: Results, options: Options) -> list[str]:
+def _write(results: Results, options: Options, found: Future[dict[str, Any]] | None) -> list[str]:
     output, lines = options.output, []
     for table in [*results.tables, *(example.table for example in results.examples)]:
         write_table(table, output / "tables")
     pictures = {name: figures.write_figure(figure, name, output / "figures") for name, figure in sorted(results.figures.items())}
     lines.append(f"tables: {len(results.tables) + len(results.examples)} in {output / 'tables'} (csv, md, tex)")
     lines.append(f"figures: {len(pictures)} in {output / 'figures'} ({', '.join(figures.ENDINGS)})")
-    if results.audit is not None:
-        write_json(output / "audit.json", results.audit)
-        write_text(output / "audit.md", audit_markdown(results.audit))
+    audited = found.result() if found else None
+    if audited is not None:
+        write_json(output / "audit.json", audited)
+        write_text(output / "audit.md", audit_markdown(audited))
         lines.append(f"audit: {output / 'audit.md'} and {output / 'audit.json'}")
-    page = Page(options.source, results.tables, pictures, results.examples, results.notes, results.audit)
+    page = Page(options.source, results.tables, pictures, results.examples, results.notes, audited)
     write_text(output / "report.html", report_html(page))
     lines.append(f"report: {output / 'report.html'}")
     return [*results.notes, *lines]

@@ -18,7 +18,7 @@ from vlit.files import whole
 ENDINGS = ("svg", "png", "pdf")
 _STYLE = {"font.family": "DejaVu Sans", "font.size": 8, "svg.hashsalt": "vlit", "svg.fonttype": "path", "axes.grid": False}
 _COLUMN, _LINE = 2.3, 0.16  # inches per level of the tree, and per line of text
-_LEAVES_A_LINE = 6
+_LEAVES_A_LINE = 5
 
 
 def write_figure(figure: Figure, name: str, folder: Path) -> list[Path]:
@@ -28,7 +28,7 @@ def write_figure(figure: Figure, name: str, folder: Path) -> list[Path]:
         path = folder / f"{name}.{ending}"
         dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[ending]
         with whole(path) as temporary, mpl.rc_context(_STYLE):
-            figure.savefig(temporary, format=ending, dpi=160, bbox_inches="tight", metadata=dates)
+            figure.savefig(temporary, format=ending, dpi=160, metadata=dates)
         paths.append(path)
     plt.close(figure)
     return paths
@@ -39,7 +39,7 @@ def figure_5(correlations: pd.DataFrame, title: str) -> Figure:
     rows, columns = list(dict.fromkeys(correlations.indicator)), list(dict.fromkeys(correlations.dimension))
     cells = correlations.set_index(["indicator", "dimension"])
     with mpl.rc_context(_STYLE):
-        figure, axes = plt.subplots(figsize=(1.4 + 0.72 * len(columns), 0.9 + 0.42 * len(rows)))
+        figure, axes = plt.subplots(figsize=(3.6 + 0.72 * len(columns), 0.9 + 0.42 * len(rows)), layout="constrained")
         values = cells.r.unstack().reindex(index=rows, columns=columns).to_numpy(float)
         axes.set_facecolor("#f4f4f4")
         image = axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
@@ -63,8 +63,9 @@ def figure_2(root: Node) -> Figure:
     """The tree of datasets; leaves of a branch are listed in lines beside it (paper Figure 2)."""
     lines = _lines(root)
     with mpl.rc_context(_STYLE):
-        figure, axes = plt.subplots(figsize=(4 * _COLUMN + 3, _LINE * lines + 0.4))
-        axes.set_xlim(0, 4 * _COLUMN + 3)
+        figure = plt.figure(figsize=(4 * _COLUMN + 4, _LINE * lines + 0.4))
+        axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))
+        axes.set_xlim(0, 4 * _COLUMN + 4)
         axes.set_ylim(_LINE * lines, 0)
         axes.axis("off")
         _draw(axes, root, 0, 0.0)
@@ -83,7 +84,7 @@ def _draw(axes: plt.Axes, node: Node, level: int, top: float) -> float:
         return middle
     for child in node.children:
         below = _draw(axes, child, level + 1, top)
-        axes.plot([x + _COLUMN - 0.55, x + _COLUMN - 0.25, x + _COLUMN + 0.02], [middle, below, below], color="#9aa7b8", lw=0.8, zorder=0)
+        axes.plot([x + 0.3, x + _COLUMN - 0.5, x + _COLUMN - 0.25, x + _COLUMN + 0.02], [middle, middle, below, below], color="#9aa7b8", lw=0.8, zorder=0)
         top += _lines(child) * _LINE
     return middle
 

@@ -127,7 +127,7 @@ def _text(value: object) -> str:
 
 
 def _r_cell(cell: pd.Series) -> str:
-    return "" if cell.reason else f"{number(cell.r, 3)} ({number(cell.p, 3)}{cell.stars})"
+    return "" if cell.reason else f"{number(cell.r, 3)} ({number(cell.p, 3) if cell.p >= 0.0005 else '<0.001'}{cell.stars})"
 
 
 def _with_std(mean: float, std: float) -> str:

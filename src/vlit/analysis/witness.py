@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import OptimizeResult, least_squares
 
 from vlit.analysis.intervals import SLACK, Box
 
-MOST_STEPS = 25  # a witness turns up within a few steps or not at all
+MOST_STEPS = 30  # a witness turns up within a few steps or not at all
 
 
 @dataclass(frozen=True)
@@ -57,31 +56,49 @@ def joint_witness(indicators: Box, scores: Box, published: np.ndarray, half_unit
         x, y = unpack(values)
         return _slopes(x, y)[:, free]
 
-    if not free.any():
-        x, y = unpack(point[free])
-        return Witness(x, y, float(np.abs(residuals(point[free])).max()))
-    def enough(intermediate_result: OptimizeResult) -> None:
-        if np.abs(intermediate_result.fun).max() <= half_unit:
-            raise StopIteration
-
-    best = None
-    for method in ("trf", "dogbox"):  # where one is stuck at a bound the other often isn't
-        found = least_squares(
-            residuals,
-            point[free],
-            slopes,
-            bounds=(low[free], high[free]),
-            x_scale=(high - low)[free],
-            method=method,
-            max_nfev=MOST_STEPS,
-            callback=enough,
-        )
-        if best is None or np.abs(found.fun).max() < np.abs(best.fun).max():
-            best = found
-        if np.abs(best.fun).max() <= half_unit:
+    width = (high - low)[free]
+    values = point[free]
+    best, least = values, float(np.abs(residuals(values)).max())
+    for _ in range(MOST_STEPS):
+        if least <= half_unit:
             break
-    x, y = unpack(best.x)
-    return Witness(x, y, float(np.abs(best.fun).max()))
+        miss = residuals(values)
+        if not np.isfinite(miss).all():  # the box holds a constant vector, whose r isn't defined
+            break
+        values = _step(values, miss, slopes(values), (low[free], high[free]), width)
+        largest = float(np.abs(residuals(values)).max())
+        if largest < least:
+            best, least = values, largest
+    x, y = unpack(best)
+    return Witness(x, y, least)
+
+
+def _step(
+    values: np.ndarray, miss: np.ndarray, slopes: np.ndarray, bounds: tuple[np.ndarray, np.ndarray], width: np.ndarray
+) -> np.ndarray:
+    """A Gauss-Newton step, smallest in units of the box's widths; inputs it would push out of the box stay at the edge.
+
+    The step is taken again without the inputs that reached an edge, until the others make up for them.
+    """
+    low, high = bounds
+    moving = np.ones(len(values), bool)
+    result = values
+    for _ in range(len(values)):
+        scaled = slopes[:, moving] * width[moving]
+        if not np.isfinite(scaled).all() or not scaled.any():
+            break
+        left = miss + slopes[:, ~moving] @ (result - values)[~moving]
+        damped = scaled @ scaled.T
+        damped[np.diag_indices_from(damped)] += 1e-9 * max(np.trace(damped), 1e-300)
+        step = np.zeros_like(values)
+        step[moving] = -width[moving] * (scaled.T @ np.linalg.solve(damped, left))
+        wanted = np.where(moving, values + step, result)
+        result = np.clip(wanted, low, high)
+        stuck = moving & (result != wanted)
+        if not stuck.any() or not (moving & ~stuck).any():
+            break
+        moving &= ~stuck
+    return result
 
 
 def _directions(rows: np.ndarray) -> np.ndarray:
