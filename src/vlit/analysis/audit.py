@@ -91,12 +91,12 @@ def _audit_icc(published: Published) -> list[Finding]:
                 continue
             item = f"{name} of {data}"
             if data not in published.scores.datasets:
-                findings.append(Finding("icc", item, row[name], None, NOT_COMPUTABLE, note="no scores of this dataset"))
+                findings.append(Finding("icc", item, float(row[name]), None, NOT_COMPUTABLE, note="no scores of this dataset"))
                 continue
             table = published.scores.of(str(data))
             computed = icc(table)
             if computed.reason:
-                findings.append(Finding("icc", item, row[name], None, NOT_COMPUTABLE, note=computed.reason))
+                findings.append(Finding("icc", item, float(row[name]), None, NOT_COMPUTABLE, note=computed.reason))
                 continue
             value = computed.average if average else computed.single
             half = published.scores.half_unit.xs(data, level="data").loc[table.columns].T.to_numpy()
@@ -156,11 +156,11 @@ def _audit_correlations(published: Published) -> list[Finding]:
         item, key = f"r({row.indicator}, {row.dimension})", (row.indicator, row.dimension)
         details = {"indicator": row.indicator, "dimension": row.dimension}
         if key not in computed.index:
-            findings.append(Finding("correlation", item, row.r, None, NOT_COMPUTABLE, note="no such inputs", details=details))
+            findings.append(Finding("correlation", item, float(row.r), None, NOT_COMPUTABLE, note="no such inputs", details=details))
             continue
         if computed.loc[key, "reason"] or computed.loc[key, "n"] < len(published.scores.datasets):
             note = computed.loc[key, "reason"] or "an input is lost"
-            findings.append(Finding("correlation", item, row.r, None, NOT_COMPUTABLE, note=note, details=details))
+            findings.append(Finding("correlation", item, float(row.r), None, NOT_COMPUTABLE, note=note, details=details))
             continue
         x = _indicator_box(published, [INDICATOR_BY_ROW[row.indicator].key])
         y = _score_box(published, [row.dimension])
@@ -176,7 +176,7 @@ def _audit_p(published: Published, correlations: list[Finding]) -> list[Finding]
     for row, r in zip(published.correlations.itertuples(), correlations, strict=True):
         item = f"p({row.indicator}, {row.dimension})"
         if n < 3:
-            findings.append(Finding("p", item, row.p, None, NOT_COMPUTABLE, note="fewer than three datasets"))
+            findings.append(Finding("p", item, float(row.p), None, NOT_COMPUTABLE, note="fewer than three datasets"))
             continue
         p = p_value(row.r, n)
         bounds = _p_range(row.r - R_HALF, row.r + R_HALF, n)
@@ -261,12 +261,14 @@ def _icc_after(published: Published, data: str, column: str, smallest: float, la
         return "no published ICC to compare with"
     target, fits = float(published.icc.loc[data, "ICC_single"]), []
     table = published.scores.of(data)
+    if undefined(table):
+        return f"no ICC: {undefined(table)}"
     half = published.scores.half_unit.xs(data, level="data").loc[table.columns].T.to_numpy()
     for model in table.columns:
         for change in np.arange(round(smallest * 10), round(largest * 10) + 1) / 10:
-            altered = table.copy()
-            altered.loc[column, model] += change
-            if icc_range(altered.to_numpy(), half, average=False).verdict(target, ICC_HALF) == WITHIN:
+            altered = table.to_numpy(copy=True)
+            altered[table.index.get_loc(column), table.columns.get_loc(model)] += change
+            if icc_range(altered, half, average=False).verdict(target, ICC_HALF) == WITHIN:
                 fits.append(model)
                 break
     return f"published ICC of {data} stays within rounding if it is the cell of {', '.join(fits)}" if fits else "published ICC of the dataset no longer comes out"
@@ -305,7 +307,7 @@ def _complete(published: Published) -> tuple[pd.DataFrame, list[str]]:
             values = published.quality.values[key].reindex(datasets)
             if values.notna().all() and np.ptp(values.to_numpy()) > 0:
                 names.append(row)
-    means = published.scores.dataset_means()
+    means = published.scores.dataset_means
     usable = [c for c in table.columns if c in means.columns and means[c].notna().all() and not constant(means[c].to_numpy())]
     return table[usable], names
 
@@ -324,7 +326,7 @@ def _score_box(published: Published, columns: list[str]) -> Box:
     """Means over models: their half unit is the mean of the cells' half units."""
     scores = published.scores
     half = scores.half_unit.groupby(level="data").mean().loc[scores.datasets, columns]
-    return Box.around(scores.dataset_means()[columns].T.to_numpy(), half.T.to_numpy())
+    return Box.around(scores.dataset_means[columns].T.to_numpy(), half.T.to_numpy())
 
 
 def _finding(
@@ -334,12 +336,12 @@ def _finding(
     return Finding(
         kind,
         item,
-        printed,
+        float(printed),
         float(value),
         verdict,
         float(max(value - bounds.low, bounds.high - value)),
-        (bounds.low, bounds.high),
-        (bounds.outer_low, bounds.outer_high),
+        (float(bounds.low), float(bounds.high)),
+        (float(bounds.outer_low), float(bounds.outer_high)),
         details=details,
     )
 

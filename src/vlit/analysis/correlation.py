@@ -27,7 +27,7 @@ def correlate(quality: Quality, scores: Scores) -> pd.DataFrame:
     Returns:
         Columns indicator (Table 15 row name), key, dimension, n, r, p, stars, reason (why undefined, else empty).
     """
-    means = scores.dataset_means()
+    means = scores.dataset_means
     rows = []
     for key in quality.keys:
         for column in means.columns:

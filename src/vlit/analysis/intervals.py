@@ -117,8 +117,10 @@ def nearest_direction(target: np.ndarray, box: Box) -> np.ndarray:
 def _attained_maximum(x: Box, y: Box) -> float:
     """The best of alternating exact maximisations, started in the middle and in the most promising corners."""
     best = -1.0
-    corners = sorted(x.corners(), key=lambda corner: -pearson(corner, y.centre))
-    for start in (x.centre, *corners[:3]):
+    corners = x.corners()
+    centred = corners - corners.mean(1, keepdims=True)
+    promise = centred @ (y.centre - y.centre.mean()) / np.maximum(np.linalg.norm(centred, axis=1), 1e-300)
+    for start in (x.centre, *corners[np.argsort(-promise)[:3]]):
         point, value = start, -1.0
         for _ in range(12):
             other = nearest_direction(point, y)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import pandas as pd
 
@@ -56,6 +57,7 @@ class Scores:
         block = self.mean.xs(data, level="data")
         return block.loc[[model for model in self.models if model in block.index]].T
 
+    @cached_property
     def dataset_means(self) -> pd.DataFrame:
         """Mean over models for each dataset (paper section 5.1.4), NaN where a model is missing.
 

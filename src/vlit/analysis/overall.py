@@ -46,9 +46,10 @@ def every_assignment(scores: pd.DataFrame, overall: pd.Series, counts: dict[str,
     permutations = np.array(list(itertools.permutations(range(len(names)))))
     weights = np.array([counts[name] for name in names], float)
     weights /= weights.sum()
+    permuted = weights[permutations]
     largest, squares = np.zeros(len(permutations)), np.zeros(len(permutations))
     for row, total in zip(scores.to_numpy(), overall.to_numpy(), strict=True):
-        residual = total - weights[permutations] @ row
+        residual = total - permuted @ row
         largest = np.maximum(largest, np.abs(residual))
         squares += residual**2
     table = pd.DataFrame(np.array(names)[permutations], columns=names)

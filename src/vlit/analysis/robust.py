@@ -27,7 +27,7 @@ def robust(quality: Quality, scores: Scores, correlations: pd.DataFrame, seed: i
     `q` is the Benjamini-Hochberg adjusted p over the tests of the paper's table that are defined here; indicators the
     paper leaves out of it have no q, so that they don't change the family.
     """
-    means = scores.dataset_means()
+    means = scores.dataset_means
     rows = []
     for row in correlations.itertuples():
         x, y = pair(quality.values[row.key], means[row.dimension])

@@ -103,7 +103,8 @@ def _step(
 
 def _directions(rows: np.ndarray) -> np.ndarray:
     centred = rows - rows.mean(1, keepdims=True)
-    return centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    size = np.linalg.norm(centred, axis=1, keepdims=True)
+    return np.divide(centred, size, out=np.full_like(centred, np.nan), where=size > 0)
 
 
 def _slopes(x: np.ndarray, y: np.ndarray) -> np.ndarray:
