@@ -30,12 +30,28 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
         for dimension in DIMENSIONS:
             for number in range(QUESTIONS):
                 right = rng.random() < skill
-                rows.append({"question_id": f"{dimension}{number}", "dimension": dimension, "prediction": "A" if right else "B", "answer": "A"})
+                rows.append(
+                    {
+                        "question_id": f"{dimension}{number}",
+                        "dimension": dimension,
+                        "prediction": "A" if right else "B",
+                        "answer": "A",
+                    }
+                )
         (folder / "predictions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-        accuracy = {d: 100 * sum(r["prediction"] == "A" for r in rows if r["dimension"] == d) / QUESTIONS for d in DIMENSIONS}
+        accuracy = {
+            d: 100 * sum(r["prediction"] == "A" for r in rows if r["dimension"] == d) / QUESTIONS for d in DIMENSIONS
+        }
         accuracy["Overall"] = sum(accuracy.values()) / len(DIMENSIONS)
         counts = {**dict.fromkeys(DIMENSIONS, QUESTIONS), "Overall": QUESTIONS * len(DIMENSIONS)}
-        result = {"model": model, "data": data, "scale": "mini", "seed": seed, "scoring": "ranking/mean", "benchmark": "mini"}
+        result = {
+            "model": model,
+            "data": data,
+            "scale": "mini",
+            "seed": seed,
+            "scoring": "ranking/mean",
+            "benchmark": "mini",
+        }
         result |= {"accuracy": accuracy, "counts": counts, "interval95": {}, "commit": "none"}
         (folder / "result.json").write_text(json.dumps(result | changes))
         return folder

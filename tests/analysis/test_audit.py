@@ -54,7 +54,9 @@ def test_what_the_paper_shows(found: dict[str, Any]) -> None:
     assert found["summary"]["correlation"] == {"within rounding": 43, "differs": 6, "exact": 1, "not computable": 20}
     assert found["summary"]["p"] == {"exact": 70}
     differing = {item for item, verdict in verdicts(found).items() if verdict == "differs"}
-    assert differing == {"ICC_single of Ours", "ICC_average of Ours", "r(ID, TR)"} | {f"r({i}, VR)" for i in ("MD", "TD", "ID", "IC", "Bal")}
+    assert differing == {"ICC_single of Ours", "ICC_average of Ours", "r(ID, TR)"} | {
+        f"r({i}, VR)" for i in ("MD", "TD", "ID", "IC", "Bal")
+    }
     assert {row["columns"] for row in found["joint"] if not row["explained"]} == {"VR", "TR"}
     assert found["stars"]["wrong"] == []
 
@@ -134,13 +136,17 @@ def constant(column: str, value: str) -> Alter:
         pytest.param("table03", constant("SR", "25.0"), marks=pytest.mark.slow),
         ("table03", lambda rows: [row for row in rows if row["data"].startswith("Ours")]),  # n = 2
         ("table03", lambda rows: rows[:4]),  # one model
-        pytest.param("table03", lambda rows: [{**row, "data": row["data"].lower()} for row in rows], marks=pytest.mark.slow),
+        pytest.param(
+            "table03", lambda rows: [{**row, "data": row["data"].lower()} for row in rows], marks=pytest.mark.slow
+        ),
         pytest.param("table04", without(data="Ours"), marks=pytest.mark.slow),
         pytest.param("table04", constant("T", "9"), marks=pytest.mark.slow),
         ("table15", lambda rows: rows[:3]),
     ],
 )
-def test_altered_inputs_neither_crash_nor_pass_for_exact(altered: Callable[[str, Alter], Path], name: str, change: Alter) -> None:
+def test_altered_inputs_neither_crash_nor_pass_for_exact(
+    altered: Callable[[str, Alter], Path], name: str, change: Alter
+) -> None:
     folder = altered(name, change)
     found = audit(read_published(folder), folder / "bold.csv")
     text = audit_markdown(found)
@@ -160,7 +166,9 @@ def test_altered_inputs_neither_crash_nor_pass_for_exact(altered: Callable[[str,
         ("table03", lambda rows: [*rows, rows[0]], "twice"),
     ],
 )
-def test_broken_inputs_are_named_in_one_line(altered: Callable[[str, Alter], Path], name: str, change: Alter, message: str) -> None:
+def test_broken_inputs_are_named_in_one_line(
+    altered: Callable[[str, Alter], Path], name: str, change: Alter, message: str
+) -> None:
     with pytest.raises(InputError, match=message) as error:
         read_published(altered(name, change))
     assert "\n" not in str(error.value)

@@ -23,7 +23,15 @@ from vlit.analysis.table import Table, as_csv, as_html, as_latex, as_markdown, n
 from vlit.errors import InputError
 
 REPOSITORY = Path(__file__).parents[2]
-NASTY = Table("table99", "50% of R&D_x", ["a_b", "c|d"], [["1 ± 2 {x}", "<b> & \\ ~ ^ # $"], ["", "→ ✓?"]], {(0, 0)}, {1}, ["see ρ"])
+NASTY = Table(
+    "table99",
+    "50% of R&D_x",
+    ["a_b", "c|d"],
+    [["1 ± 2 {x}", "<b> & \\ ~ ^ # $"], ["", "→ ✓?"]],
+    {(0, 0)},
+    {1},
+    ["see ρ"],
+)
 
 
 def run(*overrides: str) -> subprocess.CompletedProcess[str]:
@@ -58,14 +66,27 @@ def test_latex_escapes() -> None:
     assert text.count(r"\midrule") == 2
 
 
-@pytest.mark.parametrize(("value", "decimals", "text"), [(-0.0004, 2, "0.00"), (float("nan"), 1, ""), (None, 1, ""), (1.25, 2, "1.25")])
+@pytest.mark.parametrize(
+    ("value", "decimals", "text"), [(-0.0004, 2, "0.00"), (float("nan"), 1, ""), (None, 1, ""), (1.25, 2, "1.25")]
+)
 def test_numbers(value: float | None, decimals: int, text: str) -> None:
     assert number(value, decimals) == text
 
 
 def test_the_command_writes_everything(output: Path) -> None:
     names = {path.name for path in (output / "tables").iterdir()}
-    wanted = ["table01", "table02", "table03", "table04", "table05", "table06", "table07", "table08", "table15", "table15_extended"]
+    wanted = [
+        "table01",
+        "table02",
+        "table03",
+        "table04",
+        "table05",
+        "table06",
+        "table07",
+        "table08",
+        "table15",
+        "table15_extended",
+    ]
     assert {f"{name}.{ending}" for name in wanted for ending in ("csv", "md", "tex")} <= names
     figures = {path.name for path in (output / "figures").iterdir()}
     assert {f"{name}.{ending}" for name in ("fig02", "fig05") for ending in ("svg", "png", "pdf")} <= figures
@@ -103,7 +124,12 @@ def test_no_torch_is_imported() -> None:
 
 @pytest.mark.parametrize(
     ("override", "message"),
-    [("source=paper", "choose from"), ("icc=best", "choose from"), ("published=nowhere", "no file"), ("colour=red", "colour")],
+    [
+        ("source=paper", "choose from"),
+        ("icc=best", "choose from"),
+        ("published=nowhere", "no file"),
+        ("colour=red", "colour"),
+    ],
 )
 def test_bad_settings_are_one_line(override: str, message: str) -> None:
     done = run(override)
@@ -154,14 +180,20 @@ def test_published_tables_take_less_than_twenty_seconds(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex on this machine: install texlive-latex-recommended")
+@pytest.mark.skipif(
+    shutil.which("pdflatex") is None, reason="no pdflatex on this machine: install texlive-latex-recommended"
+)
 def test_latex_compiles(output: Path, tmp_path: Path) -> None:
     tables = sorted((output / "tables").glob("*.tex"))
     body = "\n\\clearpage\n".join(path.read_text() for path in tables) + as_latex(NASTY)
     packages = "\\usepackage[T1]{fontenc}\\usepackage{booktabs,graphicx}"
-    (tmp_path / "all.tex").write_text(f"\\documentclass{{article}}{packages}\\begin{{document}}\n{body}\n\\end{{document}}\n")
+    (tmp_path / "all.tex").write_text(
+        f"\\documentclass{{article}}{packages}\\begin{{document}}\n{body}\n\\end{{document}}\n"
+    )
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240, errors="replace")
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240, errors="replace"
+    )
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "all.pdf").stat().st_size > 10_000
 
@@ -169,8 +201,21 @@ def test_latex_compiles(output: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium on this machine")
 def test_the_page_shows_in_a_browser(output: Path, tmp_path: Path) -> None:
-    quiet = ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic"]
-    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", *quiet, f"--user-data-dir={tmp_path / 'profile'}"]
+    quiet = [
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-quic",
+    ]
+    command = [
+        "chromium",
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        *quiet,
+        f"--user-data-dir={tmp_path / 'profile'}",
+    ]
     picture = tmp_path / "page.png"
     command += ["--window-size=1280,3000", f"--screenshot={picture}", (output / "report.html").as_uri()]
     subprocess.run(command, check=True, capture_output=True, timeout=180)

@@ -125,12 +125,16 @@ def test_undefined_correlations_say_why_and_the_rest_stays() -> None:
 def test_averaging_noise_is_not_variance() -> None:
     cells = {("a", "x"): 10.0, ("b", "x"): 20.1, ("c", "x"): 20.2, ("a", "y"): 20.2, ("b", "y"): 10.0, ("c", "y"): 20.1}
     cells |= {("a", "z"): 20.1, ("b", "z"): 20.2, ("c", "z"): 10.0}
-    found = correlate(quality_of({"MD": [1, 2, 3]}, ["x", "y", "z"]), scores_of({k: [v] for k, v in cells.items()}, ["SU"]))
+    found = correlate(
+        quality_of({"MD": [1, 2, 3]}, ["x", "y", "z"]), scores_of({k: [v] for k, v in cells.items()}, ["SU"])
+    )
     assert "score is the same" in found.loc[0, "reason"]
 
 
 def test_a_dataset_without_one_model_is_left_out_of_the_means() -> None:
-    cells = {(m, d): [float(10 * i + j)] for i, m in enumerate("ab") for j, d in enumerate("wxyz") if (m, d) != ("b", "z")}
+    cells = {
+        (m, d): [float(10 * i + j)] for i, m in enumerate("ab") for j, d in enumerate("wxyz") if (m, d) != ("b", "z")
+    }
     found = correlate(quality_of({"MD": [1, 3, 2, 9]}, list("wxyz")), scores_of(cells, ["SU"]))
     assert found.loc[0, "n"] == 3
 

@@ -91,7 +91,9 @@ def _audit_icc(published: Published) -> list[Finding]:
                 continue
             item = f"{name} of {data}"
             if data not in published.scores.datasets:
-                findings.append(Finding("icc", item, float(row[name]), None, NOT_COMPUTABLE, note="no scores of this dataset"))
+                findings.append(
+                    Finding("icc", item, float(row[name]), None, NOT_COMPUTABLE, note="no scores of this dataset")
+                )
                 continue
             table = published.scores.of(str(data))
             computed = icc(table)
@@ -124,7 +126,9 @@ def _icc_forms(published: Published) -> list[dict[str, Any]]:
             for name in single:
                 average = name.replace(",1)", ",k)")
                 pair = (published.icc.loc[data, "ICC_single"], published.icc.loc[data, "ICC_average"])
-                fits = abs(forms[name] - pair[0]) <= ICC_HALF + SLACK and abs(forms[average] - pair[1]) <= ICC_HALF + SLACK
+                fits = (
+                    abs(forms[name] - pair[0]) <= ICC_HALF + SLACK and abs(forms[average] - pair[1]) <= ICC_HALF + SLACK
+                )
                 rows.append(
                     {
                         "data": data,
@@ -156,11 +160,15 @@ def _audit_correlations(published: Published) -> list[Finding]:
         item, key = f"r({row.indicator}, {row.dimension})", (row.indicator, row.dimension)
         details = {"indicator": row.indicator, "dimension": row.dimension}
         if key not in computed.index:
-            findings.append(Finding("correlation", item, float(row.r), None, NOT_COMPUTABLE, note="no such inputs", details=details))
+            findings.append(
+                Finding("correlation", item, float(row.r), None, NOT_COMPUTABLE, note="no such inputs", details=details)
+            )
             continue
         if computed.loc[key, "reason"] or computed.loc[key, "n"] < len(published.scores.datasets):
             note = computed.loc[key, "reason"] or "an input is lost"
-            findings.append(Finding("correlation", item, float(row.r), None, NOT_COMPUTABLE, note=note, details=details))
+            findings.append(
+                Finding("correlation", item, float(row.r), None, NOT_COMPUTABLE, note=note, details=details)
+            )
             continue
         x = _indicator_box(published, [INDICATOR_BY_ROW[row.indicator].key])
         y = _score_box(published, [row.dimension])
@@ -221,7 +229,9 @@ def _audit_joint(published: Published) -> tuple[list[dict[str, Any]], list[str]]
         witness = joint_witness(x, y, target, R_HALF)
         works = bool(witness.explains(R_HALF))
         explained += [column] if works else []
-        rows.append({"columns": column, "tests": len(names), "explained": works, "largest_miss": round(witness.largest, 6)})
+        rows.append(
+            {"columns": column, "tests": len(names), "explained": works, "largest_miss": round(witness.largest, 6)}
+        )
     if len(explained) > 1:
         x, y = _indicator_box(published, [INDICATOR_BY_ROW[n].key for n in names]), _score_box(published, explained)
         witness = joint_witness(x, y, table.loc[names, explained].to_numpy(), R_HALF)
@@ -251,7 +261,9 @@ def _column_repairs(published: Published, joint: list[dict[str, Any]]) -> list[d
             (column, list(scores.datasets)),
         )
         for repair in repairs:
-            rows.append({**asdict(repair), "icc": _icc_after(published, repair.data, column, repair.smallest, repair.largest)})
+            rows.append(
+                {**asdict(repair), "icc": _icc_after(published, repair.data, column, repair.smallest, repair.largest)}
+            )
     return rows
 
 
@@ -271,7 +283,11 @@ def _icc_after(published: Published, data: str, column: str, smallest: float, la
             if icc_range(altered, half, average=False).verdict(target, ICC_HALF) == WITHIN:
                 fits.append(model)
                 break
-    return f"published ICC of {data} stays within rounding if it is the cell of {', '.join(fits)}" if fits else "published ICC of the dataset no longer comes out"
+    return (
+        f"published ICC of {data} stays within rounding if it is the cell of {', '.join(fits)}"
+        if fits
+        else "published ICC of the dataset no longer comes out"
+    )
 
 
 def _inferred(published: Published, explained: list[str]) -> dict[str, Any]:
@@ -308,7 +324,9 @@ def _complete(published: Published) -> tuple[pd.DataFrame, list[str]]:
             if values.notna().all() and np.ptp(values.to_numpy()) > 0:
                 names.append(row)
     means = published.scores.dataset_means
-    usable = [c for c in table.columns if c in means.columns and means[c].notna().all() and not constant(means[c].to_numpy())]
+    usable = [
+        c for c in table.columns if c in means.columns and means[c].notna().all() and not constant(means[c].to_numpy())
+    ]
     return table[usable], names
 
 
@@ -347,4 +365,6 @@ def _finding(
 
 
 def _tally(findings: list[Finding]) -> dict[str, int]:
-    return {verdict: sum(f.verdict == verdict for f in findings) for verdict in dict.fromkeys(f.verdict for f in findings)}
+    return {
+        verdict: sum(f.verdict == verdict for f in findings) for verdict in dict.fromkeys(f.verdict for f in findings)
+    }

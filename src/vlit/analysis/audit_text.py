@@ -7,12 +7,21 @@ from typing import Any
 
 from vlit.analysis.table import Table, as_markdown, number
 
-_KINDS = {"icc": "ICC (Table 4)", "correlation": "Correlations (Table 15)", "p": "p-values (Table 15, from the printed r)"}
+_KINDS = {
+    "icc": "ICC (Table 4)",
+    "correlation": "Correlations (Table 15)",
+    "p": "p-values (Table 15, from the printed r)",
+}
 
 
 def audit_markdown(audit: dict[str, Any]) -> str:
     """The whole audit in Markdown."""
-    parts = ["# Audit of the published numbers", audit["verdicts"], "## In short", "\n".join(f"- {s}" for s in in_short(audit))]
+    parts = [
+        "# Audit of the published numbers",
+        audit["verdicts"],
+        "## In short",
+        "\n".join(f"- {s}" for s in in_short(audit)),
+    ]
     parts += [part for table in audit_tables(audit) for part in (f"## {table.title}", _without_caption(table))]
     return "\n\n".join(parts) + "\n"
 
@@ -22,16 +31,22 @@ def in_short(audit: dict[str, Any]) -> list[str]:
     lines = []
     for kind, counts in audit["summary"].items():
         if counts:
-            lines.append(f"{_KINDS[kind]}: " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) + ".")
+            lines.append(
+                f"{_KINDS[kind]}: " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) + "."
+            )
     matching = [row for row in audit["icc_forms"] if row["matches"]]
     forms = {(row["form"], row["targets"], row["raters"]) for row in matching}
     data = {row["data"] for row in audit["icc_forms"]}
     for form, targets, raters in sorted(forms):
         right = [r["data"] for r in matching if (r["form"], r["targets"], r["raters"]) == (form, targets, raters)]
-        lines.append(f"{form} with {targets} as targets and {raters} as raters gives {len(right)} of {len(data)} published ICC pairs.")
+        lines.append(
+            f"{form} with {targets} as targets and {raters} as raters gives {len(right)} of {len(data)} published ICC pairs."
+        )
     differing = [f["item"] for f in audit["findings"] if f["verdict"] == "differs"]
     if differing:
-        lines.append(f"Provably not a matter of rounding, if the tables' inputs are the ones used: {', '.join(differing)}.")
+        lines.append(
+            f"Provably not a matter of rounding, if the tables' inputs are the ones used: {', '.join(differing)}."
+        )
     unexplained = [row["columns"] for row in audit["joint"] if not row["explained"]]
     if unexplained:
         lines.append(
@@ -39,10 +54,15 @@ def in_short(audit: dict[str, Any]) -> list[str]:
             " where no cell of a column differs on its own, this is a search without success, not a proof."
         )
     together = [row for row in audit["joint"] if "+" in row["columns"] and row["explained"]]
-    lines += [f"One set of unrounded inputs gives all {r['tests']} correlations of {r['columns'].replace(' + ', ', ')}." for r in together]
+    lines += [
+        f"One set of unrounded inputs gives all {r['tests']} correlations of {r['columns'].replace(' + ', ', ')}."
+        for r in together
+    ]
     lines += _overall_lines(audit["overall"]) + _grim_lines(audit["grim"])
     wrong = audit["stars"]["wrong"]
-    lines.append(f"Stars: {audit['stars']['checked']} checked against the printed p, {len(wrong)} wrong{': ' if wrong else '.'}{'; '.join(wrong)}")
+    lines.append(
+        f"Stars: {audit['stars']['checked']} checked against the printed p, {len(wrong)} wrong{': ' if wrong else '.'}{'; '.join(wrong)}"
+    )
     below = audit["stars"]["below_5_percent"]
     lines.append(
         f"Of the {audit['stars']['checked']} printed p-values {below['p']} are below 5%; after Benjamini-Hochberg {below['q']} are"
@@ -69,7 +89,16 @@ def audit_tables(audit: dict[str, Any]) -> list[Table]:
 
 
 def _findings(audit: dict[str, Any], kind: str, decimals: int) -> Table:
-    header = ["Number", "Published", "Recomputed", "Verdict", "Rounding allows ±", "Attained range", "Certain bounds", "Note"]
+    header = [
+        "Number",
+        "Published",
+        "Recomputed",
+        "Verdict",
+        "Rounding allows ±",
+        "Attained range",
+        "Certain bounds",
+        "Note",
+    ]
     rows = [
         [
             f["item"],
@@ -94,7 +123,11 @@ def _forms(audit: dict[str, Any]) -> Table:
     for row in audit["icc_forms"]:
         grouped.setdefault((row["form"], row["targets"], row["raters"]), []).append(row)
     rows = [
-        [*key, *(f"{number(r['single'], 4)} / {number(r['average'], 4)}" for r in group), str(sum(r["matches"] for r in group))]
+        [
+            *key,
+            *(f"{number(r['single'], 4)} / {number(r['average'], 4)}" for r in group),
+            str(sum(r["matches"] for r in group)),
+        ]
         for key, group in grouped.items()
     ]
     rows.sort(key=lambda row: -int(row[-1]))
@@ -104,11 +137,22 @@ def _forms(audit: dict[str, Any]) -> Table:
 def _icc_repairs(audit: dict[str, Any]) -> Table:
     header = ["Dataset", "Model", "Column", "Printed", "Would have to be", "ICC then"]
     rows = [
-        [r["data"], r["model"], r["column"], number(r["printed"], 1), number(r["needed"], 1), number(r["icc_single"], 6)]
+        [
+            r["data"],
+            r["model"],
+            r["column"],
+            number(r["printed"], 1),
+            number(r["needed"], 1),
+            number(r["icc_single"], 6),
+        ]
         for r in audit["icc_repairs"]
     ]
-    notes = ["All other cells as printed; every one-decimal percentage was tried in every cell. A repair is possible, not proven."]
-    return Table("audit_icc_repairs", "Single cells of Table 3 that would repair a differing ICC", header, rows, notes=notes)
+    notes = [
+        "All other cells as printed; every one-decimal percentage was tried in every cell. A repair is possible, not proven."
+    ]
+    return Table(
+        "audit_icc_repairs", "Single cells of Table 3 that would repair a differing ICC", header, rows, notes=notes
+    )
 
 
 def _joint(audit: dict[str, Any]) -> Table:
@@ -121,9 +165,12 @@ def _joint(audit: dict[str, Any]) -> Table:
 def _column_repairs(audit: dict[str, Any]) -> Table:
     header = ["Column", "Dataset", "Change of one cell", "What it does to the ICC"]
     rows = [
-        [r["column"], r["data"], f"{number(r['smallest'], 1)} to {number(r['largest'], 1)}", r["icc"]] for r in audit["column_repairs"]
+        [r["column"], r["data"], f"{number(r['smallest'], 1)} to {number(r['largest'], 1)}", r["icc"]]
+        for r in audit["column_repairs"]
     ]
-    notes = ["Correlations use the mean over models, so the dataset can be named but not the model. Possible, not proven."]
+    notes = [
+        "Correlations use the mean over models, so the dataset can be named but not the model. Possible, not proven."
+    ]
     title = "Single cells of Table 3 that would repair a column of Table 15"
     return Table("audit_column_repairs", title, header, rows, notes=notes)
 
@@ -150,7 +197,13 @@ def _overall(audit: dict[str, Any]) -> Table:
     if "reason" in o:
         return Table("audit_overall", title, ["Result"], [[o["reason"]]])
     labelled, equal = o["columns_as_labelled"], o["equal_weights"]
-    rows = [["SEED-Bench's question counts, columns as labelled", number(labelled["largest"], 3), number(labelled["rms"], 3)]]
+    rows = [
+        [
+            "SEED-Bench's question counts, columns as labelled",
+            number(labelled["largest"], 3),
+            number(labelled["rms"], 3),
+        ]
+    ]
     rows.append(["equal weights", number(equal["largest"], 3), number(equal["rms"], 3)])
     rows.append(["best non-negative weights there are (linear program)", number(o["any_weights"]["largest"], 3), ""])
     if "best_swap" in o:
@@ -165,7 +218,13 @@ def _overall(audit: dict[str, Any]) -> Table:
 
 
 def _grim(audit: dict[str, Any]) -> Table:
-    header = ["Column", "SEED-Bench", "Impossible there (nearest)", "Impossible there (cut off)", "Impossible, mean of 1-5 runs"]
+    header = [
+        "Column",
+        "SEED-Bench",
+        "Impossible there (nearest)",
+        "Impossible there (cut off)",
+        "Impossible, mean of 1-5 runs",
+    ]
     header += ["Smallest counts that fit all", "Counts up to 1000 that fit"]
     rows = []
     for g in audit["grim"]:
@@ -190,7 +249,9 @@ def _grim(audit: dict[str, Any]) -> Table:
 
 def _claims(audit: dict[str, Any]) -> Table:
     rows = [[c["statement"], c["where"], c["verdict"], c["evidence"]] for c in audit["claims"]]
-    return Table("audit_claims", "Claims in the paper's text", ["Claim (in our words)", "Where", "Verdict", "Evidence"], rows)
+    return Table(
+        "audit_claims", "Claims in the paper's text", ["Claim (in our words)", "Where", "Verdict", "Evidence"], rows
+    )
 
 
 def _overall_lines(overall: dict[str, Any]) -> list[str]:
@@ -205,7 +266,8 @@ def _overall_lines(overall: dict[str, Any]) -> list[str]:
     if overall["is_weighted_mean_at_all"]:
         return [line + "; other weights do fit."]
     return [
-        line + f"; no non-negative weights come closer than {number(overall['any_weights']['largest'], 2)} points in every row, while"
+        line
+        + f"; no non-negative weights come closer than {number(overall['any_weights']['largest'], 2)} points in every row, while"
         f" rounding explains {number(overall['allowed'], 2)}. This holds for any order of the columns."
     ]
 

@@ -42,7 +42,9 @@ def read_correct(scores: Scores) -> tuple[pd.DataFrame, pd.Series, str]:
                     return empty, dimension, f"no {path}"
                 right, kinds = _read(path)
                 if len(dimension) and not kinds.equals(dimension):
-                    raise InputError(f"{path} answers other questions than the runs before it: evaluate it on the same benchmark")
+                    raise InputError(
+                        f"{path} answers other questions than the runs before it: evaluate it on the same benchmark"
+                    )
                 dimension = kinds
                 seeds.append(right)
             models.append(np.mean(seeds, axis=0))
@@ -67,7 +69,9 @@ def bootstrap(quality: Quality, scores: Scores, seed: int = 0) -> tuple[pd.DataF
     return pd.DataFrame(rows, columns=["indicator", "dimension", "low", "high"]), ""
 
 
-def _column(quality: Quality, datasets: list[str], right: pd.DataFrame, column: str, seed: int) -> list[tuple[str, str, float, float]]:
+def _column(
+    quality: Quality, datasets: list[str], right: pd.DataFrame, column: str, seed: int
+) -> list[tuple[str, str, float, float]]:
     """All indicators at once for those sharing the same datasets."""
     means, groups = right.mean(), {}
     for key in quality.keys:
@@ -79,7 +83,9 @@ def _column(quality: Quality, datasets: list[str], right: pd.DataFrame, column: 
     for names, members in groups.items():
         x = np.stack([values for _, values in members])
         low, high = _interval([right[name].to_numpy() for name in names], x, seed)
-        rows += [(indicator_row(key), column, float(a), float(b)) for (key, _), a, b in zip(members, low, high, strict=True)]
+        rows += [
+            (indicator_row(key), column, float(a), float(b)) for (key, _), a, b in zip(members, low, high, strict=True)
+        ]
     return rows
 
 
@@ -112,7 +118,9 @@ def _read(path: Path) -> tuple[np.ndarray, pd.Series]:
     rows = read_jsonl(path)
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict) or not {"question_id", "dimension", "prediction", "answer"} <= set(row):
-            raise InputError(f"{path}:{number} lacks question_id, dimension, prediction or answer: evaluate the run again")
+            raise InputError(
+                f"{path}:{number} lacks question_id, dimension, prediction or answer: evaluate the run again"
+            )
     rows.sort(key=lambda row: str(row["question_id"]))
     ids = [str(row["question_id"]) for row in rows]
     repeated = next((a for a, b in itertools.pairwise(ids) if a == b), None)

@@ -109,7 +109,9 @@ def _finish(results: Results, options: Options, found: Future[dict[str, Any]] | 
     results.tables.sort(key=lambda table: (not table.name.startswith("table"), table.name))
     results.figures["fig02"] = figures.figure_2(tree(survey))
     if options.conversations is None:
-        results.notes.append("Tables 9-14 need constructed conversations: set conversations=FOLDER (and images=FOLDER).")
+        results.notes.append(
+            "Tables 9-14 need constructed conversations: set conversations=FOLDER (and images=FOLDER)."
+        )
     else:
         results.examples = conversations.examples(options.conversations, options.images, options.seed)
     return _write(results, options, found)
@@ -118,7 +120,9 @@ def _finish(results: Results, options: Options, found: Future[dict[str, Any]] | 
 def _from_published(published: Published, options: Options) -> Results:
     results = _statistics(published.quality, published.scores, options)
     printed = published.correlations.assign(reason="")
-    results.figures["fig05"] = figures.figure_5(_computed(results), "Recomputed from Tables 3 and 4 (– where inputs are lost)")
+    results.figures["fig05"] = figures.figure_5(
+        _computed(results), "Recomputed from Tables 3 and 4 (– where inputs are lost)"
+    )
     results.figures["fig05_published"] = figures.figure_5(printed, "As published (Table 15)")
     results.notes.append("Source: the paper's own numbers.")
     return results
@@ -130,8 +134,12 @@ def _from_runs(options: Options) -> Results:
     quality = read_run_quality(options.quality, scores.datasets, _scale(scale))
     results = _statistics(quality, scores, options)
     gaps = missing_cells(scores)
-    results.notes.append(f"Source: {len(scores.per_seed)} runs under {options.runs}; each row's folders are in table03.csv.")
-    results.notes.append(f"Missing cells of the design: {'; '.join(gaps)}." if gaps else "No cell of the design is missing.")
+    results.notes.append(
+        f"Source: {len(scores.per_seed)} runs under {options.runs}; each row's folders are in table03.csv."
+    )
+    results.notes.append(
+        f"Missing cells of the design: {'; '.join(gaps)}." if gaps else "No cell of the design is missing."
+    )
     results.tables.append(mixed_table(mixed_effects(quality, scores)))
     results.figures["fig05"] = figures.figure_5(_computed(results), "Quality indicators and performance")
     return results
@@ -141,7 +149,12 @@ def _statistics(quality: Quality, scores: Scores, options: Options) -> Results:
     """Tables 3, 4 and 15 with the second table beside each."""
     correlations = correlate(quality, scores)
     results = Results()
-    results.tables += [table_3(scores), table_4(quality, scores, options.icc), table_4_extended(scores), table_15(correlations)]
+    results.tables += [
+        table_3(scores),
+        table_4(quality, scores, options.icc),
+        table_4_extended(scores),
+        table_15(correlations),
+    ]
     intervals: pd.DataFrame | None = None
     if options.source == "runs" and options.bootstrap:
         intervals, reason = bootstrap(quality, scores, options.seed)
@@ -169,7 +182,9 @@ def _write(results: Results, options: Options, found: Future[dict[str, Any]] | N
     output, lines = options.output, []
     for table in [*results.tables, *(example.table for example in results.examples)]:
         write_table(table, output / "tables")
-    pictures = {name: figures.write_figure(figure, name, output / "figures") for name, figure in sorted(results.figures.items())}
+    pictures = {
+        name: figures.write_figure(figure, name, output / "figures") for name, figure in sorted(results.figures.items())
+    }
     lines.append(f"tables: {len(results.tables) + len(results.examples)} in {output / 'tables'} (csv, md, tex)")
     lines.append(f"figures: {len(pictures)} in {output / 'figures'} ({', '.join(figures.ENDINGS)})")
     audited = found.result() if found else None

@@ -77,7 +77,9 @@ def _overall_best(scores: Scores) -> Claim | None:
     right = sum(name == _FILTERED for name in best.values())
     evidence = "highest Overall: " + ", ".join(f"{model}: {name}" for model, name in best.items())
     verdict = CONFIRMED if right == len(best) else PARTLY if right else REFUTED
-    return Claim("The quality-controlled data has the best Overall for every model", "5.1.4, Table 3", verdict, evidence)
+    return Claim(
+        "The quality-controlled data has the best Overall for every model", "5.1.4, Table 3", verdict, evidence
+    )
 
 
 def _filter_improves(quality: Quality) -> Claim | None:
@@ -168,7 +170,9 @@ def _correlations(table: pd.DataFrame, datasets: int) -> list[Claim | None]:
         evidence = f"the two largest |r| of SR are {', '.join(f'{name} {spatial[name]}' for name in top)}"
         verdict = CONFIRMED if set(top) == {"OC", "IC"} else REFUTED
         claims.append(
-            Claim("Spatial Relation goes mostly with the two complexity indicators", "5.1.4, Table 15", verdict, evidence)
+            Claim(
+                "Spatial Relation goes mostly with the two complexity indicators", "5.1.4, Table 15", verdict, evidence
+            )
         )
     return claims
 

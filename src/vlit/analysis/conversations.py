@@ -75,7 +75,9 @@ def _example(name: str, title: str, annotation: dict[str, Any], images: Path | N
     ids = annotation.get("img_ids")
     ids = ids if isinstance(ids, list) else [ids]
     path = next((found for found in (_find(images, str(key)) for key in ids) if found), None)
-    note = f"Image: {', '.join(map(str, ids))}" + ("" if path else "; not found" if images else "; no image folder given (images=FOLDER)")
+    note = f"Image: {', '.join(map(str, ids))}" + (
+        "" if path else "; not found" if images else "; no image folder given (images=FOLDER)"
+    )
     rows = [[_SPEAKERS.get(who, who), text] for who, text in _turns(annotation["conversations"])]
     return Example(Table(name, title, ["", "Turn"], rows, notes=[note + "."]), path)
 

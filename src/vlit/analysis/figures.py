@@ -16,7 +16,13 @@ from vlit.analysis.survey import Node
 from vlit.files import whole
 
 ENDINGS = ("svg", "png", "pdf")
-_STYLE = {"font.family": "DejaVu Sans", "font.size": 8, "svg.hashsalt": "vlit", "svg.fonttype": "path", "axes.grid": False}
+_STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "svg.hashsalt": "vlit",
+    "svg.fonttype": "path",
+    "axes.grid": False,
+}
 _COLUMN, _LINE = 2.3, 0.16  # inches per level of the tree, and per line of text
 _LEAVES_A_LINE = 5
 
@@ -76,7 +82,14 @@ def _draw(axes: plt.Axes, node: Node, level: int, top: float) -> float:
     """Draw a node whose block starts at `top`; return its own height in the middle of the block."""
     middle = top + _lines(node) * _LINE / 2
     x = level * _COLUMN
-    axes.text(x + 0.08, middle, node.label, va="center", ha="left", bbox={"boxstyle": "round", "fc": "#e8eef7", "ec": "#7a93b8", "lw": 0.6})
+    axes.text(
+        x + 0.08,
+        middle,
+        node.label,
+        va="center",
+        ha="left",
+        bbox={"boxstyle": "round", "fc": "#e8eef7", "ec": "#7a93b8", "lw": 0.6},
+    )
     if _holds_leaves(node):
         names = [child.label for child in node.children]
         text = "\n".join(", ".join(names[i : i + _LEAVES_A_LINE]) for i in range(0, len(names), _LEAVES_A_LINE))
@@ -84,7 +97,13 @@ def _draw(axes: plt.Axes, node: Node, level: int, top: float) -> float:
         return middle
     for child in node.children:
         below = _draw(axes, child, level + 1, top)
-        axes.plot([x + 0.3, x + _COLUMN - 0.5, x + _COLUMN - 0.25, x + _COLUMN + 0.02], [middle, middle, below, below], color="#9aa7b8", lw=0.8, zorder=0)
+        axes.plot(
+            [x + 0.3, x + _COLUMN - 0.5, x + _COLUMN - 0.25, x + _COLUMN + 0.02],
+            [middle, middle, below, below],
+            color="#9aa7b8",
+            lw=0.8,
+            zorder=0,
+        )
         top += _lines(child) * _LINE
     return middle
 

@@ -49,7 +49,9 @@ _TABLE_6 = {
     "dataloader_num_workers": Setting("tuning.workers"),
 }
 _SCHEDULES = {"lavis_linear_warmup_cosine": "linear_warmup_cosine_lr"}
-_CHECKPOINTS = {"blip2-opt-2.7b-coco": "caption_coco_opt2.7b"}  # the same weights under Hugging Face's and LAVIS's names
+_CHECKPOINTS = {
+    "blip2-opt-2.7b-coco": "caption_coco_opt2.7b"
+}  # the same weights under Hugging Face's and LAVIS's names
 _TABLE_7 = {
     "model_type": Setting("model.build.network", lambda path: _CHECKPOINTS.get(_last(path), _last(path))),
     "freeze_vit": Setting("model.build.trained", lambda parts: "vision_encoder" not in parts),

@@ -30,7 +30,11 @@ def audit_overall(scores: Scores, counts: dict[str, int]) -> dict[str, Any]:
     result: dict[str, Any] = {
         "allowed": allowed,
         "rows": [f"{model}, {data}" for model, data in complete.index],
-        "columns_as_labelled": {"largest": identity.largest, "rms": identity.root_mean_square, "residuals": identity.residuals},
+        "columns_as_labelled": {
+            "largest": identity.largest,
+            "rms": identity.root_mean_square,
+            "residuals": identity.residuals,
+        },
         "equal_weights": {"largest": equal.largest, "rms": equal.root_mean_square},
         "any_weights": {"largest": smallest, "weights": {name: round(w, 4) for name, w in weights.items()}},
         "is_weighted_mean_as_labelled": bool(identity.largest <= allowed + 1e-9),

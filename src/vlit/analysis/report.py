@@ -80,4 +80,6 @@ def _figure(name: str, paths: list[Path]) -> Markup:
     svg = next(path for path in paths if path.suffix == ".svg").read_bytes()
     data = base64.b64encode(svg).decode()
     caption = Markup.escape(_CAPTIONS.get(name, name))
-    return Markup(f'<figure id="{name}"><img alt="{caption}" src="data:image/svg+xml;base64,{data}"><figcaption>{caption}</figcaption></figure>')
+    return Markup(
+        f'<figure id="{name}"><img alt="{caption}" src="data:image/svg+xml;base64,{data}"><figcaption>{caption}</figcaption></figure>'
+    )

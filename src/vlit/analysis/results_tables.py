@@ -25,19 +25,25 @@ def table_3(scores: Scores) -> Table:
                     bold.add((len(rows), column))
             shown = [_with_std(scores.mean.loc[place, c], scores.std.loc[place, c]) for c in scores.columns]
             rows.append([model, data, *shown])
-            pairs = [repr_number(v) for c in scores.columns for v in (scores.mean.loc[place, c], scores.std.loc[place, c])]
+            pairs = [
+                repr_number(v) for c in scores.columns for v in (scores.mean.loc[place, c], scores.std.loc[place, c])
+            ]
             exact.append([model, data, str(scores.seeds[place]), *pairs, "; ".join(scores.sources.get(place, []))])
     header = ["model", "data", "seeds", *(name for c in scores.columns for name in (c, f"{c} std")), "sources"]
     notes = []
     if scores.counts:
-        notes.append("Questions: " + ", ".join(f"{c} {scores.counts[c]}" for c in scores.columns if c in scores.counts) + ".")
+        notes.append(
+            "Questions: " + ", ".join(f"{c} {scores.counts[c]}" for c in scores.columns if c in scores.counts) + "."
+        )
     if (scores.seeds > 1).any():
         counts = scores.seeds
         notes.append(f"Mean ± standard deviation over {_span(counts.min(), counts.max())} seeds.")
     elif len(rows):
         notes.append("One result a cell, so no standard deviation.")
     title = "Performance of different VLIT data in each MLLM (accuracy, percent; best of each block in bold)"
-    return Table("table03", title, ["MLLM", "VLIT data", *scores.columns], rows, bold, blocks - {0}, notes, exact, header)
+    return Table(
+        "table03", title, ["MLLM", "VLIT data", *scores.columns], rows, bold, blocks - {0}, notes, exact, header
+    )
 
 
 def table_4(quality: Quality, scores: Scores, form: str = DEFAULT_FORM) -> Table:
@@ -54,9 +60,14 @@ def table_4(quality: Quality, scores: Scores, form: str = DEFAULT_FORM) -> Table
                 bold.add((len(rows), place))
         rows.append([data, *(_short(values.loc[data, key]) for key in values.columns), *(number(v, 4) for v in pair)])
         exact.append([data, *(repr_number(values.loc[data, key]) for key in values.columns), *map(repr_number, pair)])
-    arrows = [f"{key} {'↑' if key not in INDICATOR_BY_KEY or INDICATOR_BY_KEY[key].higher_is_better else '↓'}" for key in values]
+    arrows = [
+        f"{key} {'↑' if key not in INDICATOR_BY_KEY or INDICATOR_BY_KEY[key].higher_is_better else '↓'}"
+        for key in values
+    ]
     single, average = FORMS[form]
-    notes = [f"ICC: {form}, {single} (SM) and {average} (AM); targets are the columns of Table 3 with Overall, raters the models."]
+    notes = [
+        f"ICC: {form}, {single} (SM) and {average} (AM); targets are the columns of Table 3 with Overall, raters the models."
+    ]
     notes += _reasons(quality) + [f"ICC of {d}: {a.reason}." for d, a in iccs.items() if a and a.reason]
     header = ["data", *values.columns, "ICC_single", "ICC_average"]
     title = "Quality of different VLIT data, and agreement between models (ICC)"
@@ -76,11 +87,39 @@ def table_4_extended(scores: Scores) -> Table:
                 (agreement.single, agreement.single_interval),
                 (agreement.average, agreement.average_interval),
             ]
-            rows.append([data, form, *(text for v, ci in cells for text in (number(v, 4), _interval(ci))), spread, agreement.reason])
+            rows.append(
+                [
+                    data,
+                    form,
+                    *(text for v, ci in cells for text in (number(v, 4), _interval(ci))),
+                    spread,
+                    agreement.reason,
+                ]
+            )
             low_high = [repr_number(x) for v, ci in cells for x in (v, *ci)]
             exact.append([data, form, *low_high, "; ".join(f"{k}: {v!r}" for k, v in seeds.items()), agreement.reason])
-    header = ["Dataset", "Form", "Single", "95% interval", "Average", "95% interval", "Single, over seeds", "Undefined because"]
-    names = ["data", "form", "single", "single_low", "single_high", "average", "average_low", "average_high", "seeds", "reason"]
+    header = [
+        "Dataset",
+        "Form",
+        "Single",
+        "95% interval",
+        "Average",
+        "95% interval",
+        "Single, over seeds",
+        "Undefined because",
+    ]
+    names = [
+        "data",
+        "form",
+        "single",
+        "single_low",
+        "single_high",
+        "average",
+        "average_low",
+        "average_high",
+        "seeds",
+        "reason",
+    ]
     notes = ["Intervals: 95%, from the F distribution (pingouin, which rounds them to two decimals)."]
     title = "Agreement between models in every ICC form"
     return Table("table04_extended", title, header, rows, notes=notes, exact=exact, exact_header=names)
@@ -100,7 +139,9 @@ def icc_per_seed(scores: Scores, data: str, form: str = DEFAULT_FORM) -> dict[st
 
 def table_15(correlations: pd.DataFrame) -> Table:
     """r with p and stars for each indicator and column, the paper's seven indicators (paper Table 15)."""
-    paper = correlations[[row not in INDICATOR_BY_ROW or INDICATOR_BY_ROW[row].in_table_15 for row in correlations.indicator]]
+    paper = correlations[
+        [row not in INDICATOR_BY_ROW or INDICATOR_BY_ROW[row].in_table_15 for row in correlations.indicator]
+    ]
     dimensions = list(dict.fromkeys(paper.dimension))
     rows, notes = [], []
     for indicator in dict.fromkeys(paper.indicator):
@@ -110,7 +151,9 @@ def table_15(correlations: pd.DataFrame) -> Table:
             where = "" if (cells.reason == reason).all() else " with " + ", ".join(cells.index[cells.reason == reason])
             notes.append(f"{indicator}{where} is undefined: {reason}.")
     sizes = sorted(set(paper.n))
-    notes.insert(0, f"Pearson r (two-sided p) over n = {', '.join(map(str, sizes))} datasets; ***, **, *: p below 1%, 5%, 10%.")
+    notes.insert(
+        0, f"Pearson r (two-sided p) over n = {', '.join(map(str, sizes))} datasets; ***, **, *: p below 1%, 5%, 10%."
+    )
     exact = [[*map(_text, row)] for row in correlations.drop(columns="key").itertuples(index=False)]
     title = "Correlation of quality indicators with performance"
     header = list(correlations.drop(columns="key").columns)
@@ -127,7 +170,11 @@ def _text(value: object) -> str:
 
 
 def _r_cell(cell: pd.Series) -> str:
-    return "" if cell.reason else f"{number(cell.r, 3)} ({number(cell.p, 3) if cell.p >= 0.0005 else '<0.001'}{cell.stars})"
+    return (
+        ""
+        if cell.reason
+        else f"{number(cell.r, 3)} ({number(cell.p, 3) if cell.p >= 0.0005 else '<0.001'}{cell.stars})"
+    )
 
 
 def _with_std(mean: float, std: float) -> str:

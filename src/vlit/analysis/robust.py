@@ -84,7 +84,11 @@ def table_15_extended(table: pd.DataFrame, bootstrap: pd.DataFrame | None = None
         rows.append([row.indicator, row.dimension, str(row.n), *(number(v, 3) for v in values), span])
     exact_names = ["n", "r", "p", "q", "p_permutation", "rho", "p_rho", "r_low", "r_high", "reason"]
     exact = [
-        [r.indicator, r.dimension, *(v if isinstance(v := getattr(r, name), str) else repr_number(v) for name in exact_names)]
+        [
+            r.indicator,
+            r.dimension,
+            *(v if isinstance(v := getattr(r, name), str) else repr_number(v) for name in exact_names),
+        ]
         for r in table.itertuples()
     ]
     defined = table[table.p.notna() & table.q.notna()]
@@ -102,7 +106,9 @@ def table_15_extended(table: pd.DataFrame, bootstrap: pd.DataFrame | None = None
         for line, row in zip(rows, table.itertuples(), strict=True):
             key = (row.indicator, row.dimension)
             has = key in intervals.index and intervals.loc[key, "low"] == intervals.loc[key, "low"]
-            line.append(f"{number(intervals.loc[key, 'low'], 3)} to {number(intervals.loc[key, 'high'], 3)}" if has else "")
+            line.append(
+                f"{number(intervals.loc[key, 'low'], 3)} to {number(intervals.loc[key, 'high'], 3)}" if has else ""
+            )
         notes.append("Bootstrap: questions resampled within a column, the same for all runs; datasets stay fixed.")
     names = ["indicator", "dimension", *exact_names]
     title = "Correlations under statistics for few datasets and many tests"
@@ -113,7 +119,9 @@ def _cell(x: np.ndarray, y: np.ndarray, seed: int) -> dict[str, float]:
     ranks_x, ranks_y = stats.rankdata(x), stats.rankdata(np.round(y, 9))  # averaging noise must not break ties
     low, high = leave_one_out(x, y)
     rho = float(stats.spearmanr(ranks_x, ranks_y).statistic)
-    return dict(zip(_NAMES, (permutation_p(x, y, seed), rho, permutation_p(ranks_x, ranks_y, seed), low, high), strict=True))
+    return dict(
+        zip(_NAMES, (permutation_p(x, y, seed), rho, permutation_p(ranks_x, ranks_y, seed), low, high), strict=True)
+    )
 
 
 def _vector_r(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -73,7 +73,9 @@ def refuse_mixtures(runs: list[Run]) -> None:
         seen[run.key] = run.folder
     columns = {tuple(sorted(run.result["accuracy"])): run.folder for run in runs}
     if len(columns) > 1:
-        raise InputError(f"runs have other dimensions: {' and '.join(map(str, columns.values()))}; evaluate them on one benchmark")
+        raise InputError(
+            f"runs have other dimensions: {' and '.join(map(str, columns.values()))}; evaluate them on one benchmark"
+        )
 
 
 def select(runs: list[Run], wanted: dict[str, str | None]) -> list[Run]:

@@ -103,7 +103,12 @@ def survey_tables(survey: Survey) -> list[Table]:
     tasks = {"name": "Name", "citation": "Reference", "tasks": "Vision-language tasks"}
     return [
         _table("table01", "MLLMs with a VLIT stage", survey.models, models),
-        _table("table02", "VLIT datasets (G global, R regional, I interleaved images; I-R pairs)", survey.datasets, datasets),
+        _table(
+            "table02",
+            "VLIT datasets (G global, R regional, I interleaved images; I-R pairs)",
+            survey.datasets,
+            datasets,
+        ),
         _table("table05", "Visual tasks in VLIT data", survey.tasks, tasks),
     ]
 
@@ -115,10 +120,13 @@ def tree(survey: Survey) -> Node:
     """
     datasets = survey.datasets
     strategies = [
-        Node(label, [Node(row["name"]) for row in datasets if row["type"] == key]) for key, label in _CONSTRUCTION.items()
+        Node(label, [Node(row["name"]) for row in datasets if row["type"] == key])
+        for key, label in _CONSTRUCTION.items()
     ]
     forms = {"Regional images": "regional", "Interleaved images and text": "interleaved", "Video": "video"}
-    objects = [Node(label, [Node(r["name"]) for r in query(datasets, **{column: "yes"})]) for label, column in forms.items()]
+    objects = [
+        Node(label, [Node(r["name"]) for r in query(datasets, **{column: "yes"})]) for label, column in forms.items()
+    ]
     domains: dict[str, list[Node]] = {}
     for row in survey.domains:
         domains.setdefault(row["leaf"], []).append(Node(row["name"]))
@@ -143,7 +151,9 @@ def _table(name: str, title: str, rows: list[Row], columns: dict[str, str]) -> T
 
     cells = [[shown(row, column) for column in columns] for row in rows]
     unsure = sum(bool(row["uncertain"]) for row in rows)
-    notes = [f"{len(rows)} rows; a ? follows cells (in {unsure} rows) that extraction garbled. The CSV keeps the raw line."]
+    notes = [
+        f"{len(rows)} rows; a ? follows cells (in {unsure} rows) that extraction garbled. The CSV keeps the raw line."
+    ]
     keys = [*columns, "uncertain", "raw"]
     exact = [[row[key] for key in keys] for row in rows]
     return Table(name, title, list(columns.values()), cells, notes=notes, exact=exact, exact_header=keys)

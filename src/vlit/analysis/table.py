@@ -103,7 +103,12 @@ def as_markdown(table: Table) -> str:
 
 def as_latex(table: Table) -> str:
     r"""A `table` float that needs `booktabs` and `graphicx`; wide tables are scaled to the line."""
-    lines = [r"\begin{table}[t]", r"\centering", rf"\caption{{{latex_escape(table.title)}}}", rf"\label{{tab:{table.name}}}"]
+    lines = [
+        r"\begin{table}[t]",
+        r"\centering",
+        rf"\caption{{{latex_escape(table.title)}}}",
+        rf"\label{{tab:{table.name}}}",
+    ]
     lines += [r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"]
     lines += [rf"\begin{{tabular}}{{{'l' * len(table.header)}}}", r"\toprule"]
     lines += [" & ".join(latex_escape(cell) for cell in table.header) + r" \\", r"\midrule"]
