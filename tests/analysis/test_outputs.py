@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -144,7 +145,7 @@ def test_runs_to_tables(make_run: Callable[..., Path], make_quality: Callable[..
         for seed in (0, 1) if data != "ours" else (0,):
             make_run("llava", data, seed)
     folder = tmp_path / "out"
-    done = run("source=runs", f"runs={tmp_path / 'runs'}", f"quality={tmp_path / 'quality'}", f"output={folder}")
+    done = run("source=runs", f"runs={tmp_path / 'runs'}", f"indicators={tmp_path / 'quality'}", f"output={folder}")
     assert done.returncode == 0, done.stderr
     assert "Missing cells of the design: LLaVA, Ours, seed 1." in done.stdout
     assert (folder / "report.html").is_file()
@@ -167,13 +168,16 @@ def test_conversations_become_tables_with_their_images(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["published_tables", "your_own_runs"])
-def test_notebooks_run(name: str) -> None:
+def test_notebooks_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY / "src"))  # a kernel starts in notebooks/
     notebook = nbformat.read(REPOSITORY / "notebooks" / f"{name}.ipynb", as_version=4)
     NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(REPOSITORY / "notebooks")}}).execute()
 
 
 @pytest.mark.slow
 def test_published_tables_take_less_than_twenty_seconds(tmp_path: Path) -> None:
+    if os.getloadavg()[0] > (os.cpu_count() or 1):
+        pytest.skip("the machine is busy with other work: its time says nothing")
     start = time.monotonic()
     assert run("source=published", f"output={tmp_path}").returncode == 0
     assert time.monotonic() - start < 20

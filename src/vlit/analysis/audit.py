@@ -1,8 +1,8 @@
-"""The audit: each published derived number recomputed from published inputs, with what rounding allows and what may explain it.
+"""The audit: each published derived number recomputed from published inputs, and what rounding allows.
 
 Verdicts: `exact` (the inputs as printed give the printed number), `within rounding` (other inputs that round to the
-printed ones do; such inputs were found), `differs` (provably none do), `undecided` (neither was shown), and `not computable` (an
-input is lost). Rounding is taken as to the nearest, ties either way.
+printed ones do; such inputs were found), `differs` (provably none do), `undecided` (neither was shown), and
+`not computable` (an input is lost). Rounding is taken as to the nearest, ties either way.
 """
 
 from __future__ import annotations
@@ -103,12 +103,12 @@ def _audit_icc(published: Published) -> list[Finding]:
             value = computed.average if average else computed.single
             half = published.scores.half_unit.xs(data, level="data").loc[table.columns].T.to_numpy()
             bounds = icc_range(table.to_numpy(), half, average)
-            findings.append(_finding("icc", item, row[name], value, bounds, ICC_HALF, {"data": data}))
+            findings.append(_finding("icc", item, row[name], value, bounds, half_unit=ICC_HALF, details={"data": data}))
     return findings
 
 
 def _icc_forms(published: Published) -> list[dict[str, Any]]:
-    """Every ICC type, with and without Overall among the targets, models or columns as raters, beside the published one."""
+    """Every ICC type, with and without Overall, models or columns as raters, beside the published one."""
     rows = []
     for data in published.icc.dropna().index:
         if data not in published.scores.datasets:
@@ -173,12 +173,14 @@ def _audit_correlations(published: Published) -> list[Finding]:
         x = _indicator_box(published, [INDICATOR_BY_ROW[row.indicator].key])
         y = _score_box(published, [row.dimension])
         bounds = pearson_range(Box(x.low[0], x.high[0]), Box(y.low[0], y.high[0]))
-        findings.append(_finding("correlation", item, row.r, computed.loc[key, "r"], bounds, R_HALF, details))
+        findings.append(
+            _finding("correlation", item, row.r, computed.loc[key, "r"], bounds, half_unit=R_HALF, details=details)
+        )
     return findings
 
 
 def _audit_p(published: Published, correlations: list[Finding]) -> list[Finding]:
-    """p from the printed r (all of them), then what the inputs allow where r could be recomputed."""
+    """P from the printed r (all of them), then what the inputs allow where r could be recomputed."""
     n = len(published.scores.datasets)
     findings = []
     for row, r in zip(published.correlations.itertuples(), correlations, strict=True):
@@ -189,7 +191,9 @@ def _audit_p(published: Published, correlations: list[Finding]) -> list[Finding]
         p = p_value(row.r, n)
         bounds = _p_range(row.r - R_HALF, row.r + R_HALF, n)
         note = f"from the printed r with n = {n}" + ("; with n = 4, p is 1 - |r|" if n == 4 else "")
-        finding = _finding("p", item, row.p, p, Range(*bounds, *bounds), P_HALF, {"r_verdict": r.verdict})
+        finding = _finding(
+            "p", item, row.p, p, Range(*bounds, *bounds), half_unit=P_HALF, details={"r_verdict": r.verdict}
+        )
         findings.append(Finding(**{**asdict(finding), "note": note}))
     return findings
 
@@ -257,13 +261,13 @@ def _column_repairs(published: Published, joint: list[dict[str, Any]]) -> list[d
             Box(y.low[0], y.high[0]),
             table.loc[names, column].to_numpy(),
             R_HALF,
-            len(scores.models),
-            (column, list(scores.datasets)),
+            cells=len(scores.models),
+            names=(column, list(scores.datasets)),
         )
-        for repair in repairs:
-            rows.append(
-                {**asdict(repair), "icc": _icc_after(published, repair.data, column, repair.smallest, repair.largest)}
-            )
+        rows += [
+            {**asdict(found), "icc": _icc_after(published, found.data, column, found.smallest, found.largest)}
+            for found in repairs
+        ]
     return rows
 
 
@@ -305,9 +309,9 @@ def _inferred(published: Published, explained: list[str]) -> dict[str, Any]:
             row,
             Box.around(values.to_numpy(), half.to_numpy()),
             datasets,
-            _score_box(published, explained),
-            table.loc[row, explained].to_numpy(),
-            R_HALF,
+            scores=_score_box(published, explained),
+            published=table.loc[row, explained].to_numpy(),
+            half_unit=R_HALF,
         )
         results.append({**asdict(found), "range": found.ranges(), "columns": explained})
     return {"method": METHOD, "indicators": results}
@@ -348,7 +352,7 @@ def _score_box(published: Published, columns: list[str]) -> Box:
 
 
 def _finding(
-    kind: str, item: str, printed: float, value: float, bounds: Range, half_unit: float, details: dict[str, Any]
+    kind: str, item: str, printed: float, value: float, bounds: Range, *, half_unit: float, details: dict[str, Any]
 ) -> Finding:
     verdict = EXACT if abs(value - printed) <= half_unit + SLACK else bounds.verdict(printed, half_unit)
     return Finding(

@@ -40,7 +40,8 @@ def in_short(audit: dict[str, Any]) -> list[str]:
     for form, targets, raters in sorted(forms):
         right = [r["data"] for r in matching if (r["form"], r["targets"], r["raters"]) == (form, targets, raters)]
         lines.append(
-            f"{form} with {targets} as targets and {raters} as raters gives {len(right)} of {len(data)} published ICC pairs."
+            f"{form} with {targets} as targets and {raters} as raters gives {len(right)} of {len(data)}"
+            f" published ICC pairs."
         )
     differing = [f["item"] for f in audit["findings"] if f["verdict"] == "differs"]
     if differing:
@@ -61,11 +62,13 @@ def in_short(audit: dict[str, Any]) -> list[str]:
     lines += _overall_lines(audit["overall"]) + _grim_lines(audit["grim"])
     wrong = audit["stars"]["wrong"]
     lines.append(
-        f"Stars: {audit['stars']['checked']} checked against the printed p, {len(wrong)} wrong{': ' if wrong else '.'}{'; '.join(wrong)}"
+        f"Stars: {audit['stars']['checked']} checked against the printed p, {len(wrong)}"
+        f" wrong{': ' if wrong else '.'}{'; '.join(wrong)}"
     )
     below = audit["stars"]["below_5_percent"]
     lines.append(
-        f"Of the {audit['stars']['checked']} printed p-values {below['p']} are below 5%; after Benjamini-Hochberg {below['q']} are"
+        f"Of the {audit['stars']['checked']} printed p-values {below['p']} are below 5%; after"
+        f" Benjamini-Hochberg {below['q']} are"
         f" (and {below['q_10']} below 10%)."
     )
     return lines
@@ -148,7 +151,8 @@ def _icc_repairs(audit: dict[str, Any]) -> Table:
         for r in audit["icc_repairs"]
     ]
     notes = [
-        "All other cells as printed; every one-decimal percentage was tried in every cell. A repair is possible, not proven."
+        "All other cells as printed; every one-decimal percentage was tried in every cell. A repair is"
+        " possible, not proven."
     ]
     return Table(
         "audit_icc_repairs", "Single cells of Table 3 that would repair a differing ICC", header, rows, notes=notes
@@ -241,7 +245,8 @@ def _grim(audit: dict[str, Any]) -> Table:
             ]
         )
     notes = [
-        "A percentage with one decimal can't be every number: k of n questions must round to it. From 1000 questions on all are"
+        "A percentage with one decimal can't be every number: k of n questions must round to it. From"
+        " 1000 questions on all are"
         " possible, so large dimensions can't be tested. Fractional credit or unequal repeats would void the test."
     ]
     return Table("audit_grim", "GRIM: which numbers of questions fit the percentages", header, rows, notes=notes)
@@ -266,9 +271,8 @@ def _overall_lines(overall: dict[str, Any]) -> list[str]:
     if overall["is_weighted_mean_at_all"]:
         return [line + "; other weights do fit."]
     return [
-        line
-        + f"; no non-negative weights come closer than {number(overall['any_weights']['largest'], 2)} points in every row, while"
-        f" rounding explains {number(overall['allowed'], 2)}. This holds for any order of the columns."
+        line + f"; no non-negative weights come closer than {number(overall['any_weights']['largest'], 2)} points in"
+        f" every row, while rounding explains {number(overall['allowed'], 2)}. This holds for any order of the columns."
     ]
 
 

@@ -73,7 +73,8 @@ def _column(
     quality: Quality, datasets: list[str], right: pd.DataFrame, column: str, seed: int
 ) -> list[tuple[str, str, float, float]]:
     """All indicators at once for those sharing the same datasets."""
-    means, groups = right.mean(), {}
+    means = right.mean()
+    groups: dict[tuple[str, ...], list[tuple[str, np.ndarray]]] = {}
     for key in quality.keys:
         x, y = pair(quality.values[key], means)
         names = tuple(name for name in datasets if quality.values[key].notna().get(name, False))

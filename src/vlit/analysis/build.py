@@ -40,7 +40,7 @@ class Options:
     source: str
     published: Path
     runs: Path
-    quality: Path
+    indicators: Path
     conversations: Path | None
     images: Path | None
     icc: str
@@ -65,13 +65,16 @@ class Options:
             cfg.source,
             Path(cfg.published),
             Path(cfg.runs),
-            Path(cfg.quality),
+            Path(cfg.indicators),
             Path(cfg.conversations) if cfg.conversations else None,
             Path(cfg.images) if cfg.images else None,
             cfg.icc,
             bool(cfg.bootstrap),
             int(cfg.seed),
-            {name: None if cfg[name] is None else str(cfg[name]) for name in ("scale", "scoring", "benchmark")},
+            {
+                name: None if cfg.only[name] is None else str(cfg.only[name])
+                for name in ("scale", "scoring", "benchmark")
+            },
             Path(cfg.output),
             conf,
         )
@@ -131,7 +134,7 @@ def _from_published(published: Published, options: Options) -> Results:
 def _from_runs(options: Options) -> Results:
     scores = read_runs(select(find_runs(options.runs), options.only))
     scale = Path(scores.sources[scores.mean.index[0]][0])
-    quality = read_run_quality(options.quality, scores.datasets, _scale(scale))
+    quality = read_run_quality(options.indicators, scores.datasets, _scale(scale))
     results = _statistics(quality, scores, options)
     gaps = missing_cells(scores)
     results.notes.append(

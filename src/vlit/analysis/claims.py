@@ -63,7 +63,8 @@ def _beats(scores: Scores, who: tuple[str], others: tuple[str, ...], statement: 
         lost += [f"{model} {column}" for column in difference.index[difference < -1e-9]]
     verdict = CONFIRMED if wins > ties + losses else PARTLY if wins + ties > losses else REFUTED
     evidence = (
-        f"{who[0]} against the best of {', '.join(others)}, over models and columns: {wins} higher, {ties} equal, {losses} lower"
+        f"{who[0]} against the best of {', '.join(others)}, over models and columns: {wins} higher, {ties}"
+        f" equal, {losses} lower"
         f"{' (' + ', '.join(lost) + ')' if lost else ''}. Whether a difference is significant can't be told without"
         " question-level answers or repeated runs, which the paper doesn't give."
     )
@@ -85,14 +86,17 @@ def _overall_best(scores: Scores) -> Claim | None:
 def _filter_improves(quality: Quality) -> Claim | None:
     if not {_OURS, _FILTERED} <= set(quality.values.index):
         return None
-    better, same, worse = [], [], []
+    better: list[str] = []
+    same: list[str] = []
+    worse: list[str] = []
     for key in quality.keys:
         change = quality.values.loc[_FILTERED, key] - quality.values.loc[_OURS, key]
         known = INDICATOR_BY_KEY.get(key)
         change = change if known is None or known.higher_is_better else -change
         if pd.notna(change):
             (same if change == 0 else better if change > 0 else worse).append(key)
-    evidence = f"better: {', '.join(better) or 'none'}; equal: {', '.join(same) or 'none'}; worse: {', '.join(worse) or 'none'}"
+    groups = {"better": better, "equal": same, "worse": worse}
+    evidence = "; ".join(f"{name}: {', '.join(keys) or 'none'}" for name, keys in groups.items())
     return Claim("Quality control improves the indicators", "4.2.3, Table 4", REFUTED if worse else CONFIRMED, evidence)
 
 
@@ -116,7 +120,8 @@ def _bold(scores: Scores, quality: Quality, path: Path) -> Claim | None:
         if block[row["data"]] != best:
             place = f"{row['model']} {row['column']}".strip()
             wrong.append(f"{place}: {row['data']} {block[row['data']]} is bold, but {block.idxmax()} has {best}")
-    evidence = f"{checked} bold cells can be seen in the text of the paper (others are lost in it); {len(wrong)} are not the best"
+    evidence = f"{checked} bold cells can be seen in the text of the paper (others are lost in it);"
+    evidence += f" {len(wrong)} are not the best"
     evidence += f" ({'; '.join(wrong)})" if wrong else ""
     return Claim("Bold marks the best of a block", "Tables 3 and 4", PARTLY if wrong else CONFIRMED, evidence)
 
@@ -127,7 +132,8 @@ def _consistent(icc: pd.DataFrame) -> Claim | None:
     if icc.empty:
         return None
     words = [
-        f"{data}: single {row.ICC_single:.4f} ({_grade(row.ICC_single)}), average {row.ICC_average:.4f} ({_grade(row.ICC_average)})"
+        f"{data}: single {row.ICC_single:.4f} ({_grade(row.ICC_single)}), average {row.ICC_average:.4f}"
+        f" ({_grade(row.ICC_average)})"
         for data, row in icc.iterrows()
     ]
     poor = [data for data, row in icc.iterrows() if row.ICC_single < 0.5]
@@ -150,8 +156,10 @@ def _correlations(table: pd.DataFrame, datasets: int) -> list[Claim | None]:
     if len(others):
         positive, significant = int((others.r > 0).sum()), int((others.p < 0.05).sum())
         evidence = (
-            f"{positive} of {len(others)} published correlations (without Balance) are positive, {significant} have p < 0.05 before"
-            f" any correction for {len(table)} tests, with {datasets} datasets behind each. A positive r is an association, not"
+            f"{positive} of {len(others)} published correlations (without Balance) are positive,"
+            f" {significant} have p < 0.05 before"
+            f" any correction for {len(table)} tests, with {datasets} datasets behind each. A positive r"
+            f" is an association, not"
             " proportionality."
         )
         verdict = CONFIRMED if positive > len(others) / 2 else REFUTED

@@ -68,16 +68,16 @@ def as_html(example: Example) -> str:
     turns = "".join(f"<dt>{html.escape(who)}</dt><dd>{html.escape(text)}</dd>" for who, text in example.table.rows)
     notes = "".join(f"<p class=note>{html.escape(note)}</p>" for note in example.table.notes)
     caption = html.escape(f"{example.table.title}")
-    return f'<figure id="{example.table.name}" class=chat><figcaption>{caption}</figcaption>{picture}<dl>{turns}</dl>{notes}</figure>'
+    head = f'<figure id="{example.table.name}" class=chat><figcaption>{caption}</figcaption>'
+    return f"{head}{picture}<dl>{turns}</dl>{notes}</figure>"
 
 
 def _example(name: str, title: str, annotation: dict[str, Any], images: Path | None) -> Example:
     ids = annotation.get("img_ids")
     ids = ids if isinstance(ids, list) else [ids]
     path = next((found for found in (_find(images, str(key)) for key in ids) if found), None)
-    note = f"Image: {', '.join(map(str, ids))}" + (
-        "" if path else "; not found" if images else "; no image folder given (images=FOLDER)"
-    )
+    shown = ", ".join(map(str, ids))
+    note = f"Image: {shown}" + ("" if path else "; not found" if images else "; no image folder given (images=FOLDER)")
     rows = [[_SPEAKERS.get(who, who), text] for who, text in _turns(annotation["conversations"])]
     return Example(Table(name, title, ["", "Turn"], rows, notes=[note + "."]), path)
 

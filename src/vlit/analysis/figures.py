@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 
 mpl.use("Agg")
@@ -16,7 +18,7 @@ from vlit.analysis.survey import Node
 from vlit.files import whole
 
 ENDINGS = ("svg", "png", "pdf")
-_STYLE = {
+_STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
     "svg.hashsalt": "vlit",
@@ -52,7 +54,7 @@ def figure_5(correlations: pd.DataFrame, title: str) -> Figure:
         for i, indicator in enumerate(rows):
             for j, column in enumerate(columns):
                 r, marks = values[i, j], cells.loc[(indicator, column), "stars"]
-                text = "–" if r != r else f"{r:.2f}{marks}"
+                text = "–" if np.isnan(r) else f"{r:.2f}{marks}"
                 axes.text(j, i, text, ha="center", va="center", color="white" if abs(r) > 0.65 else "#222222")
         axes.set_xticks(range(len(columns)), columns)
         names = [f"{INDICATOR_BY_ROW[row].label} ({row})" if row in INDICATOR_BY_ROW else row for row in rows]

@@ -1,4 +1,4 @@
-"""Intraclass correlation: how far the models agree about one dataset (paper section 5.1.4, the last columns of Table 4).
+"""Intraclass correlation: how far the models agree about one dataset (paper section 5.1.4, last columns of Table 4).
 
 The published values are two-way, consistency, with the columns of Table 3 *including Overall* as targets and the models
 as raters: `ICC(C,1)` for single and `ICC(C,k)` for average measures. Three of the four published pairs come out to the

@@ -1,4 +1,4 @@
-"""Empty cells of Table 4, inferred from Table 15: which printed values are compatible with the published correlations."""
+"""Empty cells of Table 4, inferred from Table 15: which printed values fit the published correlations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from vlit.analysis.witness import joint_witness
 
 MOST_UNKNOWN = 2
 METHOD = (
-    "Inferred, not published: every printed value on a one-decimal grid from 0 to 10 is tried; a candidate is excluded by proof"
+    "Inferred, not published: every printed value on a one-decimal grid from 0 to 10 is tried; a"
+    " candidate is excluded by proof"
     " where some correlation can't come out for any inputs that round to it, and confirmed by a joint witness"
     " (unrounded inputs that give all the row's correlations at once)."
 )
@@ -42,7 +43,7 @@ class Inference:
 
 
 def infer(
-    indicator: str, values: Box, datasets: list[str], scores: Box, published: np.ndarray, half_unit: float = 0.0005
+    indicator: str, values: Box, datasets: list[str], *, scores: Box, published: np.ndarray, half_unit: float = 0.0005
 ) -> Inference:
     """Infer the empty cells of an indicator.
 
@@ -63,7 +64,8 @@ def infer(
     grid = np.array(list(itertools.product(np.arange(0, 101) / 10, repeat=len(empty))))
     low, high = np.tile(values.low, (len(grid), 1)), np.tile(values.high, (len(grid), 1))
     low[:, empty], high[:, empty] = grid - 0.05, grid + 0.05
-    confirmed, unsettled = [], []
+    confirmed: list[tuple[float, ...]] = []
+    unsettled: list[tuple[float, ...]] = []
     for place in np.flatnonzero(~_excluded(low, high, scores, published, half_unit)):
         witness = joint_witness(Box(low[[place]], high[[place]]), scores, published[None], half_unit)
         value = tuple(float(number) for number in grid[place])

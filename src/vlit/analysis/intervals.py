@@ -2,8 +2,8 @@
 
 Pearson's r is the cosine of the angle between two centred vectors. Angles are a metric on directions, so if x lies
 within angle a of x0 and y within b of y0, the angle between x and y lies within a + b of that between x0 and y0. This
-gives *outer* bounds that hold for certain. A search gives *attained* bounds, each with a witness inside the boxes. The true range
-lies between the two, and a verdict uses the side that proves it.
+gives *outer* bounds that hold for certain. A search gives *attained* bounds, each with a witness inside the boxes. The
+true range lies between the two, and a verdict uses the side that proves it.
 """
 
 from __future__ import annotations

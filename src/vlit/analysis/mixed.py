@@ -43,7 +43,8 @@ def mixed_table(fits: pd.DataFrame) -> Table:
     ]
     exact = [[str(value) for value in row] for row in fits.itertuples(index=False)]
     notes = [
-        "score ~ indicator + model + dimension, random intercept per dataset; slope in percentage points per standard deviation."
+        "score ~ indicator + model + dimension, random intercept per dataset; slope in percentage points"
+        " per standard deviation."
     ]
     title = "Mixed-effects model of score on each indicator"
     return Table("mixed_effects", title, header, rows, notes=notes, exact=exact, exact_header=list(fits.columns))

@@ -54,15 +54,21 @@ def icc_repairs(scores: pd.DataFrame, data: str, published: float, half_unit: fl
             trials = np.repeat(table[None], len(GRID), axis=0)
             trials[:, row, place] = GRID
             values = _consistency(trials)
-            for index in np.flatnonzero(np.abs(values - published) <= half_unit + SLACK):
-                found.append(
-                    IccRepair(model, data, column, float(table[row, place]), float(GRID[index]), float(values[index]))
-                )
+            found += [
+                IccRepair(model, data, column, float(table[row, place]), float(GRID[index]), float(values[index]))
+                for index in np.flatnonzero(np.abs(values - published) <= half_unit + SLACK)
+            ]
     return sorted(found, key=lambda repair: abs(repair.needed - repair.printed))
 
 
 def mean_repairs(
-    indicators: Box, scores: Box, published: np.ndarray, half_unit: float, cells: int, names: tuple[str, list[str]]
+    indicators: Box,
+    scores: Box,
+    published: np.ndarray,
+    half_unit: float,
+    *,
+    cells: int,
+    names: tuple[str, list[str]],
 ) -> list[MeanRepair]:
     """Single-cell changes of one column that give all of its published correlations together.
 

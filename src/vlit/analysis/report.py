@@ -23,7 +23,7 @@ _SECTIONS = (
 )
 _FIGURES = {"Correlation": ("fig05", "fig05_published"), "Survey": ("fig02",)}
 _CAPTIONS = {
-    "fig02": "Figure 2. VLIT datasets by construction strategy and instruction tendency, rebuilt from Table 2 and section 3.2.2."
+    "fig02": "Figure 2. VLIT datasets by strategy and tendency, rebuilt from Table 2 and section 3.2.2."
     " A dataset is missing from a branch where the text of the paper lost its mark.",
     "fig05": "Figure 5. Correlation of quality indicators with performance, computed here.",
     "fig05_published": "Figure 5 as the paper's Table 15 gives it.",
@@ -78,8 +78,6 @@ def _table(table: Table) -> Markup:
 
 def _figure(name: str, paths: list[Path]) -> Markup:
     svg = next(path for path in paths if path.suffix == ".svg").read_bytes()
-    data = base64.b64encode(svg).decode()
     caption = Markup.escape(_CAPTIONS.get(name, name))
-    return Markup(
-        f'<figure id="{name}"><img alt="{caption}" src="data:image/svg+xml;base64,{data}"><figcaption>{caption}</figcaption></figure>'
-    )
+    image = f'<img alt="{caption}" src="data:image/svg+xml;base64,{base64.b64encode(svg).decode()}">'
+    return Markup(f'<figure id="{name}">{image}<figcaption>{caption}</figcaption></figure>')

@@ -13,7 +13,10 @@ from vlit.analysis.table import Table, number
 
 def table_3(scores: Scores) -> Table:
     """Performance of each dataset in each model; the best of each block is bold, ties included (paper Table 3)."""
-    rows, exact, bold, blocks = [], [], set(), set()
+    rows: list[list[str]] = []
+    exact: list[list[str]] = []
+    bold: set[tuple[int, int]] = set()
+    blocks: set[int] = set()
     for model in scores.models:
         block = scores.mean.loc[model]
         blocks.add(len(rows))
@@ -38,7 +41,7 @@ def table_3(scores: Scores) -> Table:
     if (scores.seeds > 1).any():
         counts = scores.seeds
         notes.append(f"Mean ± standard deviation over {_span(counts.min(), counts.max())} seeds.")
-    elif len(rows):
+    elif rows:
         notes.append("One result a cell, so no standard deviation.")
     title = "Performance of different VLIT data in each MLLM (accuracy, percent; best of each block in bold)"
     return Table(
@@ -51,7 +54,9 @@ def table_4(quality: Quality, scores: Scores, form: str = DEFAULT_FORM) -> Table
     datasets = list(dict.fromkeys([*scores.datasets, *quality.values.index]))
     values = quality.values.reindex(datasets)
     iccs = {data: icc(scores.of(data), form) if data in scores.datasets else None for data in datasets}
-    rows, exact, bold = [], [], set()
+    rows: list[list[str]] = []
+    exact: list[list[str]] = []
+    bold: set[tuple[int, int]] = set()
     for data in datasets:
         agreement = iccs[data]
         pair = (agreement.single, agreement.average) if agreement else (np.nan, np.nan)
@@ -66,7 +71,8 @@ def table_4(quality: Quality, scores: Scores, form: str = DEFAULT_FORM) -> Table
     ]
     single, average = FORMS[form]
     notes = [
-        f"ICC: {form}, {single} (SM) and {average} (AM); targets are the columns of Table 3 with Overall, raters the models."
+        f"ICC: {form}, {single} (SM) and {average} (AM); targets are the columns of Table 3 with Overall,"
+        f" raters the models."
     ]
     notes += _reasons(quality) + [f"ICC of {d}: {a.reason}." for d, a in iccs.items() if a and a.reason]
     header = ["data", *values.columns, "ICC_single", "ICC_average"]
@@ -138,7 +144,7 @@ def icc_per_seed(scores: Scores, data: str, form: str = DEFAULT_FORM) -> dict[st
 
 
 def table_15(correlations: pd.DataFrame) -> Table:
-    """r with p and stars for each indicator and column, the paper's seven indicators (paper Table 15)."""
+    """R with p and stars for each indicator and column, the paper's seven indicators (paper Table 15)."""
     paper = correlations[
         [row not in INDICATOR_BY_ROW or INDICATOR_BY_ROW[row].in_table_15 for row in correlations.indicator]
     ]
@@ -162,7 +168,7 @@ def table_15(correlations: pd.DataFrame) -> Table:
 
 def repr_number(value: float) -> str:
     """A number with all its digits; empty for a missing one."""
-    return "" if value != value else repr(float(value))
+    return "" if np.isnan(value) else repr(float(value))
 
 
 def _text(value: object) -> str:
@@ -178,7 +184,7 @@ def _r_cell(cell: pd.Series) -> str:
 
 
 def _with_std(mean: float, std: float) -> str:
-    return number(mean, 1) + (f" ± {number(std, 1)}" if std == std and mean == mean else "")
+    return number(mean, 1) + (f" ± {number(std, 1)}" if np.isfinite(std) and np.isfinite(mean) else "")
 
 
 def _best(values: pd.Series, key: str) -> float:
@@ -187,7 +193,7 @@ def _best(values: pd.Series, key: str) -> float:
 
 
 def _short(value: float) -> str:
-    return "" if value != value else f"{value:.4g}"
+    return "" if np.isnan(value) else f"{value:.4g}"
 
 
 def _interval(pair: tuple[float, float]) -> str:

@@ -93,12 +93,14 @@ def table_15_extended(table: pd.DataFrame, bootstrap: pd.DataFrame | None = None
     ]
     defined = table[table.p.notna() & table.q.notna()]
     notes = [
-        f"{len(defined)} tests are defined. Below 5%: {int((defined.p < 0.05).sum())} by p, {int((defined.q < 0.05).sum())} after"
+        f"{len(defined)} tests are defined. Below 5%: {int((defined.p < 0.05).sum())} by p,"
+        f" {int((defined.q < 0.05).sum())} after"
         f" Benjamini-Hochberg, {int((defined.p_permutation < 0.05).sum())} by exact permutation.",
     ]
     if len(table) and table.n.max() <= 4:
         notes.append(
-            "With n = 4 there are 24 orders: an exact permutation p is a multiple of 1/24 = 0.042, and rank correlation takes few values."
+            "With n = 4 there are 24 orders: an exact permutation p is a multiple of 1/24 = 0.042, and"
+            " rank correlation takes few values."
         )
     if bootstrap is not None and len(bootstrap):
         header.append("95% bootstrap")
@@ -125,6 +127,6 @@ def _cell(x: np.ndarray, y: np.ndarray, seed: int) -> dict[str, float]:
 
 
 def _vector_r(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """r of x with each row of y; rounded, so that orders that tie in theory tie in binary too."""
+    """R of x with each row of y; rounded, so that orders that tie in theory tie in binary too."""
     a, b = x - x.mean(), y - y.mean(-1, keepdims=True)
     return np.round((b @ a) / (np.linalg.norm(a) * np.linalg.norm(b, axis=-1)), 12)

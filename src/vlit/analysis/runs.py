@@ -1,4 +1,4 @@
-"""Reads finished run folders, refuses to mix what can't be averaged, and names the cells of the design that are missing."""
+"""Reads finished run folders, refuses to mix what can't be averaged, and names missing cells of the design."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ def refuse_mixtures(runs: list[Run]) -> None:
             kinds.setdefault(str(run.result.get(name)), run.folder)
         if len(kinds) > 1:
             listed = ", ".join(f"{kind} ({folder})" for kind, folder in kinds.items())
-            raise InputError(f"runs differ in {name}: {listed}; choose one with {name}=..., or a narrower runs=FOLDER")
+            raise InputError(
+                f"runs differ in {name}: {listed}; choose one with only.{name}=..., or a narrower runs=FOLDER"
+            )
     seen: dict[tuple[str, str, int], Path] = {}
     for run in runs:
         if run.key in seen:
@@ -86,7 +88,7 @@ def select(runs: list[Run], wanted: dict[str, str | None]) -> list[Run]:
     """
     chosen = [run for run in runs if all(v is None or str(run.result.get(k)) == v for k, v in wanted.items())]
     if not chosen:
-        asked = ", ".join(f"{name}={value}" for name, value in wanted.items() if value is not None)
+        asked = ", ".join(f"only.{name}={value}" for name, value in wanted.items() if value is not None)
         raise InputError(f"none of {len(runs)} runs has {asked}: drop the condition or finish such a run")
     return chosen
 
@@ -134,7 +136,7 @@ def read_run_quality(folder: Path, datasets: list[str], scale: str) -> Quality:
             continue
         name = label(content["data"])
         if name in found:
-            raise InputError(f"{found[name][0]} and {path} both describe {name}: keep one, or narrow quality=FOLDER")
+            raise InputError(f"{found[name][0]} and {path} both describe {name}: keep one, or narrow indicators=FOLDER")
         found[name] = (path, content)
     known = [indicator.key for indicator in INDICATORS]
     extra = [key for _, content in found.values() for key in content["indicators"] if key not in known]

@@ -51,7 +51,7 @@ def read_survey(folder: Path) -> Survey:
     )
 
 
-def query(rows: list[Row], certain: bool = False, **conditions: str) -> list[Row]:
+def query(rows: list[Row], *, certain: bool = False, **conditions: str) -> list[Row]:
     """Rows whose columns have the given values: `query(survey.datasets, type="SI", regional="yes")`.
 
     A condition on `type` or `tasks` also matches one part of the cell (`SI` in `AA+SI`).
@@ -125,7 +125,8 @@ def tree(survey: Survey) -> Node:
     ]
     forms = {"Regional images": "regional", "Interleaved images and text": "interleaved", "Video": "video"}
     objects = [
-        Node(label, [Node(r["name"]) for r in query(datasets, **{column: "yes"})]) for label, column in forms.items()
+        Node(label, [Node(r["name"]) for r in query(datasets, certain=False, **{column: "yes"})])
+        for label, column in forms.items()
     ]
     domains: dict[str, list[Node]] = {}
     for row in survey.domains:

@@ -1,4 +1,4 @@
-"""A finished table, and how it is written: CSV for programs, Markdown and LaTeX (booktabs) for readers, HTML for the report."""
+"""A finished table, and how it is written: CSV for programs, Markdown, LaTeX (booktabs) and HTML for readers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import html
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import isnan
 from pathlib import Path
 
 from vlit.files import write_text
@@ -148,7 +149,7 @@ def latex_escape(text: str) -> str:
 
 def number(value: float | None, decimals: int) -> str:
     """A rounded number, or an empty string for a missing one; a minus zero loses its sign."""
-    if value is None or value != value:
+    if value is None or isnan(value):
         return ""
     text = f"{value:.{decimals}f}"
     return text[1:] if text.startswith("-") and not float(text) else text
