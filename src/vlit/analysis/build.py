@@ -1,0 +1,201 @@
+"""Builds all tables, figures, the audit and the report, from the paper's numbers or from run folders."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+from omegaconf import DictConfig
+
+from vlit.analysis import conversations, figures
+from vlit.analysis.audit import audit
+from vlit.analysis.audit_text import audit_markdown
+from vlit.analysis.bootstrap import bootstrap
+from vlit.analysis.correlation import correlate
+from vlit.analysis.hyperparameters import hyperparameter_tables
+from vlit.analysis.icc import FORMS
+from vlit.analysis.measurements import Quality, Scores
+from vlit.analysis.mixed import mixed_effects, mixed_table
+from vlit.analysis.published import Published, read_published
+from vlit.analysis.report import Page, report_html
+from vlit.analysis.results_tables import table_3, table_4, table_4_extended, table_15
+from vlit.analysis.robust import robust, table_15_extended
+from vlit.analysis.runs import find_runs, missing_cells, read_run_quality, read_runs, select
+from vlit.analysis.survey import read_survey, survey_tables, tree
+from vlit.analysis.table import Table, write_table
+from vlit.errors import InputError
+from vlit.files import write_json, write_text
+
+SOURCES = ("published", "runs")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `conf/tables.yaml` says."""
+
+    source: str
+    published: Path
+    runs: Path
+    indicators: Path
+    conversations: Path | None
+    images: Path | None
+    icc: str
+    bootstrap: bool
+    seed: int
+    only: dict[str, str | None]
+    output: Path
+    conf: Path
+
+    @classmethod
+    def of(cls, cfg: DictConfig, conf: Path) -> Options:
+        """Read and check a configuration.
+
+        Raises:
+            InputError: an unknown source or ICC form.
+        """
+        if cfg.source not in SOURCES:
+            raise InputError(f"source={cfg.source} is unknown: choose from {', '.join(SOURCES)}")
+        if cfg.icc not in FORMS:
+            raise InputError(f"icc={cfg.icc} is unknown: choose from {', '.join(FORMS)}")
+        return cls(
+            cfg.source,
+            Path(cfg.published),
+            Path(cfg.runs),
+            Path(cfg.indicators),
+            Path(cfg.conversations) if cfg.conversations else None,
+            Path(cfg.images) if cfg.images else None,
+            cfg.icc,
+            bool(cfg.bootstrap),
+            int(cfg.seed),
+            {
+                name: None if cfg.only[name] is None else str(cfg.only[name])
+                for name in ("scale", "scoring", "benchmark")
+            },
+            Path(cfg.output),
+            conf,
+        )
+
+
+@dataclass
+class Results:
+    """All that one source gives, before anything is written."""
+
+    tables: list[Table] = field(default_factory=list)
+    figures: dict[str, Figure] = field(default_factory=dict)
+    examples: list[conversations.Example] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def build(options: Options) -> list[str]:
+    """Build everything, write it under `options.output`, and say what was written.
+
+    Raises:
+        InputError: inputs are missing, broken, or can't be averaged.
+    """
+    if options.source == "runs":
+        return _finish(_from_runs(options), options)
+    published = read_published(options.published)
+    with ProcessPoolExecutor(1) as other:  # the audit takes as long as all the rest: it has a core of its own
+        found = other.submit(audit, published, options.published / "bold.csv")
+        results = _from_published(published, options)
+        return _finish(results, options, found)
+
+
+def _finish(results: Results, options: Options, found: Future[dict[str, Any]] | None = None) -> list[str]:
+    """Add what doesn't depend on results, and write all."""
+    survey = read_survey(options.published)
+    results.tables = [*survey_tables(survey), *hyperparameter_tables(options.conf, options.published), *results.tables]
+    results.tables.sort(key=lambda table: (not table.name.startswith("table"), table.name))
+    results.figures["fig02"] = figures.figure_2(tree(survey))
+    if options.conversations is None:
+        results.notes.append(
+            "Tables 9-14 need constructed conversations: set conversations=FOLDER (and images=FOLDER)."
+        )
+    else:
+        results.examples = conversations.examples(options.conversations, options.images, options.seed)
+    return _write(results, options, found)
+
+
+def _from_published(published: Published, options: Options) -> Results:
+    results = _statistics(published.quality, published.scores, options)
+    printed = published.correlations.assign(reason="")
+    results.figures["fig05"] = figures.figure_5(
+        _computed(results), "Recomputed from Tables 3 and 4 (– where inputs are lost)"
+    )
+    results.figures["fig05_published"] = figures.figure_5(printed, "As published (Table 15)")
+    results.notes.append("Source: the paper's own numbers.")
+    return results
+
+
+def _from_runs(options: Options) -> Results:
+    scores = read_runs(select(find_runs(options.runs), options.only))
+    scale = Path(scores.sources[scores.mean.index[0]][0])
+    quality = read_run_quality(options.indicators, scores.datasets, _scale(scale))
+    results = _statistics(quality, scores, options)
+    gaps = missing_cells(scores)
+    results.notes.append(
+        f"Source: {len(scores.per_seed)} runs under {options.runs}; each row's folders are in table03.csv."
+    )
+    results.notes.append(
+        f"Missing cells of the design: {'; '.join(gaps)}." if gaps else "No cell of the design is missing."
+    )
+    results.tables.append(mixed_table(mixed_effects(quality, scores)))
+    results.figures["fig05"] = figures.figure_5(_computed(results), "Quality indicators and performance")
+    return results
+
+
+def _statistics(quality: Quality, scores: Scores, options: Options) -> Results:
+    """Tables 3, 4 and 15 with the second table beside each."""
+    correlations = correlate(quality, scores)
+    results = Results()
+    results.tables += [
+        table_3(scores),
+        table_4(quality, scores, options.icc),
+        table_4_extended(scores),
+        table_15(correlations),
+    ]
+    intervals: pd.DataFrame | None = None
+    if options.source == "runs" and options.bootstrap:
+        intervals, reason = bootstrap(quality, scores, options.seed)
+        if reason:
+            results.notes.append(f"No bootstrap intervals: {reason}.")
+    results.tables.append(table_15_extended(robust(quality, scores, correlations, options.seed), intervals))
+    return results
+
+
+def _computed(results: Results) -> pd.DataFrame:
+    """The correlations behind Table 15, the paper's indicators only."""
+    table = next(table for table in results.tables if table.name == "table15")
+    frame = pd.DataFrame(table.exact, columns=table.exact_header)
+    frame["r"] = pd.to_numeric(frame.r)
+    return frame[frame.indicator.isin([row[0] for row in table.rows])]
+
+
+def _scale(folder: Path) -> str:
+    from vlit.files import read_json
+
+    return str(read_json(folder / "result.json")["scale"])
+
+
+def _write(results: Results, options: Options, found: Future[dict[str, Any]] | None) -> list[str]:
+    output, lines = options.output, []
+    for table in [*results.tables, *(example.table for example in results.examples)]:
+        write_table(table, output / "tables")
+    pictures = {
+        name: figures.write_figure(figure, name, output / "figures") for name, figure in sorted(results.figures.items())
+    }
+    lines.append(f"tables: {len(results.tables) + len(results.examples)} in {output / 'tables'} (csv, md, tex)")
+    lines.append(f"figures: {len(pictures)} in {output / 'figures'} ({', '.join(figures.ENDINGS)})")
+    audited = found.result() if found else None
+    if audited is not None:
+        write_json(output / "audit.json", audited)
+        write_text(output / "audit.md", audit_markdown(audited))
+        lines.append(f"audit: {output / 'audit.md'} and {output / 'audit.json'}")
+    page = Page(options.source, results.tables, pictures, results.examples, results.notes, audited)
+    write_text(output / "report.html", report_html(page))
+    lines.append(f"report: {output / 'report.html'}")
+    return [*results.notes, *lines]
