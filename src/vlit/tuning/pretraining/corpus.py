@@ -75,8 +75,8 @@ def documents(scenes: int, seed: int, cache: Path) -> list[str]:
 def conversations(scenes: int, seed: int, cache: Path) -> list[str]:
     """Descriptions followed by conversations as instruction data has them, without errors, about another world's scenes.
 
-    A published language model has read text of every kind. One that is frozen in tuning and had never met the wordings
-    of instruction data could not answer in them.
+    A published language model has read text of every kind. One that is frozen in tuning and never met the wordings of
+    instruction data could not answer in them.
     """
     file = cache / f"conversations-{scenes}-{seed}.json"
     if not file.exists():
