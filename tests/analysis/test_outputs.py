@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -165,6 +166,22 @@ def test_conversations_become_tables_with_their_images(tmp_path: Path) -> None:
     assert "not found" in found[2].table.notes[0]
     with pytest.raises(InputError, match="no conversations"):
         examples(tmp_path / "none", None)
+
+
+def test_region_images_are_read_from_their_archive(tmp_path: Path) -> None:
+    turns = [{"User": "What is marked?", "AI": "A cup."}]
+    annotations = [
+        {"img_ids": [name], "instruction_type": "region", "conversations": turns} for name in ("a.jpg", "b.jpg")
+    ]
+    (tmp_path / "region.json").write_text(json.dumps({"annotations": annotations}))
+    Image.new("RGB", (8, 8), "blue").save(tmp_path / "a.jpg")
+    with zipfile.ZipFile(tmp_path / "region_images.zip", "w") as archive:
+        archive.write(tmp_path / "a.jpg", "region_images/a.jpg")
+        archive.writestr("region_images/b.jpg", b"not a picture")
+    (tmp_path / "a.jpg").unlink()
+    pages = {example.table.notes[0]: conversation_html(example) for example in examples(tmp_path, None)}
+    assert "data:image/jpeg" in pages["Image: a.jpg."]
+    assert "cannot be read" in pages["Image: b.jpg."]
 
 
 @pytest.mark.parametrize("name", ["published_tables", "your_own_runs"])

@@ -6,13 +6,14 @@ import base64
 import html
 import io
 import random
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from vlit.analysis.table import Table
+from vlit.data.images import FileImage, ZipImage
+from vlit.data.sample import ImageSource
 from vlit.errors import InputError
 from vlit.files import read_json
 
@@ -30,7 +31,7 @@ class Example:
     """A table of turns, and the image it is about (None, with the reason, if it can't be shown)."""
 
     table: Table
-    image: Path | None
+    image: ImageSource | None
 
 
 def examples(folder: Path, images: Path | None, seed: int = 0) -> list[Example]:
@@ -40,6 +41,8 @@ def examples(folder: Path, images: Path | None, seed: int = 0) -> list[Example]:
         InputError: none of the files is there, or one isn't in the COCO_ARC format.
     """
     found = []
+    files: list[ImageSource] = [FileImage(path) for path in _files(images, folder / "region_images")]
+    known = {_name(source): source for source in (*_members(folder), *files)}
     for kind, (title, numbers) in KINDS.items():
         path = folder / f"{kind}.json"
         if path.is_file():
@@ -49,7 +52,7 @@ def examples(folder: Path, images: Path | None, seed: int = 0) -> list[Example]:
             annotations = [a for a in content["annotations"] if isinstance(a, dict) and _turns(a.get("conversations"))]
             chosen = random.Random(seed).sample(annotations, min(len(numbers), len(annotations)))
             for number, annotation in zip(numbers, chosen, strict=False):
-                found.append(_example(f"table{number:02d}", title, annotation, images))
+                found.append(_example(f"table{number:02d}", title, annotation, known, images is not None))
     if not found:
         raise InputError(f"no conversations in {folder}: run python construct.py, or set conversations=FOLDER")
     return found
@@ -57,14 +60,7 @@ def examples(folder: Path, images: Path | None, seed: int = 0) -> list[Example]:
 
 def as_html(example: Example) -> str:
     """The table with its image inside the page."""
-    picture = ""
-    if example.image is not None:
-        with Image.open(example.image) as opened:
-            small = opened.convert("RGB")
-            small.thumbnail((_WIDTH, _WIDTH))
-            buffer = io.BytesIO()
-            small.save(buffer, "JPEG", quality=80)
-        picture = f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+    picture = "" if example.image is None else _picture(example.image)
     turns = "".join(f"<dt>{html.escape(who)}</dt><dd>{html.escape(text)}</dd>" for who, text in example.table.rows)
     notes = "".join(f"<p class=note>{html.escape(note)}</p>" for note in example.table.notes)
     caption = html.escape(f"{example.table.title}")
@@ -72,23 +68,53 @@ def as_html(example: Example) -> str:
     return f"{head}{picture}<dl>{turns}</dl>{notes}</figure>"
 
 
-def _example(name: str, title: str, annotation: dict[str, Any], images: Path | None) -> Example:
+def _picture(image: ImageSource) -> str:
+    try:
+        small = image.load()
+    except OSError as error:
+        return f"<p class=note>{html.escape(f'The image cannot be read: {error}')}</p>"
+    small.thumbnail((_WIDTH, _WIDTH))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=80)
+    return f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+
+
+def _example(name: str, title: str, annotation: dict[str, Any], known: dict[str, ImageSource], given: bool) -> Example:
     ids = annotation.get("img_ids")
     ids = ids if isinstance(ids, list) else [ids]
-    path = next((found for found in (_find(images, str(key)) for key in ids) if found), None)
+    image = next((known[key] for id in ids for key in _names(str(id)) if key in known), None)
     shown = ", ".join(map(str, ids))
-    note = f"Image: {shown}" + ("" if path else "; not found" if images else "; no image folder given (images=FOLDER)")
+    note = f"Image: {shown}" + ("" if image else "; not found" if given else "; no image folder given (images=FOLDER)")
     rows = [[_SPEAKERS.get(who, who), text] for who, text in _turns(annotation["conversations"])]
-    return Example(Table(name, title, ["", "Turn"], rows, notes=[note + "."]), path)
+    return Example(Table(name, title, ["", "Turn"], rows, notes=[note + "."]), image)
 
 
-def _find(images: Path | None, key: str) -> Path | None:
-    if images is None:
-        return None
-    names = [key, *(f"{key}.{ending}" for ending in ("jpg", "png"))]
+def _files(*folders: Path | None) -> list[Path]:
+    return [path for folder in folders if folder and folder.is_dir() for path in sorted(folder.iterdir())]
+
+
+def _members(folder: Path) -> list[ImageSource]:
+    """The images of `region_images.zip`, if it is there."""
+    archive = folder / "region_images.zip"
+    if not archive.is_file():
+        return []
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            return [ZipImage(archive, info.filename) for info in opened.infolist() if not info.is_dir()]
+    except zipfile.BadZipFile as error:
+        raise InputError(f"{archive} is no zip archive ({error}): fetch or write it again") from None
+
+
+def _name(source: ImageSource) -> str:
+    return Path(source.member).name if isinstance(source, ZipImage) else source.path.name  # type: ignore[attr-defined]
+
+
+def _names(key: str) -> list[str]:
+    """File names that an image id can stand for."""
+    names = [Path(key).name, *(f"{key}.{ending}" for ending in ("jpg", "png"))]
     if key.isdigit():
         names += [f"COCO_train2014_{int(key):012d}.jpg", f"COCO_val2014_{int(key):012d}.jpg", f"{int(key):012d}.jpg"]
-    return next((images / name for name in names if (images / name).is_file()), None)
+    return names
 
 
 def _turns(conversation: Any) -> list[tuple[str, str]]:
