@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARGS ?=
+BUILD := $(shell nvidia-smi >/dev/null 2>&1 && echo cuda || echo cpu)
 
 .PHONY: help install train test test-slow test-slurm test-reference lint format clean
 help:  ## this list
@@ -12,16 +13,14 @@ help:  ## this list
 
 install: $(STAMP)  ## create .venv from the pinned requirements
 
-# With a GPU the CUDA build of torch, without one the CPU build (from a configured index, else PyTorch's own).
-$(STAMP): requirements/lock.txt requirements/nodeps.txt requirements/torch-cpu.txt requirements/torch-cuda.txt pyproject.toml
+# With a GPU the CUDA build of torch, without one the CPU build: from a configured index, else from PyTorch's own.
+# torch and torchvision come first and constrain the rest, so that no dependency can bring another build.
+$(STAMP): $(wildcard requirements/*.txt) pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
-	if command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi >/dev/null 2>&1; then \
-	  $(PIP) -r requirements/torch-cuda.txt; \
-	else \
-	  $(PIP) -r requirements/torch-cpu.txt || \
-	  $(PIP) --extra-index-url https://download.pytorch.org/whl/cpu -r requirements/torch-cpu.txt; \
-	fi
-	$(PIP) -r requirements/lock.txt
+	$(PIP) -r requirements/torch-$(BUILD).txt || \
+	  $(PIP) --extra-index-url https://download.pytorch.org/whl/cpu -r requirements/torch-$(BUILD).txt
+	$(PIP) --no-deps -r requirements/torchvision-$(BUILD).txt
+	$(PIP) --constraint requirements/torch-$(BUILD).txt -r requirements/lock.txt
 	$(PIP) --no-deps -r requirements/nodeps.txt
 	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $(STAMP)

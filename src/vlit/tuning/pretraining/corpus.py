@@ -73,7 +73,7 @@ def documents(scenes: int, seed: int, cache: Path) -> list[str]:
 
 
 def conversations(scenes: int, seed: int, cache: Path) -> list[str]:
-    """Descriptions followed by conversations as instruction data has them, without errors, about another world's scenes.
+    """Descriptions followed by conversations as instruction data has them, without errors, about other scenes.
 
     A published language model has read text of every kind. One that is frozen in tuning and never met the wordings of
     instruction data could not answer in them.
