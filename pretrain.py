@@ -1,6 +1,6 @@
 """Make the shipped mini weights anew: `python pretrain.py force=true` (about an hour on two cores).
 
-Stages: tokenizer; clip, eva (contrastive); opt, vicuna (text); llava, blip2, openflamingo (alignment). An interrupted
+Stages: tokenizer; clip, eva (contrastive); opt_text, opt, vicuna (text); llava, blip2, openflamingo (alignment). An interrupted
 stage goes on from its last save; `stages=[blip2] force=true` makes one anew.
 """
 

@@ -1,0 +1,43 @@
+"""`pretrain.py` from nothing, two steps a stage: what it writes is what tuning starts from."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from vlit.models import mini
+from vlit.tuning.pretraining.loop import batches
+
+STAGES = ("clip", "eva", "opt_text", "opt", "vicuna", "llava", "blip2", "openflamingo")
+
+
+@pytest.mark.slow
+def test_the_mini_weights_are_made_from_nothing(tmp_path: Path) -> None:
+    parts = tmp_path / "parts"
+    for name in ("configs", "open_clip"):
+        shutil.copytree(ROOT / "weights" / "mini" / name, parts / name)
+    steps = [f"plan.budgets.{stage}.steps=2" for stage in STAGES]
+    sizes = [f"plan.budgets.{stage}.batch_size=4" for stage in STAGES]
+    command = [
+        sys.executable, "pretrain.py", f"plan.parts={parts}", f"plan.cache={tmp_path / 'cache'}", "plan.scenes=64",
+        "plan.documents=300", "plan.conversations=40", *steps, *sizes,
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    mini.unpack(str(parts), str(tmp_path / "weights"))
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert again.stdout.count("is there already") == len(STAGES) + 1
+
+
+def test_an_epoch_of_batches_has_no_sample_twice() -> None:
+    lengths = [(7 * place) % 23 for place in range(64)]
+    batch = batches(lengths, 4, seed=3)
+    first = [batch(step) for step in range(16)]
+    assert sorted(index for some in first for index in some) == list(range(64))
+    assert [batch(step) for step in range(16)] == first
+    assert [batch(step) for step in range(16, 32)] != first
