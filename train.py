@@ -29,6 +29,7 @@ def main(cfg: DictConfig) -> None:
     from vlit.tuning.tune import tune
 
     folder = setup.run_folder(cfg)
+    run = setup.tuning_run(cfg, folder)  # first: what is wrong with it is wrong at once
     if not folder.begin(setup.resolved(cfg), cfg.force):
         log.info("done already: %s (force=true starts it anew)", folder.result)
         return
@@ -41,7 +42,7 @@ def main(cfg: DictConfig) -> None:
     dataset = InstructionDataset(samples, TEMPLATES[cfg.model.template], encoder, model.image_transform, rejects)
     rejects.write(folder.rejects)
     folder.record_start(fingerprint(dataset.samples))
-    tune(model, dataset, setup.tuning_run(cfg, folder))
+    tune(model, dataset, run)
     score_run(cfg, model, encoder, folder)
     log.info("wrote %s", folder.result)
 

@@ -75,3 +75,15 @@ def test_another_seed_is_another_run(undisturbed, cache: Path, tmp_path: Path) -
     metrics = tmp_path / "mini" / "openflamingo" / "ours_qc" / "seed1" / "metrics.jsonl"
     losses = [json.loads(line)["loss"] for line in metrics.read_text().splitlines()]
     assert losses != [loss for _, loss, _ in undisturbed[0]]
+
+
+def test_a_run_killed_in_evaluation_only_evaluates(undisturbed, cache: Path, tmp_path: Path) -> None:
+    subprocess.run(command(cache, tmp_path), cwd=ROOT, check=True, capture_output=True)
+    folder = tmp_path / "mini" / "openflamingo" / "ours_qc" / "seed0"
+    for name in ("result.json", "predictions.jsonl"):  # what a kill between training and the result leaves
+        (folder / name).unlink()
+    checkpoint = (folder / "checkpoints" / "last.ckpt").stat().st_mtime_ns
+    subprocess.run(command(cache, tmp_path), cwd=ROOT, check=True, capture_output=True)
+    assert outcome(tmp_path) == undisturbed
+    assert (folder / "result.json").exists()
+    assert (folder / "checkpoints" / "last.ckpt").stat().st_mtime_ns >= checkpoint

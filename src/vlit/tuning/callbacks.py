@@ -67,6 +67,11 @@ class Checkpoint(L.Callback):
         if due and stepped and trainer.global_step != self._written:
             self._write(trainer)
 
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write what `max_steps` cut short."""
+        if trainer.global_step != self._written:
+            self._write(trainer)
+
     def _write(self, trainer: L.Trainer) -> None:
         temporary = self.path.with_name(self.path.name + ".part")
         trainer.save_checkpoint(temporary)  # every process takes part

@@ -11,6 +11,7 @@ from typing import Any
 import lightning as L
 
 from vlit.data.dataset import InstructionDataset
+from vlit.errors import InputError
 from vlit.tuning.callbacks import Checkpoint, Progress, StepMetrics
 from vlit.tuning.data import InstructionData
 from vlit.tuning.module import InstructionTuning
@@ -50,6 +51,13 @@ class TuningSpec:
     optimizer: Callable[..., Any]
     groups: Callable[..., Any]
     schedule: Callable[..., Any]
+
+    def __post_init__(self) -> None:
+        least = {"epochs": 1, "max_steps": -1, "batch_size": 1, "accumulation": 1, "max_length": 1, "workers": 0}
+        for name, lowest in {**least, "save_every": 1}.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < lowest:
+                raise InputError(f"tuning.{name}={value}: it is a whole number, at least {lowest}")
 
 
 @dataclass(frozen=True)
