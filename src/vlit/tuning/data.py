@@ -41,17 +41,27 @@ class InstructionData(L.LightningDataModule):
         self.workers = workers
 
     def train_dataloader(self) -> ResumableLoader:
-        """The batches of the current epoch, from the one after the last that was trained on."""
+        """The batches of an epoch."""
         assert self.trainer is not None
-        sampler = LengthGroupedSampler(
+        self.sampler = LengthGroupedSampler(
             self.dataset.lengths,
             self.batch_size,
             self.seed,
             rank=self.trainer.global_rank,
             world_size=self.trainer.world_size,
         )
-        sampler.resume(self.trainer.current_epoch, self.trainer.fit_loop.epoch_loop.batch_progress.current.ready)
-        return ResumableLoader(self.dataset, batch_sampler=sampler, collate_fn=self._collate, num_workers=self.workers)
+        return ResumableLoader(
+            self.dataset, batch_sampler=self.sampler, collate_fn=self._collate, num_workers=self.workers
+        )
+
+    def go_on(self) -> None:
+        """Start with the batch after the last that was trained on.
+
+        To be called when training starts: Lightning asks for the loader before it restores its counts.
+        """
+        assert self.trainer is not None
+        done = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        self.sampler.resume(self.trainer.current_epoch, done)
 
     def _collate(self, items: list[Item]) -> Batch:
         return collate(items, self.pad_id)

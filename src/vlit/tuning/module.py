@@ -45,8 +45,9 @@ class InstructionTuning(L.LightningModule):
         self.seed = seed
 
     def on_train_start(self) -> None:
-        """Frozen parts stay in evaluation mode."""
+        """Frozen parts stay in evaluation mode; a resumed run goes on with its next batch."""
         self.model.policy.set_modes(self.model)
+        self.trainer.datamodule.go_on()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed the step."""
