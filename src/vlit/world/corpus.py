@@ -11,7 +11,8 @@ from vlit.world.vocabulary import NUMBERS, SETTING_KNOWLEDGE, SETTING_PHRASE, pl
 from vlit.world.wording import SETTING_NOUN, interaction_clause, name_of, sentence, thing_sentence
 
 LONGEST = 9  # sentences in the paragraph
-QUESTIONS = (3, 6)  # least and most after it
+PER_DIMENSION = 2  # questions after it at most, of each of the benchmark's dimensions
+QUESTIONS = (6, 12)  # least and most in all
 EXTRA_CHANCE = 0.4  # of each sentence that tells what follows from others
 
 
@@ -27,10 +28,10 @@ def document(scene: Scene, rng: random.Random) -> str:
         by_dimension[qa.dimension].append(qa)
     if len(paragraph) == LONGEST:
         by_dimension.pop("SR", None)  # no room to tell where things are relative to each other
-    asked = [rng.choice(qas) for qas in by_dimension.values()]
+    asked = [qa for qas in by_dimension.values() for qa in rng.sample(qas, min(PER_DIMENSION, len(qas)))]
     rng.shuffle(asked)
     asked = asked[: rng.randint(*QUESTIONS)]
-    paragraph += [qa.sentence for qa in asked if qa.dimension == "SR"]
+    paragraph += dict.fromkeys(qa.sentence for qa in asked if qa.dimension == "SR")
     paragraph += [text for text in _extras(scene) if rng.random() < EXTRA_CHANCE][: LONGEST - len(paragraph)]
     rng.shuffle(paragraph)
     return " ".join(paragraph) + "\n" + "".join(_asked(qa, rng) for qa in asked)

@@ -34,9 +34,9 @@ def align(
     model: Any, template: Template, add_bos: bool, data: Pairs, saved: Path, seed: int, name: str,
     steps: int, batch_size: int, rate: float,
 ) -> None:  # fmt: skip
-    """Train a model in place to answer "Describe the image." with an image's five captions in random order."""
+    """Train a model in place to answer "Describe the image."."""
     encoder = Encoder(model.tokenizer, model.image_token_id, model.tokens_per_image, MAX_LENGTH, add_bos)
-    batch = batches([sum(map(len, captions)) for captions in data.captions], batch_size, seed)
+    batch = batches([len(text) for text in data.descriptions], batch_size, seed)
 
     def loss(step: int) -> torch.Tensor:
         indices = batch(step)
@@ -50,13 +50,20 @@ def align(
 def _batch(data: Pairs, indices: list[int], template: Template, encoder: Encoder, rng: random.Random) -> Batch:
     items = []
     for index in indices:
-        text = " ".join(rng.sample(data.captions[index], len(data.captions[index])))
+        text = _text(data, index, rng)
         encoded = encoder.training([*template.question_prompt(INSTRUCTION), *template.answer(text)], str(index))
         items.append(Item(str(index), encoded.input_ids, encoded.labels, None))
     made = collate(items, 0)
     made.pixel_values = data.pixels(indices)
     made.image_counts = torch.ones(len(items), dtype=torch.long)
     return made
+
+
+def _text(data: Pairs, index: int, rng: random.Random) -> str:
+    """An image's captions in random order, or, twice as often, the paragraph that tells all of it."""
+    if rng.random() < 1 / 3:
+        return " ".join(rng.sample(data.captions[index], len(data.captions[index])))
+    return data.descriptions[index]
 
 
 def start_llava(parts: Path, work: Path) -> llava.Llava:

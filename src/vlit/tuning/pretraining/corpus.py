@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,10 @@ from vlit.data.images import FileImage
 from vlit.data.readers.coco_arc import read_coco_arc
 from vlit.data.readers.llava import read_llava
 from vlit.data.rejects import Rejects
+from vlit.data.templates import Piece, Template
 from vlit.files import read_json, whole, write_json
 from vlit.models.image_transform import CLIP_MEAN, CLIP_STD
+from vlit.tuning.pretraining.dense import patch_labels
 from vlit.world import (
     WorldSpec,
     build_world,
@@ -32,10 +34,19 @@ from vlit.world import (
 
 @dataclass
 class Pairs:
-    """Images and their captions: (n, 64, 64, 3) bytes and five captions each."""
+    """Scenes in pictures and words.
+
+    Attributes:
+        images: (n, 64, 64, 3) bytes.
+        captions: five of each.
+        descriptions: the paragraph of each that names everything.
+        patches: (n, patches, attributes) labels, see `dense`.
+    """
 
     images: torch.Tensor
     captions: list[list[str]]
+    descriptions: list[str]
+    patches: torch.Tensor
 
     def pixels(self, indices: list[int]) -> torch.Tensor:
         """Normalised pixel values (batch, 3, 64, 64), as `ImageTransform` makes them."""
@@ -46,17 +57,28 @@ class Pairs:
 
 def pairs(scenes: int, seed: int, cache: Path) -> Pairs:
     """Render the pre-training scenes once and keep them."""
-    pixels, texts = cache / f"images-{scenes}-{seed}.npy", cache / f"captions-{scenes}-{seed}.json"
+    pixels, texts = cache / f"pictures-{scenes}-{seed}.npz", cache / f"captions-{scenes}-{seed}.json"
     if not (pixels.exists() and texts.exists()):
         images = np.empty((scenes, 64, 64, 3), dtype=np.uint8)
-        written = []
+        patches, written = [], []
         for place, scene in enumerate(tqdm(pretraining_scenes(scenes, seed), total=scenes, desc="scenes")):
             images[place] = np.asarray(render(scene))
-            written.append(captions(scene, random.Random(scene.id)))
+            patches.append(patch_labels(scene))
+            rng = random.Random(scene.id)
+            written.append([captions(scene, rng), described(document(scene, rng))])
         with whole(pixels) as temporary, temporary.open("wb") as file:
-            np.save(file, images)
+            np.savez(file, images=images, patches=np.stack(patches))
         write_json(texts, written, indent=None)
-    return Pairs(torch.from_numpy(np.load(pixels)), read_json(texts))
+    kept, told = np.load(pixels), read_json(texts)
+    return Pairs(
+        torch.from_numpy(kept["images"]), [row[0] for row in told], [row[1] for row in told],
+        torch.from_numpy(kept["patches"]),
+    )  # fmt: skip
+
+
+def described(document: str) -> str:
+    """A document's description, without its questions."""
+    return document.split("\nQuestion:", maxsplit=1)[0]
 
 
 def documents(scenes: int, seed: int, cache: Path) -> list[str]:
@@ -102,9 +124,9 @@ def _conversations(folder: Path) -> list[str]:
         assert isinstance(image, FileImage)
         scene = truth[int(image.path.stem.split("_")[-1])]
         rng = random.Random(sample.id)
-        described = document(scene, rng).split("\nQuestion:")[0]
+        paragraph = described(document(scene, rng))
         told = " ".join(rng.sample(captions(scene, rng), 2))
-        opening = rng.choice((described, f"{told} {described}", f"Question: Describe the image.\nAnswer: {told}"))
+        opening = rng.choice((paragraph, f"{told} {paragraph}", f"Question: Describe the image.\nAnswer: {told}"))
         asked = "".join(f"Question: {turn.instruction}\nAnswer: {turn.response}\n" for turn in sample.turns)
         texts.append(f"{opening}\n{asked}")
     return texts
@@ -113,14 +135,14 @@ def _conversations(folder: Path) -> list[str]:
 QUESTION = re.compile(r"Question: (.*)\nAnswer: (.*)\n")
 
 
-def as_dialogue(text: str, style: str) -> str:
-    """Rewrite a document's "Question: ... Answer: ..." pairs in the style of a chat.
+def dialogue(text: str, template: Template) -> list[Piece]:
+    """A document in a family's form: what is read, and after each question the answer, which is learned.
 
     Published language models have met such forms; a language model of the mini world meets them here.
     """
-    forms = {
-        "question": "Question: {}\nAnswer: {}\n",
-        "vicuna": "USER: {} ASSISTANT: {}</s>",
-        "otter": "User:{} GPT:<answer>{}<|endofchunk|>",
-    }
-    return QUESTION.sub(lambda match: forms[style].format(*match.groups()), text)
+    asked, bare = QUESTION.findall(text), replace(template, system="")
+    read = QUESTION.sub("", text)
+    pieces = [Piece(read)] if read else []
+    for question, answer in asked:
+        pieces += [*bare.question_prompt(question, images=0), *bare.answer(answer)]
+    return pieces

@@ -13,15 +13,19 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedTokenizerBase
 
+from vlit.data.encode import Encoder
+from vlit.data.templates import Template
 from vlit.models import loading
 from vlit.models.mini import load, stored_state
 from vlit.models.scoring import IGNORE, token_loss
-from vlit.tuning.pretraining.corpus import as_dialogue
+from vlit.tuning.pretraining.corpus import dialogue
 from vlit.tuning.pretraining.loop import batches, fit
+
+READING = 0.3  # weight of the loss on all tokens beside that on answers, which alone teaches to look things up
 
 
 def train(
-    name: str, configuration: PretrainedConfig, texts: list[str], styles: Sequence[str],
+    name: str, configuration: PretrainedConfig, texts: list[str], templates: Sequence[Template],
     words: PreTrainedTokenizerBase, output: Path, saved: Path, steps: int, batch_size: int, rate: float, seed: int,
     length: int, start: Path | None = None,
 ) -> None:  # fmt: skip
@@ -31,7 +35,7 @@ def train(
         name: what the bar says.
         configuration: the architecture.
         texts: documents.
-        styles: chat styles, given to the documents in turn.
+        templates: forms of dialogue, given to the documents in turn.
         words: the tokenizer.
         output: safetensors file to write.
         saved: state of an interrupted run.
@@ -46,19 +50,27 @@ def train(
     model = AutoModelForCausalLM.from_config(configuration)
     if start is not None:
         load(model, loading.load_float(start), name)
+    encoder = Encoder(
+        words, words.convert_tokens_to_ids("<image>"), tokens_per_image=0, max_length=length, add_bos=True
+    )
     encoded = [
-        torch.tensor([words.bos_token_id, *words.encode(as_dialogue(text, styles[place % len(styles)]))[: length - 1]])
+        encoder.training(dialogue(text, templates[place % len(templates)]), str(place))
         for place, text in enumerate(texts)
     ]
-    batch = batches([len(row) for row in encoded], batch_size, seed)
+    batch = batches([len(row.input_ids) for row in encoded], batch_size, seed)
 
     def loss(step: int) -> torch.Tensor:
         rows = [encoded[index] for index in batch(step)]
-        ids = pad_sequence(rows, batch_first=True, padding_value=words.pad_token_id)
-        mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
+        ids = _padded([row.input_ids for row in rows], int(words.pad_token_id))
+        labels = _padded([row.labels for row in rows], IGNORE)
+        mask = _padded([[1] * len(row.input_ids) for row in rows], 0)
         logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
-        value = token_loss(logits, ids.masked_fill(mask == 0, IGNORE))
-        return value.total / value.tokens
+        answers, everything = token_loss(logits, labels), token_loss(logits, ids.masked_fill(mask == 0, IGNORE))
+        return answers.total / answers.tokens + READING * everything.total / everything.tokens
 
     fit(name, model, loss, steps, rate, saved)
     loading.save_half(stored_state(model), output)
+
+
+def _padded(rows: list[list[int]], value: int) -> torch.Tensor:
+    return pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=value)

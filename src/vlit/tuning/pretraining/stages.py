@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from vlit.data.templates import VICUNA_V1
+from vlit.data.templates import BLIP2, FLAMINGO, VICUNA_V1, Template
 from vlit.errors import InputError
 from vlit.models import loading, mini
 from vlit.tuning.pretraining import alignment, clip, corpus, language, tokenizer
@@ -100,8 +100,9 @@ class Pretraining:
 
 def _tokenizer(plan: Pretraining, stage: str) -> None:
     texts = plan.texts()[:4000]
-    styles = ("question", "vicuna", "otter")
-    chats = [corpus.as_dialogue(text, styles[place % 3]).replace("</s>", "") for place, text in enumerate(texts)]
+    forms = (BLIP2, VICUNA_V1, FLAMINGO)
+    pieces = [corpus.dialogue(text, forms[place % 3]) for place, text in enumerate(texts)]
+    chats = ["".join(piece.text for piece in row if not piece.special) for row in pieces]
     tokenizer.train(
         [*chats, *[VICUNA_V1.system + alignment.INSTRUCTION] * 200], plan.vocabulary, plan.parts / "tokenizer"
     )
@@ -117,13 +118,14 @@ def _clip(plan: Pretraining, stage: str) -> None:
         plan.output(stage),
         plan.saved(stage),
         seed=plan.seed,
+        start=plan.output("clip") if stage == "eva" else None,
         **vars(plan.budgets[stage]),
     )
 
 
 def _language(plan: Pretraining, stage: str) -> None:
-    name, styles = {"opt_text": ("opt", ("question", "otter")), "vicuna": ("llama", ("vicuna",))}[stage]
-    _read(plan, stage, name, plan.texts(), styles)
+    name, templates = {"opt_text": ("opt", (BLIP2, FLAMINGO)), "vicuna": ("llama", (VICUNA_V1,))}[stage]
+    _read(plan, stage, name, plan.texts(), templates)
 
 
 def _conversation(plan: Pretraining, stage: str) -> None:
@@ -131,17 +133,22 @@ def _conversation(plan: Pretraining, stage: str) -> None:
     spoken = corpus.conversations(plan.conversations, plan.seed, plan.cache)
     texts = [*spoken, *plan.texts()[: len(spoken) // 2]]
     random.Random(plan.seed).shuffle(texts)
-    _read(plan, stage, "opt", texts, ("question", "otter"), start=plan.output("opt_text"))
+    _read(plan, stage, "opt", texts, (BLIP2, FLAMINGO), start=plan.output("opt_text"))
 
 
 def _read(
-    plan: Pretraining, stage: str, name: str, texts: list[str], styles: tuple[str, ...], start: Path | None = None
+    plan: Pretraining,
+    stage: str,
+    name: str,
+    texts: list[str],
+    templates: tuple[Template, ...],
+    start: Path | None = None,
 ) -> None:
     language.train(
         stage,
         mini.configuration(plan.parts, name),
         texts,
-        styles,
+        templates,
         loading.tokenizer(plan.parts / "tokenizer"),
         plan.output(stage),
         plan.saved(stage),
