@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from tests.conftest import FAMILIES
 from vlit.benchmark.evaluate import Scoring, evaluate
 from vlit.benchmark.generation import read_answer
-from vlit.benchmark.ranking import QuestionCollator, choice_scores
+from vlit.benchmark.ranking import Prompting, choice_scores
 from vlit.benchmark.seed_bench import LETTERS, Question, load
 from vlit.data.images import FileImage
 from vlit.data.rejects import Rejects
@@ -63,13 +64,14 @@ def naive_scores(cfg, model, question: Question) -> list[tuple[float, float]]:
 def test_ranking_agrees_with_one_choice_at_a_time(family, questions: list[Question], name: str) -> None:
     cfg, model, encoder = family(name)
     model.eval()
-    collator = QuestionCollator(
-        TEMPLATES[cfg.model.template], encoder, model.image_transform, model.tokenizer.pad_token_id
-    )
+    prompting = Prompting(TEMPLATES[cfg.model.template], encoder, model.image_transform, model.tokenizer.pad_token_id)
     sums, means = (
         torch.cat(parts)
         for parts in zip(
-            *(choice_scores(model, collator(questions[start : start + 12])) for start in range(0, len(questions), 12)),
+            *(
+                choice_scores(model, prompting.ranking(questions[start : start + 12]))
+                for start in range(0, len(questions), 12)
+            ),
             strict=True,
         )
     )
@@ -78,6 +80,19 @@ def test_ranking_agrees_with_one_choice_at_a_time(family, questions: list[Questi
     torch.testing.assert_close(means, naive[..., 1], rtol=1e-4, atol=1e-4)
     assert sums.argmax(dim=1).tolist() == naive[..., 0].argmax(dim=1).tolist()
     assert means.argmax(dim=1).tolist() == naive[..., 1].argmax(dim=1).tolist()
+
+
+def test_an_image_is_read_once_for_all_its_questions(family, questions: list[Question]) -> None:
+    cfg, model, encoder = family("blip2")
+    model.eval()
+    prompting = Prompting(TEMPLATES["blip2"], encoder, model.image_transform, model.tokenizer.pad_token_id)
+    one, other = questions[0], next(question for question in questions if question.image != questions[0].image)
+    again = replace(other, image=one.image)
+    batch = prompting.ranking([one, other, again])
+    assert len(batch.prompts.pixel_values) == 2
+    sums, _ = choice_scores(model, batch)
+    alone, _ = choice_scores(model, prompting.ranking([again]))
+    torch.testing.assert_close(sums[2:], alone, rtol=1e-4, atol=1e-4)
 
 
 def test_an_interrupted_evaluation_goes_on_and_ends_the_same(

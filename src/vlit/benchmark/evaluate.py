@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from vlit.benchmark.accuracy import Accuracy, accuracy
 from vlit.benchmark.generation import generated_rows
-from vlit.benchmark.ranking import GenerationCollator, QuestionCollator, choice_scores, prediction_rows
+from vlit.benchmark.ranking import Prompting, choice_scores, prediction_rows
 from vlit.benchmark.seed_bench import Question
 from vlit.data.encode import Encoder
 from vlit.data.templates import TEMPLATES
@@ -96,15 +96,14 @@ def evaluate(
     batches = _shares(questions, scoring.batch_size, made.global_rank, made.world_size)
     todo = batches[_answered(part, batches) :]
     pad_id = model.tokenizer.pad_token_id
-    collator: Any
+    prompting = Prompting(TEMPLATES[template], encoder, model.image_transform, pad_id)
+    rows: Callable[[Any, Any], list[dict[str, Any]]] = generated_rows
     if scoring.mode == "ranking":
-        collator = QuestionCollator(TEMPLATES[template], encoder, model.image_transform, pad_id)
 
         def rows(model: Any, batch: Any) -> list[dict[str, Any]]:
             return prediction_rows(batch.questions, *choice_scores(model, batch), scoring.normalisation)
-    else:
-        collator = GenerationCollator(TEMPLATES[template], encoder, model.image_transform, pad_id)
-        rows = generated_rows
+
+    collator = prompting.ranking if scoring.mode == "ranking" else prompting.generation
     if todo:
         loader: Any = DataLoader(cast(Any, todo), batch_size=None, collate_fn=collator, num_workers=scoring.workers)
         made.predict(Evaluation(model, rows, part), loader, return_predictions=False)
@@ -116,7 +115,10 @@ def evaluate(
 
 
 def _shares(questions: Sequence[Question], size: int, rank: int, world: int) -> list[list[Question]]:
-    batches = [list(questions[start : start + size]) for start in range(0, len(questions), size)]
+    """Batches of a process; questions on one image are next to each other, so that it is encoded once for them."""
+    first = {question.image: place for place, question in reversed(list(enumerate(questions)))}
+    together = sorted(questions, key=lambda question: first[question.image])
+    batches = [together[start : start + size] for start in range(0, len(together), size)]
     return batches[rank::world]
 
 

@@ -6,6 +6,7 @@ Its numbers are another measurement than answer ranking's and never stand in one
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from vlit.benchmark.seed_bench import LETTERS, Question
@@ -31,7 +32,8 @@ def read_answer(text: str, question: Question) -> str:
 
 def generated_rows(model: Any, batch: Any) -> list[dict[str, Any]]:
     """One row a question: the letter ("" where none is named, which counts as wrong) and the text."""
-    texts = model.generate(batch.rows, max_new_tokens=NEW_TOKENS)
+    prompts = replace(batch.prompts, pixel_values=batch.prompts.pixel_values[batch.images])
+    texts = model.generate(prompts, max_new_tokens=NEW_TOKENS)
     return [
         {
             "question_id": question.id,

@@ -1,17 +1,17 @@
 """Answer ranking: the text of each choice is scored given image and question; the likeliest is the prediction (5.1.3).
 
 The prompt holds neither the letters nor the other choices (SEED-Bench's protocol). Only the choice's own tokens count,
-not the end of the answer. Sum and mean over tokens come from one pass.
+not the end of the answer. Sum and mean over tokens come from one pass; what the choices share is computed once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from PIL import Image
+from torch.nn.utils.rnn import pad_sequence
 
 from vlit.benchmark.generation import prompt_text
 from vlit.benchmark.seed_bench import LETTERS, Question
@@ -19,23 +19,35 @@ from vlit.data.collate import Batch, Item, collate
 from vlit.data.encode import Encoder
 from vlit.data.images import FileImage
 from vlit.data.templates import Piece, Template
-from vlit.models.scoring import sequence_log_probabilities
 
 
 @dataclass(frozen=True)
 class QuestionBatch:
-    """Questions and their choices: four rows a question in `rows`, one image a question in `rows.pixel_values`."""
+    """Questions as a model reads them.
+
+    Attributes:
+        questions: n of them.
+        prompts: n left-padded prompts; `pixel_values` holds each different image once.
+        images: (n,) which of `pixel_values` a question asks about.
+        choices: (n * 4, length) token ids of the choices, padded on the right; None to generate.
+        choices_mask: 0 on that padding.
+    """
 
     questions: list[Question]
-    rows: Batch
+    prompts: Batch
+    images: torch.Tensor
+    choices: torch.Tensor | None = None
+    choices_mask: torch.Tensor | None = None
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> QuestionBatch:
         """Copy the tensors to a device."""
-        return QuestionBatch(self.questions, self.rows.to(device, non_blocking))
+        tensors = (self.images, self.choices, self.choices_mask)
+        moved = (None if one is None else one.to(device, non_blocking=non_blocking) for one in tensors)
+        return QuestionBatch(self.questions, self.prompts.to(device, non_blocking), *moved)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
-class QuestionCollator:
+class Prompting:
     """Questions -> `QuestionBatch`, by the family's template and encoder."""
 
     template: Template
@@ -43,51 +55,59 @@ class QuestionCollator:
     image_transform: Any
     pad_id: int
 
-    def __call__(self, questions: Sequence[Question]) -> QuestionBatch:
-        """Encode all choices of all questions."""
-        items = []
+    def ranking(self, questions: Sequence[Question]) -> QuestionBatch:
+        """Prompts, and the choices that may follow them."""
+        prompts, rows = [], []
         for question in questions:
             prompt = self.template.question_prompt(question.question)
+            prompts.append(prompt)
+            read = len(self.encoder(prompt, question.id).input_ids)
             for choice in question.choices:
-                encoded = self.encoder.training([*prompt, self.choice(choice)], question.id)
-                items.append(Item(question.id, encoded.input_ids, encoded.labels, None))
-        rows = collate(items, self.pad_id)
-        rows.pixel_values = torch.stack([self.image_transform(_load(question)) for question in questions])
-        rows.image_counts = torch.ones(len(items), dtype=torch.long)
-        return QuestionBatch(list(questions), rows)
+                # Encoded behind its prompt, as an answer is in tuning; the prompt's tokens are then cut off.
+                whole = self.encoder.training([*prompt, self.choice(choice)], question.id)
+                rows.append(torch.tensor(whole.input_ids[read:]))
+        batch = self._read(questions, prompts)
+        mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
+        choices = pad_sequence(rows, batch_first=True, padding_value=self.pad_id)
+        return replace(batch, choices=choices, choices_mask=mask)
+
+    def generation(self, questions: Sequence[Question]) -> QuestionBatch:
+        """Prompts that hold the choices with their letters."""
+        return self._read(questions, [self.template.question_prompt(prompt_text(question)) for question in questions])
 
     def choice(self, text: str) -> Piece:
         """A choice as an answer's body: what the answer would begin with, without its end."""
         return Piece(self.template.before_answer + text.strip(), supervised=True)
 
-
-@dataclass(frozen=True)
-class GenerationCollator:
-    """Questions -> `QuestionBatch` of one left-padded prompt a question."""
-
-    template: Template
-    encoder: Encoder
-    image_transform: Any
-    pad_id: int
-
-    def __call__(self, questions: Sequence[Question]) -> QuestionBatch:
-        """Encode the prompts."""
+    def _read(self, questions: Sequence[Question], prompts: list[list[Piece]]) -> QuestionBatch:
         items = []
-        for question in questions:
-            encoded = self.encoder(self.template.question_prompt(prompt_text(question)), question.id)
-            pixels = self.image_transform(_load(question)).unsqueeze(0)
-            items.append(Item(question.id, encoded.input_ids, encoded.labels, pixels))
-        return QuestionBatch(list(questions), collate(items, self.pad_id, side="left"))
+        for question, prompt in zip(questions, prompts, strict=True):
+            encoded = self.encoder(prompt, question.id)
+            items.append(Item(question.id, encoded.input_ids, encoded.labels, None))
+        batch = collate(items, self.pad_id, side="left")
+        paths = list(dict.fromkeys(question.image for question in questions))
+        batch.pixel_values = torch.stack([self.image_transform(FileImage(path).load()) for path in paths])
+        batch.image_counts = torch.ones(len(items), dtype=torch.long)
+        return QuestionBatch(list(questions), batch, torch.tensor([paths.index(one.image) for one in questions]))
 
 
 @torch.inference_mode()
 def choice_scores(model: Any, batch: QuestionBatch) -> tuple[torch.Tensor, torch.Tensor]:
     """Sum and mean log-probability of every choice: two (questions, 4) tensors.
 
-    Each image is encoded once and shared by the four choices.
+    Each image is encoded once, each prompt is read once, and only the choices' own tokens are read four times.
     """
-    features = model.encode_images(batch.rows.pixel_values).repeat_interleave(len(LETTERS), dim=0)
-    sums, means = sequence_log_probabilities(model(batch.rows, features), batch.rows.labels)
+    assert batch.choices is not None and batch.choices_mask is not None
+    features = model.encode_images(batch.prompts.pixel_values)[batch.images]
+    read = model.read(batch.prompts, features).repeat(len(LETTERS))
+    # A choice's first token is told by the prompt, each further one by the choice up to it.
+    logits = read.logits[:, None]
+    if batch.choices.shape[1] > 1:
+        more = model.go_on(read, batch.choices[:, :-1], batch.choices_mask[:, :-1])
+        logits = torch.cat([logits, more], dim=1)
+    told = logits.float().log_softmax(dim=-1).gather(2, batch.choices[..., None]).squeeze(2)
+    sums = (told * batch.choices_mask).sum(dim=1)
+    means = sums / batch.choices_mask.sum(dim=1)
     return sums.view(-1, len(LETTERS)), means.view(-1, len(LETTERS))
 
 
@@ -107,7 +127,3 @@ def prediction_rows(
         }
         for row, question in enumerate(questions)
     ]
-
-
-def _load(question: Question) -> Image.Image:
-    return FileImage(question.image).load()

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
-from transformers import Blip2ForConditionalGeneration, PreTrainedTokenizerBase
+from transformers import Blip2ForConditionalGeneration, DynamicCache, PreTrainedTokenizerBase
 
 from vlit.data.collate import Batch
 from vlit.models import loading
-from vlit.models.family import insert_features
+from vlit.models.family import Read, insert_features
 from vlit.models.freeze import FreezePolicy
 from vlit.models.image_transform import ImageTransform
 
@@ -52,12 +52,33 @@ class Blip2(nn.Module):
 
     def forward(self, batch: Batch, features: torch.Tensor | None = None) -> torch.Tensor:
         """Logits (batch, length, vocabulary)."""
+        return self.network.language_model(
+            inputs_embeds=self._embed(batch, features), attention_mask=batch.attention_mask, use_cache=False
+        ).logits
+
+    def read(self, batch: Batch, features: torch.Tensor | None = None) -> Read:
+        """Read left-padded prompts once."""
+        cache = DynamicCache()
+        output = self.network.language_model(
+            inputs_embeds=self._embed(batch, features),
+            attention_mask=batch.attention_mask,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        return Read(cache, batch.attention_mask, output.logits[:, -1])
+
+    def go_on(self, read: Read, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Logits of text that follows what was read."""
+        mask = torch.cat([read.attention_mask, attention_mask], dim=1)
+        return self.network.language_model(
+            input_ids=input_ids, attention_mask=mask, past_key_values=read.cache, use_cache=True
+        ).logits
+
+    def _embed(self, batch: Batch, features: torch.Tensor | None) -> torch.Tensor:
         features = self.encode_images(batch.pixel_values) if features is None else features
         embeddings = self.network.get_input_embeddings()(batch.input_ids)
-        embeddings = insert_features(embeddings, batch.input_ids, self.image_token_id, features)
-        return self.network.language_model(
-            inputs_embeds=embeddings, attention_mask=batch.attention_mask, use_cache=False
-        ).logits
+        return insert_features(embeddings, batch.input_ids, self.image_token_id, features)
 
     @torch.inference_mode()
     def generate(self, batch: Batch, max_new_tokens: int, num_beams: int = 1) -> list[str]:

@@ -6,11 +6,12 @@ logits aligned with its input ids.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from PIL import Image
-from transformers import PreTrainedTokenizerBase
+from transformers import DynamicCache, PreTrainedTokenizerBase
 
 from vlit.data.collate import Batch
 from vlit.models.freeze import FreezePolicy
@@ -21,6 +22,31 @@ class ImageTransform(Protocol):
 
     def __call__(self, image: Image.Image) -> torch.Tensor:
         """Transform one image."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """Prompts that were read, for answers to go on from.
+
+    Attributes:
+        cache: keys and values of all layers.
+        attention_mask: (prompts, length), 0 on the padding at the left.
+        logits: (prompts, vocabulary) of the token that comes next.
+        images: (prompts, most images, ...) features, for a family whose text goes on looking at them.
+        image_counts: (prompts,) images of each.
+    """
+
+    cache: DynamicCache
+    attention_mask: torch.Tensor
+    logits: torch.Tensor
+    images: torch.Tensor | None = None
+    image_counts: torch.Tensor | None = None
+
+    def repeat(self, times: int) -> Read:
+        """Each prompt `times` times, one after the other. The cache itself is repeated: go on from the result only."""
+        self.cache.batch_repeat_interleave(times)
+        rest = (self.attention_mask, self.logits, self.images, self.image_counts)
+        return Read(self.cache, *(None if one is None else one.repeat_interleave(times, dim=0) for one in rest))  # type: ignore[arg-type]
 
 
 class VisionLanguageModel(Protocol):
@@ -38,8 +64,19 @@ class VisionLanguageModel(Protocol):
     def forward(self, batch: Batch, features: torch.Tensor | None = None) -> torch.Tensor:
         """Return logits (batch, length, vocabulary). `features` from `encode_images` spare the images a second pass."""
 
+    def read(self, batch: Batch, features: torch.Tensor | None = None) -> Read:
+        """Read left-padded prompts once; `features` as in `forward`."""
+
+    def go_on(self, read: Read, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Return logits (prompts, length, vocabulary) of text without images that follows the prompts."""
+
     def generate(self, batch: Batch, max_new_tokens: int, num_beams: int = 1) -> list[str]:
         """Continue each prompt (left-padded) and return the new text."""
+
+
+def positions(attention_mask: torch.Tensor) -> torch.Tensor:
+    """Place of each token among those that are not padding, from 0."""
+    return (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
 
 
 def insert_features(

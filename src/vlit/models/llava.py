@@ -14,6 +14,7 @@ from torch import nn
 from transformers import (
     AutoModelForCausalLM,
     CLIPVisionModel,
+    DynamicCache,
     LlavaConfig,
     LlavaForConditionalGeneration,
     PreTrainedModel,
@@ -22,7 +23,7 @@ from transformers import (
 
 from vlit.data.collate import Batch
 from vlit.models import loading
-from vlit.models.family import insert_features
+from vlit.models.family import Read, insert_features, positions
 from vlit.models.freeze import FreezePolicy
 from vlit.models.image_transform import ImageTransform
 
@@ -57,13 +58,36 @@ class Llava(nn.Module):
 
     def forward(self, batch: Batch, features: torch.Tensor | None = None) -> torch.Tensor:
         """Logits (batch, length, vocabulary)."""
+        return self.network.lm_head(self._decode(self._embed(batch, features), batch.attention_mask))
+
+    def read(self, batch: Batch, features: torch.Tensor | None = None) -> Read:
+        """Read left-padded prompts once."""
+        cache = DynamicCache()
+        hidden = self._decode(self._embed(batch, features), batch.attention_mask, cache)
+        return Read(cache, batch.attention_mask, self.network.lm_head(hidden[:, -1]))
+
+    def go_on(self, read: Read, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Logits of text that follows what was read."""
+        mask = torch.cat([read.attention_mask, attention_mask], dim=1)
+        embeddings = self.network.get_input_embeddings()(input_ids)
+        return self.network.lm_head(self._decode(embeddings, mask, read.cache))
+
+    def _embed(self, batch: Batch, features: torch.Tensor | None) -> torch.Tensor:
         features = self.encode_images(batch.pixel_values) if features is None else features
         embeddings = self.network.get_input_embeddings()(batch.input_ids)
-        embeddings = insert_features(embeddings, batch.input_ids, self.image_token_id, features)
-        hidden = self.network.model.language_model(
-            inputs_embeds=embeddings, attention_mask=batch.attention_mask, use_cache=False
+        return insert_features(embeddings, batch.input_ids, self.image_token_id, features)
+
+    def _decode(
+        self, embeddings: torch.Tensor, attention_mask: torch.Tensor, cache: DynamicCache | None = None
+    ) -> torch.Tensor:
+        """Last hidden states of `embeddings`; the mask also covers what the cache holds."""
+        return self.network.model.language_model(
+            inputs_embeds=embeddings,
+            attention_mask=attention_mask,
+            position_ids=positions(attention_mask)[:, -embeddings.shape[1] :],
+            past_key_values=cache,
+            use_cache=cache is not None,
         ).last_hidden_state
-        return self.network.lm_head(hidden)
 
     @torch.inference_mode()
     def generate(self, batch: Batch, max_new_tokens: int, num_beams: int = 1) -> list[str]:

@@ -18,11 +18,12 @@ import torch
 from open_flamingo import Flamingo, create_model_and_transforms
 from open_flamingo.src.helpers import GatedCrossAttentionBlock, PerceiverResampler
 from torch import nn
-from transformers import PreTrainedTokenizerBase
+from transformers import DynamicCache, PreTrainedTokenizerBase
 
 from vlit.data.collate import Batch
 from vlit.errors import InputError
 from vlit.models import loading
+from vlit.models.family import Read
 from vlit.models.freeze import FreezePolicy
 from vlit.models.image_transform import ImageTransform
 
@@ -76,6 +77,42 @@ class OpenFlamingo(nn.Module):
         )
         self.network.lang_encoder.clear_conditioned_layers()
         return output.logits
+
+    def read(self, batch: Batch, features: torch.Tensor | None = None) -> Read:
+        """Read left-padded prompts once."""
+        features = self.encode_images(batch.pixel_values) if features is None else features
+        self._condition(batch, features)
+        cache = DynamicCache()
+        output = self.network.lang_encoder(
+            input_ids=batch.input_ids,
+            attention_mask=batch.attention_mask,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        self.network.lang_encoder.clear_conditioned_layers()
+        images = _pad_images(features, batch.image_counts)
+        return Read(cache, batch.attention_mask, output.logits[:, -1], images, batch.image_counts)
+
+    def go_on(self, read: Read, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Logits of text that follows what was read. Like all text, it sees the last image before it."""
+        language = self.network.lang_encoder
+        assert read.images is not None and read.image_counts is not None
+        # Of the places of cached images the package only counts how many there are.
+        seen = torch.arange(read.images.shape[1], device=read.images.device) < read.image_counts[:, None]
+        for layer in language._get_decoder_layers():
+            layer.condition_vis_x(read.images)
+            layer.condition_media_locations(seen)
+        language._use_cached_vision_x = True  # as in the package's own `cache_media`
+        logits = language(
+            input_ids=input_ids,
+            attention_mask=torch.cat([read.attention_mask, attention_mask], dim=1),
+            past_key_values=read.cache,
+            use_cache=True,
+        ).logits
+        language._use_cached_vision_x = False
+        language.clear_conditioned_layers()
+        return logits
 
     @torch.inference_mode()
     def generate(self, batch: Batch, max_new_tokens: int, num_beams: int = 1) -> list[str]:
