@@ -1,6 +1,7 @@
 """Make the shipped mini weights anew: `python pretrain.py force=true` (about two hours on one core).
 
-Stages: tokenizer; clip, eva (contrastive); opt_text, opt, vicuna (text); llava, blip2, openflamingo (alignment).
+Stages: tokenizer; clip_first, eva, clip (contrastive); opt_text, opt, vicuna (text); llava, blip2, openflamingo
+(alignment).
 An interrupted stage goes on from its last save; `stages=[blip2] force=true` makes one anew.
 """
 

@@ -83,7 +83,7 @@ def test_ranking_agrees_with_one_choice_at_a_time(family, questions: list[Questi
 
 
 def test_an_image_is_read_once_for_all_its_questions(family, questions: list[Question]) -> None:
-    cfg, model, encoder = family("blip2")
+    _, model, encoder = family("blip2")
     model.eval()
     prompting = Prompting(TEMPLATES["blip2"], encoder, model.image_transform, model.tokenizer.pad_token_id)
     one, other = questions[0], next(question for question in questions if question.image != questions[0].image)

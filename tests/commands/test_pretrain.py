@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 from vlit.models import mini
 from vlit.tuning.pretraining.loop import batches
 
-STAGES = ("clip", "eva", "opt_text", "opt", "vicuna", "llava", "blip2", "openflamingo")
+STAGES = ("clip_first", "eva", "clip", "opt_text", "opt", "vicuna", "llava", "blip2", "openflamingo")
 
 
 @pytest.mark.slow

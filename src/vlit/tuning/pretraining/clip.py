@@ -48,7 +48,8 @@ def train(
     learner = Learner(open_clip.create_model(name))
     if start is not None:
         # EVA-CLIP's tower learned from CLIP's features before it met text; the norm it lacks is left behind.
-        known = {k: v for k, v in loading.load_float(start).items() if not k.startswith("visual.ln_pre.")}
+        own = learner.clip.state_dict()
+        known = {k: v for k, v in loading.load_float(start).items() if k in own or not k.startswith("visual.ln_pre.")}
         learner.clip.load_state_dict(known, strict=True)
     context = learner.clip.context_length
     batch = batches([0] * len(data.captions), batch_size, seed)

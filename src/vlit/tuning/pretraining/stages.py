@@ -82,7 +82,7 @@ class Pretraining:
         if stage == "tokenizer":
             return self.parts / "tokenizer" / "tokenizer.json"
         # What goes on into a later stage is not shipped itself.
-        folder = self.cache if stage in ("eva", "opt_text", "vicuna") else self.parts
+        folder = self.cache if stage in ("clip_first", "eva", "opt_text", "vicuna") else self.parts
         return folder / f"{stage}.safetensors"
 
     def saved(self, stage: str) -> Path:
@@ -109,7 +109,7 @@ def _tokenizer(plan: Pretraining, stage: str) -> None:
 
 
 def _clip(plan: Pretraining, stage: str) -> None:
-    names = {"clip": "clip-mini", "eva": "eva-mini"}
+    names = {"clip_first": "clip-mini", "eva": "eva-mini", "clip": "clip-mini"}
     clip.train(
         names[stage],
         plan.parts / "open_clip",
@@ -118,7 +118,7 @@ def _clip(plan: Pretraining, stage: str) -> None:
         plan.output(stage),
         plan.saved(stage),
         seed=plan.seed,
-        start=plan.output("clip") if stage == "eva" else None,
+        start=None if stage == "clip_first" else plan.output("clip_first"),
         **vars(plan.budgets[stage]),
     )
 
@@ -166,8 +166,9 @@ def _alignment(plan: Pretraining, stage: str) -> None:
 
 STAGES: dict[str, Callable[[Pretraining, str], None]] = {
     "tokenizer": _tokenizer,
-    "clip": _clip,
+    "clip_first": _clip,
     "eva": _clip,
+    "clip": _clip,
     "opt_text": _language,
     "opt": _conversation,
     "vicuna": _language,
