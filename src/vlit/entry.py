@@ -66,5 +66,6 @@ def _one_line(error: BaseException) -> str | None:
         return str(error.__cause__) if isinstance(error.__cause__, InputError) else None
     if isinstance(error, InputError):
         return str(error)
-    lines = str(error).replace("To append to your config use", "(a key that nothing reads: check its spelling) not")
-    return " ".join(lines.split())
+    told, hint, _ = str(error).partition("To append to your config use")
+    mend = " No command reads such a key: check its spelling." if hint else ""  # Hydra proposes to add it all the same
+    return " ".join(told.split()) + mend
