@@ -1,5 +1,8 @@
 """Feature alignment: each family learns to caption the world's pictures, so that tuning starts from an aligned model.
 
+It goes in two rounds: captions and descriptions of whole images, then short questions about them. The second stands
+for what the published models know from far more data: a frozen language model of this size, that never answered a
+question about an image, does not begin to in 200 steps of tuning.
 It is what LLaVA's first stage, BLIP-2's COCO captioning checkpoint and OpenFlamingo's training on image-text pairs
 are to the paper. BLIP-2 and OpenFlamingo train what they train in tuning. LLaVA trains its language model besides the
 projector (published LLaVA: the projector alone): a language model this small cannot take in foreign features
@@ -10,6 +13,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,8 @@ from transformers import AutoModelForCausalLM, Blip2ForConditionalGeneration, CL
 
 from vlit.data.collate import Batch, Item, collate
 from vlit.data.encode import Encoder
+from vlit.data.images import FileImage
+from vlit.data.sample import Sample, Turn
 from vlit.data.templates import TEMPLATES, Template
 from vlit.models import blip2, convert, llava, loading, mini, openflamingo
 from vlit.models.scoring import token_loss
@@ -26,32 +32,44 @@ from vlit.tuning.pretraining.corpus import Pairs
 from vlit.tuning.pretraining.loop import batches, fit
 
 INSTRUCTION = "Describe the image."
-MAX_LENGTH = 256
+MAX_LENGTH = 288
 State = dict[str, torch.Tensor]
+Questions = list[list[tuple[str, str]]]  # of each image, with answers
 
 
 def align(
-    model: Any, template: Template, add_bos: bool, data: Pairs, saved: Path, seed: int, name: str,
-    steps: int, batch_size: int, rate: float,
+    model: Any, template: Template, add_bos: bool, data: Pairs, questions: Questions | None, saved: Path, seed: int,
+    name: str, steps: int, batch_size: int, rate: float,
 ) -> None:  # fmt: skip
-    """Train a model in place to answer "Describe the image."."""
+    """Train a model in place to answer "Describe the image." or, given them, questions about the first images."""
     encoder = Encoder(model.tokenizer, model.image_token_id, model.tokens_per_image, MAX_LENGTH, add_bos)
-    batch = batches([len(text) for text in data.descriptions], batch_size, seed)
+    texts = data.descriptions if questions is None else ["".join(map("".join, asked)) for asked in questions]
+    batch = batches([len(text) for text in texts], batch_size, seed)
 
     def loss(step: int) -> torch.Tensor:
         indices = batch(step)
-        made = _batch(data, indices, template, encoder, random.Random(step))
+        made = _batch(data, questions, indices, template, encoder, random.Random(step))
         value = token_loss(model(made), made.labels)
         return value.total / value.tokens
 
     fit(name, model, loss, steps, rate, saved)
 
 
-def _batch(data: Pairs, indices: list[int], template: Template, encoder: Encoder, rng: random.Random) -> Batch:
+def _batch(
+    data: Pairs,
+    questions: Questions | None,
+    indices: list[int],
+    template: Template,
+    encoder: Encoder,
+    rng: random.Random,
+) -> Batch:
     items = []
     for index in indices:
-        text = _text(data, index, rng)
-        encoded = encoder.training([*template.question_prompt(INSTRUCTION), *template.answer(text)], str(index))
+        asked = [(INSTRUCTION, _text(data, index, rng))] if questions is None else questions[index]
+        turns = tuple(Turn(question, answer, int(place == 0)) for place, (question, answer) in enumerate(asked))
+        encoded = encoder.training(
+            template.render(Sample(str(index), (FileImage(Path(str(index))),), turns)), str(index)
+        )
         items.append(Item(str(index), encoded.input_ids, encoded.labels, None))
     made = collate(items, 0)
     made.pixel_values = data.pixels(indices)
@@ -111,39 +129,80 @@ def start_openflamingo(parts: Path, work: Path) -> openflamingo.OpenFlamingo:
     )
 
 
-def finish_llava(model: llava.Llava, parts: Path) -> None:
-    """Write projector and language model."""
-    loading.save_half(model.network.model.multi_modal_projector.state_dict(), parts / "llava.safetensors")
+def llava_state(model: llava.Llava) -> dict[str, State]:
+    """Projector and language model."""
     decoder = {f"model.{k}": v for k, v in mini.stored_state(model.network.model.language_model).items()}
-    loading.save_half(decoder, parts / "llama.safetensors")
+    return {"llava": model.network.model.multi_modal_projector.state_dict(), "llama": decoder}
 
 
-def finish_blip2(model: blip2.Blip2, parts: Path) -> None:
-    """Write all but OPT."""
+def blip2_state(model: blip2.Blip2) -> dict[str, State]:
+    """All but OPT."""
     state = mini.stored_state(model.network)
-    own = {name: tensor for name, tensor in state.items() if not name.startswith("language_model.")}
-    loading.save_half(own, parts / "blip2.safetensors")
+    return {"blip2": {name: tensor for name, tensor in state.items() if not name.startswith("language_model.")}}
 
 
-def finish_openflamingo(model: openflamingo.OpenFlamingo, parts: Path) -> None:
-    """Write the connectors."""
-    loading.save_half(openflamingo.connector_state(model.network), parts / "openflamingo.safetensors")
+def openflamingo_state(model: openflamingo.OpenFlamingo) -> dict[str, State]:
+    """The connectors."""
+    return {"openflamingo": openflamingo.connector_state(model.network)}
 
 
-# family -> (template, bos token, start, finish)
-FAMILIES: dict[str, tuple[str, bool, Callable[[Path, Path], Any], Callable[[Any, Path], None]]] = {
-    "llava": ("vicuna_v1", True, start_llava, finish_llava),
-    "blip2": ("blip2", True, start_blip2, finish_blip2),
-    "openflamingo": ("flamingo", True, start_openflamingo, finish_openflamingo),
+@dataclass(frozen=True)
+class Family:
+    """How a family is aligned.
+
+    Attributes:
+        template: its prompts.
+        start: (shipped parts, cache) -> the model before alignment.
+        state: what alignment trains, by the names of the files that ship it.
+    """
+
+    template: str
+    start: Callable[[Path, Path], Any]
+    state: Callable[[Any], dict[str, State]]
+
+
+FAMILIES = {
+    "llava": Family("vicuna_v1", start_llava, llava_state),
+    "blip2": Family("blip2", start_blip2, blip2_state),
+    "openflamingo": Family("flamingo", start_openflamingo, openflamingo_state),
 }
 
 
 def train(
-    family: str, parts: Path, work: Path, data: Pairs, saved: Path, seed: int, steps: int, batch_size: int, rate: float
-) -> None:
-    """Align a family and write its shipped parts."""
-    template, add_bos, start, finish = FAMILIES[family]
+    name: str, parts: Path, work: Path, data: Pairs, questions: Questions | None, start: Path | None, output: Path,
+    saved: Path, seed: int, steps: int, batch_size: int, rate: float,
+) -> None:  # fmt: skip
+    """A round of alignment; its parts are written to the folder `output`.
+
+    Args:
+        name: of the family.
+        parts: the shipped weights before alignment.
+        work: the cache.
+        data: images with captions.
+        questions: about the first images; None trains captioning.
+        start: folder of the round before; None starts from the unaligned model.
+        output: folder.
+        saved: state of an interrupted run.
+        seed: of weights and order.
+        steps: optimiser steps.
+        batch_size: images a step.
+        rate: peak learning rate.
+    """
+    family = FAMILIES[name]
     torch.manual_seed(seed)
-    model = start(parts, work)
-    align(model, TEMPLATES[template], add_bos, data, saved, seed, family, steps, batch_size, rate)
-    finish(model, parts)
+    model = family.start(parts, work)
+    if start is not None:
+        with torch.no_grad():
+            for part, state in family.state(model).items():
+                _copy(loading.load_float(start / f"{part}.safetensors"), state)
+    align(model, TEMPLATES[family.template], True, data, questions, saved, seed, name, steps, batch_size, rate)
+    for part, state in family.state(model).items():
+        loading.save_half(state, output / f"{part}.safetensors")
+
+
+def _copy(source: State, target: State) -> None:
+    """Fill tensors, which are the model's own, with those of a file."""
+    if source.keys() != target.keys():
+        raise ValueError(f"the parts differ: {sorted(source.keys() ^ target.keys())[:5]}")
+    for name, tensor in target.items():
+        tensor.copy_(source[name])

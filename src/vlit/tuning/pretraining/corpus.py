@@ -81,6 +81,15 @@ def described(document: str) -> str:
     return document.split("\nQuestion:", maxsplit=1)[0]
 
 
+def questions(scenes: int, seed: int, cache: Path) -> list[list[tuple[str, str]]]:
+    """Questions with answers about the first of the scenes of `pairs`."""
+    file = cache / f"questions-{scenes}-{seed}.json"
+    if not file.exists():
+        made = tqdm(pretraining_scenes(scenes, seed), total=scenes, desc="questions")
+        write_json(file, [QUESTION.findall(document(scene, random.Random(scene.id))) for scene in made], indent=None)
+    return [[(question, answer) for question, answer in asked] for asked in read_json(file)]
+
+
 def documents(scenes: int, seed: int, cache: Path) -> list[str]:
     """Text documents about scenes that are never drawn: a description, then questions with answers."""
     file = cache / f"documents-{scenes}-{seed}.json"

@@ -35,6 +35,7 @@ class Pretraining:
         force: run a stage even if its output is there.
         seed: of everything.
         scenes: pictures for CLIP and alignment.
+        asked: pictures of these that alignment asks questions about.
         documents: texts for the language models.
         conversations: scenes of the world that OPT's conversations are about.
         vocabulary: tokens.
@@ -49,6 +50,7 @@ class Pretraining:
     force: bool
     seed: int
     scenes: int
+    asked: int
     documents: int
     conversations: int
     vocabulary: int
@@ -81,6 +83,8 @@ class Pretraining:
         """What a stage writes."""
         if stage == "tokenizer":
             return self.parts / "tokenizer" / "tokenizer.json"
+        if stage.endswith("_captions"):
+            return self.cache / "captions" / f"{stage.removesuffix('_captions')}.safetensors"
         # What goes on into a later stage is not shipped itself.
         folder = self.cache if stage in ("clip_first", "eva", "opt_text", "vicuna") else self.parts
         return folder / f"{stage}.safetensors"
@@ -159,9 +163,28 @@ def _read(
     )
 
 
-def _alignment(plan: Pretraining, stage: str) -> None:
-    budget = vars(plan.budgets[stage])
-    alignment.train(stage, plan.parts, plan.cache, plan.pairs(), plan.saved(stage), plan.seed, **budget)
+def _captioning(plan: Pretraining, stage: str) -> None:
+    _align(plan, stage, None, None)
+
+
+def _questions(plan: Pretraining, stage: str) -> None:
+    asked = corpus.questions(plan.asked, plan.seed, plan.cache)
+    _align(plan, stage, asked, plan.output(f"{stage}_captions").parent)
+
+
+def _align(plan: Pretraining, stage: str, asked: alignment.Questions | None, start: Path | None) -> None:
+    alignment.train(
+        stage.removesuffix("_captions"),
+        plan.parts,
+        plan.cache,
+        plan.pairs(),
+        asked,
+        start,
+        plan.output(stage).parent,
+        plan.saved(stage),
+        plan.seed,
+        **vars(plan.budgets[stage]),
+    )
 
 
 STAGES: dict[str, Callable[[Pretraining, str], None]] = {
@@ -172,7 +195,10 @@ STAGES: dict[str, Callable[[Pretraining, str], None]] = {
     "opt_text": _language,
     "opt": _conversation,
     "vicuna": _language,
-    "llava": _alignment,
-    "blip2": _alignment,
-    "openflamingo": _alignment,
+    "llava_captions": _captioning,
+    "blip2_captions": _captioning,
+    "openflamingo_captions": _captioning,
+    "llava": _questions,
+    "blip2": _questions,
+    "openflamingo": _questions,
 }
