@@ -1,4 +1,4 @@
-"""Make the shipped mini weights anew: `python pretrain.py force=true` (about two hours on one core).
+"""Make the shipped mini weights anew: `python pretrain.py force=true` (about four hours on one core).
 
 Stages: tokenizer; clip_first, eva, clip (contrastive); opt_text, opt, vicuna (text); llava, blip2, openflamingo
 (alignment).

@@ -13,7 +13,9 @@ from tests.conftest import ROOT
 from vlit.models import mini
 from vlit.tuning.pretraining.loop import batches
 
-STAGES = ("clip_first", "eva", "clip", "opt_text", "opt", "vicuna", "llava", "blip2", "openflamingo")
+FAMILIES = ("llava", "blip2", "openflamingo")
+TOWERS, TEXT = ("clip_first", "eva", "clip"), ("opt_text", "opt", "vicuna")
+STAGES = (*TOWERS, *TEXT, *(f"{family}_captions" for family in FAMILIES), *FAMILIES)
 
 
 @pytest.mark.slow
@@ -24,7 +26,7 @@ def test_the_mini_weights_are_made_from_nothing(tmp_path: Path) -> None:
     steps = [f"plan.budgets.{stage}.steps=2" for stage in STAGES]
     sizes = [f"plan.budgets.{stage}.batch_size=4" for stage in STAGES]
     command = [
-        sys.executable, "pretrain.py", f"plan.parts={parts}", f"plan.cache={tmp_path / 'cache'}", "plan.scenes=64",
+        sys.executable, "pretrain.py", f"plan.parts={parts}", f"plan.cache={tmp_path / 'cache'}", "plan.scenes=64", "plan.asked=32",
         "plan.documents=300", "plan.conversations=40", *steps, *sizes,
     ]  # fmt: skip
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
