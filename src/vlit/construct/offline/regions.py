@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import io
-from pathlib import Path
 from random import Random
 
-from PIL import Image, ImageDraw
-
-from vlit.construct import abilities
-from vlit.construct.annotations import AnnotatedObject, Box, Word
-from vlit.construct.balance import Repertoire
-from vlit.construct.exchange import Exchange, Phrasing
-from vlit.construct.facts import ATTRIBUTE_VALUES, ImageFacts
-from vlit.errors import InputError
+from vlit.construct.offline import abilities
+from vlit.construct.offline.balance import Repertoire
+from vlit.construct.offline.exchange import Exchange, Phrasing
+from vlit.construct.offline.facts import ATTRIBUTE_VALUES, ImageFacts
+from vlit.construct.region_images import corners
+from vlit.construct.sources import AnnotatedObject, Word
 from vlit.world.vocabulary import WORDS
 
-BOX_COLOUR = (255, 0, 255)  # magenta, the colour of no object
 # Not "the object in the box": a box is also a kind of object.
 NAMES = (
     "the marked object",
@@ -78,39 +73,3 @@ def repertoire(thing: AnnotatedObject, name: str) -> Repertoire:
         "spatial relation": (relation,),
         "reasoning": (knowledge,),
     }
-
-
-def corners(box: Box) -> str:
-    """A box as text: "[left, top, right, bottom]" in pixels."""
-    x, y, width, height = box
-    return f"[{round(x)}, {round(y)}, {round(x + width)}, {round(y + height)}]"
-
-
-def region_image_name(file_name: str, annotation_id: int, word: bool) -> str:
-    """`{file stem}_{annotation id}.jpg`; words have ids of their own source and a letter t before them."""
-    return f"{Path(file_name).stem}_{'t' if word else ''}{annotation_id}.jpg"
-
-
-def draw_region(path: Path, box: Box) -> bytes:
-    """Draw the outline of a box, just around it, on an image file; the JPEG's bytes.
-
-    Raises:
-        InputError: if the image is absent or can't be decoded.
-    """
-    try:
-        with Image.open(path) as opened:
-            image = opened.convert("RGB")
-    except OSError as error:
-        raise InputError(f"cannot read image {path} ({error}): write or fetch the images again") from None
-    line = max(1, round(max(image.size) / 128))
-    x, y, width, height = box
-    outline = (
-        max(0, round(x) - line),
-        max(0, round(y) - line),
-        min(image.width - 1, round(x + width) + line - 1),
-        min(image.height - 1, round(y + height) + line - 1),
-    )
-    ImageDraw.Draw(image).rectangle(outline, outline=BOX_COLOUR, width=line)
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=95, subsampling=0)
-    return buffer.getvalue()

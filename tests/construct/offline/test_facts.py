@@ -5,9 +5,9 @@ from random import Random
 
 import pytest
 
-from vlit.construct import abilities
-from vlit.construct.annotations import AnnotatedObject, ImageAnnotations, read_annotations
-from vlit.construct.facts import ImageFacts
+from vlit.construct.offline import abilities
+from vlit.construct.offline.facts import ImageFacts
+from vlit.construct.sources import AnnotatedObject, ImageAnnotations, read_annotations
 
 
 @pytest.fixture

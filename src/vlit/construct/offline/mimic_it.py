@@ -9,10 +9,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from vlit.construct import abilities, descriptions
-from vlit.construct.balance import Balance
-from vlit.construct.exchange import Conversation
-from vlit.construct.facts import ImageFacts
+from vlit.construct.offline import abilities, descriptions
+from vlit.construct.offline.balance import Balance
+from vlit.construct.offline.exchange import Conversation
+from vlit.construct.offline.facts import ImageFacts
 
 SOURCES = ("caption", "object")
 PREFIX = "DC"  # dense captions, one of MIMIC-IT's tasks

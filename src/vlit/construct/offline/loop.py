@@ -1,4 +1,4 @@
-"""The offline generator's loop: conversations about images, pass after pass, none twice.
+"""Conversations about images, pass after pass, none twice.
 
 It stands where an LLM would: a `Speaker` turns the facts of an image into a conversation.
 """
@@ -10,8 +10,8 @@ from random import Random
 
 from tqdm import tqdm
 
-from vlit.construct.exchange import Conversation
-from vlit.construct.facts import ImageFacts
+from vlit.construct.offline.exchange import Conversation
+from vlit.construct.offline.facts import ImageFacts
 from vlit.errors import InputError
 
 Speaker = Callable[[ImageFacts, Random], Conversation | None]

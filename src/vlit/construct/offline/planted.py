@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from random import Random
 
-from vlit.construct.exchange import Conversation
+from vlit.construct.offline.exchange import Conversation
 
+PLANTED = "planted_errors.jsonl"
 SECOND_ERROR = 0.25  # chance that a sample with an error has another
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from vlit.construct.facts import ImageFacts
+from vlit.construct.offline.facts import ImageFacts
 from vlit.world.wording import capitalised
 
 # The nine abilities a benchmark in the format of SEED-Bench asks for, in the order of its question types.

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from vlit.construct.exchange import Exchange, Writer
-from vlit.construct.facts import ImageFacts
+from vlit.construct.offline.exchange import Exchange, Writer
+from vlit.construct.offline.facts import ImageFacts
 
 Repertoire = Mapping[str, Sequence[Writer]]  # type of question -> its writers
 

@@ -5,7 +5,7 @@ The questions are worded as the world words them, with some paraphrases more.
 
 from __future__ import annotations
 
-from vlit.construct.exchange import Phrasing
+from vlit.construct.offline.exchange import Phrasing
 from vlit.world.questions import WORDINGS
 from vlit.world.vocabulary import NUMBERS, plural, with_article
 from vlit.world.wording import listed

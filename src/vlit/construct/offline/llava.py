@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from vlit.construct import abilities, descriptions, phrases
-from vlit.construct.balance import Balance, first_possible
-from vlit.construct.exchange import Conversation, Exchange, Phrasing
-from vlit.construct.facts import ImageFacts
+from vlit.construct.offline import abilities, descriptions, phrases
+from vlit.construct.offline.balance import Balance, first_possible
+from vlit.construct.offline.exchange import Conversation, Exchange, Phrasing
+from vlit.construct.offline.facts import ImageFacts
 
 SOURCES = ("caption", "object")
 SHARES = {"conversation": 58, "detailed_description": 23, "complex_reasoning": 77}  # thousands of published samples

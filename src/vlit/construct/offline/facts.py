@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from vlit.construct.annotations import AnnotatedObject, Box, ImageAnnotations
+from vlit.construct.sources import AnnotatedObject, Box, ImageAnnotations
 from vlit.world import facts as geometry
 from vlit.world.questions import WORDINGS
 from vlit.world.scene import CANVAS, Scene, Sign, Thing

@@ -5,8 +5,8 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vlit.construct.exchange import Conversation, Exchange
-from vlit.construct.planted import plant_errors
+from vlit.construct.offline.exchange import Conversation, Exchange
+from vlit.construct.offline.planted import plant_errors
 
 CLEAN = Exchange("setting", "What is the setting of this image?", "Beach")
 RED = Exchange("attribute", "What color is the cup?", "Red", "attribute", ("Blue", "Green"))

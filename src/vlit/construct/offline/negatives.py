@@ -9,10 +9,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from random import Random
 
-from vlit.construct.abilities import choose
-from vlit.construct.exchange import Exchange, Phrasing
-from vlit.construct.facts import ATTRIBUTE_VALUES, ImageFacts
-from vlit.construct.phrases import counted
+from vlit.construct.offline.abilities import choose
+from vlit.construct.offline.exchange import Exchange, Phrasing
+from vlit.construct.offline.facts import ATTRIBUTE_VALUES, ImageFacts
+from vlit.construct.offline.phrases import counted
 from vlit.world.vocabulary import KINDS, PLACES, SETTING_PHRASE, WORDS, with_article
 
 PRESENCE = Phrasing(

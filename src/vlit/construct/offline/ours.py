@@ -6,19 +6,17 @@ what a box drawn on the image marks.
 
 from __future__ import annotations
 
-import io
-import zipfile
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from vlit.construct import abilities, negatives, regions
-from vlit.construct.annotations import SOURCES as ALL_SOURCES
-from vlit.construct.annotations import AnnotatedObject, Box, Word
-from vlit.construct.balance import Balance
-from vlit.construct.exchange import ABILITIES, Conversation
-from vlit.construct.facts import ImageFacts
+from vlit.construct.offline import abilities, negatives, regions
+from vlit.construct.offline.balance import Balance
+from vlit.construct.offline.exchange import ABILITIES, Conversation
+from vlit.construct.offline.facts import ImageFacts
+from vlit.construct.region_images import region_image_name
+from vlit.construct.sources import SOURCES as ALL_SOURCES
+from vlit.construct.sources import AnnotatedObject, Box, Word
 
 SOURCES = ALL_SOURCES
 SHARES = {"global": 2, "negative": 1, "region": 1}
@@ -75,7 +73,11 @@ class RegionSpeaker:
         markable: list[AnnotatedObject | Word] = [*annotations.objects, *annotations.words]
         if not markable:
             return None
-        marked = rng.choice(markable)
+        return self.about(rng.choice(markable), facts, rng)
+
+    def about(self, marked: AnnotatedObject | Word, facts: ImageFacts, rng: Random) -> Conversation | None:
+        """Hold one conversation about what is marked; None where the annotations carry fewer than three turns."""
+        annotations = facts.annotations
         short = rng.random() < SHORT_SHARE
         more = rng.randint(2, 3)
         if isinstance(marked, Word):
@@ -87,7 +89,7 @@ class RegionSpeaker:
             exchanges += self.balance.exchanges(regions.repertoire(marked, name), facts, rng, more, SHORT_SHARE)
         if len(exchanges) < 3:
             return None
-        image = regions.region_image_name(annotations.file_name, marked.id, isinstance(marked, Word))
+        image = region_image_name(annotations.file_name, marked.id, isinstance(marked, Word))
         self.boxes[image] = (annotations.file_name, marked.box)
         return Conversation(annotations.image_id, image, "region", tuple(exchanges))
 
@@ -108,14 +110,3 @@ def coco_arc_records(conversations: Sequence[Conversation]) -> dict[str, Any]:
             for conversation in conversations
         ],
     }
-
-
-def region_archive(names: Iterable[str], boxes: dict[str, tuple[str, Box]], images: Path) -> bytes:
-    """Draw the named region images into a zip archive, the same bytes for the same images."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name in sorted(set(names)):
-            file_name, box = boxes[name]
-            member = zipfile.ZipInfo(f"region_images/{name}", date_time=(1980, 1, 1, 0, 0, 0))
-            archive.writestr(member, regions.draw_region(images / file_name, box))
-    return buffer.getvalue()

@@ -12,10 +12,10 @@ from itertools import permutations
 from random import Random
 from typing import TypeVar
 
-from vlit.construct import phrases
-from vlit.construct.annotations import AnnotatedObject
-from vlit.construct.exchange import Exchange, Phrasing, Writer
-from vlit.construct.facts import ATTRIBUTE_VALUES, ImageFacts
+from vlit.construct.offline import phrases
+from vlit.construct.offline.exchange import Exchange, Phrasing, Writer
+from vlit.construct.offline.facts import ATTRIBUTE_VALUES, ImageFacts
+from vlit.construct.sources import AnnotatedObject
 from vlit.world.vocabulary import (
     COLOURS,
     CONTAINER,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from random import Random
 
-from vlit.construct.abilities import MAX_ALTERNATIVES, choose, other_counts, some
-from vlit.construct.exchange import DESCRIPTION, Exchange
-from vlit.construct.facts import ImageFacts
-from vlit.construct.phrases import inventory
+from vlit.construct.offline.abilities import MAX_ALTERNATIVES, choose, other_counts, some
+from vlit.construct.offline.exchange import DESCRIPTION, Exchange
+from vlit.construct.offline.facts import ImageFacts
+from vlit.construct.offline.phrases import inventory
 from vlit.world.vocabulary import KINDS, with_article
 from vlit.world.wording import capitalised, sentence
 

@@ -1,0 +1,62 @@
+"""COCO Attributes (Patterson & Hays, 2016): which of some 200 attributes the instances of COCO have.
+
+Published is a pickle written by joblib, `cocottributes_eccv_version.jbl`. A pickle can name any function to be called
+when it is read, so ours admits arrays and plain values only. A JSON file with the same content is read as well.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+MAJORITY = 0.5  # of the workers say yes
+ADMITTED = {  # what a file of dictionaries, strings and number arrays needs, under its old and new names
+    ("joblib.numpy_pickle", "NumpyArrayWrapper"),
+    ("sklearn.externals.joblib.numpy_pickle", "NumpyArrayWrapper"),
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy.core.multiarray", "scalar"),
+    ("numpy._core.multiarray", "scalar"),
+    ("collections", "OrderedDict"),
+    ("_codecs", "encode"),
+}
+
+
+def attributes(content: dict[str, Any]) -> dict[int, tuple[str, ...]]:
+    """Attribute names by instance id. A vector holds the workers' share of yes votes, in the order of attribute ids."""
+    names = [attribute["name"] for attribute in sorted(content["attributes"], key=lambda attribute: attribute["id"])]
+    return {
+        int(content["patch_id_to_ann_id"][patch]): tuple(
+            name for name, vote in zip(names, vector, strict=True) if vote > MAJORITY
+        )
+        for patch, vector in content["ann_vecs"].items()
+    }
+
+
+def read_joblib(path: Path) -> dict[str, Any]:
+    """Read the published file without running any code it names.
+
+    Raises:
+        ValueError: if it names anything but arrays and plain values, or is cut off.
+    """
+    import pickle
+
+    from joblib.numpy_pickle import NumpyUnpickler
+    from joblib.numpy_pickle_utils import _validate_fileobject_and_memmap
+
+    class PlainUnpickler(NumpyUnpickler):
+        def find_class(self, module: str, name: str) -> Any:
+            if (module, name) not in ADMITTED:
+                raise ValueError(f"it names {module}.{name}, which is no array")
+            return super().find_class(module.removeprefix("sklearn.externals."), name)
+
+    with path.open("rb") as file, _validate_fileobject_and_memmap(file, str(path), None) as (stream, _):
+        unpickler = PlainUnpickler(str(path), stream, ensure_native_byte_order=True)
+        unpickler.encoding = "latin1"  # the published file was written by Python 2
+        try:
+            content: dict[str, Any] = unpickler.load()
+        except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError) as error:
+            raise ValueError(f"not a joblib file ({error})") from None
+    return content
