@@ -70,5 +70,5 @@ def _turns(said: Sequence[Said], repairs: list[str]) -> Parsed | Unparsable:
 
 def _clean(value: str) -> str:
     """Without control characters and lone surrogates, which no UTF-8 file can hold, or space around."""
-    encodable = value.encode("utf-8", "ignore").decode("utf-8")
+    encodable = value.encode("utf-16", "surrogatepass").decode("utf-16", "ignore")
     return "".join(char for char in encodable if char in "\n\t" or char.isprintable()).strip()

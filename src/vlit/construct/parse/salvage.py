@@ -16,12 +16,15 @@ _QUOTES = "\"'“”‘’`«»"
 KEY = re.compile(
     rf"""
     (?P<before>\A|[\n{{,;\[}}{_QUOTES}(]|\*\*|\#\#)[ \t]*    # a key stands at a beginning, or after a value
+    (?:[-*•][ \t]+|\d+[.)][ \t]+)?
     (?P<quote>[{_QUOTES}]?)(?:\*\*)?
     (?P<name>(?:{_NAMES})[ _\#-]{{0,2}}\d{{0,3}})
     (?:\*\*)?[{_QUOTES}]?(?:\*\*)?\s*(?::|：|=>|=)(?:\*\*)?\s*
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+CUT_KEY = rf"(?:[{_QUOTES}]?(?:U|Us|Use|User|A|AI)?[{_QUOTES}]?\s*)"  # where a reply broke off within a key
+COMMENT = r"(?://[^\n]*\n\s*)?"
 ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 ESCAPED = {"n": "\n", "t": "\t", "r": "\n", "b": "", "f": ""}
 SENTENCE_END = (".", "!", "?", "。", "！", "？", '."', '!"', '?"', ".)")
@@ -41,7 +44,7 @@ def salvage(text: str) -> tuple[list[Said], list[str]]:
     said: list[Said] = []
     for number, key in enumerate(keys):
         last = number + 1 == len(keys)
-        segment = text[key.end() : len(text) if last else keys[number + 1].start("name")]
+        segment = text[key.end() : len(text) if last else keys[number + 1].start("quote")]
         value, complete = _value(segment, last, bool(key["quote"]))
         role = role_of(key["name"])
         if not complete and not value.endswith(SENTENCE_END):
@@ -76,14 +79,14 @@ def _value(segment: str, last: bool, quoted_keys: bool) -> tuple[str, bool]:
         return _bare(segment, last, quoted_keys), not (last and quoted_keys)
     body = segment[1:]
     if last:
-        end = re.compile(rf"(?<!\\){closing}\s*(?:,?\s*[}}\])]|,?\s*\Z|,?\s*\n\s*(?:```|\n|\Z)|;)")
+        end = re.compile(rf"(?<!\\){closing}\s*(?:,?\s*[}}\])]|,?\s*{CUT_KEY}\Z|,?\s*\n\s*(?:```|\n|\Z)|;)")
     else:
-        end = re.compile(rf"(?<!\\){closing}\s*(?:,?\s*[}}\])]|[,;]?\s*[{_QUOTES}{{\[(*#\s]*\Z|\n\s*\n)")
+        end = re.compile(rf"(?<!\\){closing}\s*(?:,?\s*[}}\])]|[,;]?\s*{COMMENT}[{{\[(*#\s]*\Z|\n\s*\n)")
     found = end.search(body)
     if found:
         return unescape(body[: found.start()]), True
     if not last:  # the closing quote is missing
-        return unescape(re.sub(rf"[\s,;{{\[(]*[{_QUOTES}]?\s*\Z", "", body)), True
+        return unescape(re.sub(r"[\s,;{\[(]*\Z", "", body)), True
     closed = re.search(r"\s*[}\])]+\s*(?:```\s*)?\Z", body)
     if closed:  # ... but the brace is there
         return unescape(body[: closed.start()]), True
@@ -95,7 +98,7 @@ def _value(segment: str, last: bool, quoted_keys: bool) -> tuple[str, bool]:
 
 def _bare(segment: str, last: bool, quoted_keys: bool) -> str:
     """A value without quotes: to the next key, or the end of its paragraph."""
-    value = re.sub(r"[\s,;{}\[\]*#(\-]*[\"“'‘`«]?\s*\Z", "", segment) if not last else segment
+    value = re.sub(rf"[{_QUOTES}]?[\s,;{{}}\[\]*#(\-]*\Z", "", segment) if not last else segment
     if last:
         value = re.split(r"\n\s*\n|\n```", value)[0]
         value = re.sub(r"[\s}\]`]*\Z", "", value)

@@ -1,0 +1,91 @@
+"""One request for each image and variant: messages for a chat model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from vlit.construct.describe.templates import Region, Templates
+from vlit.construct.prompt.examples import Example
+from vlit.construct.prompt.variant import Variant
+from vlit.construct.sources import ImageAnnotations
+from vlit.errors import InputError
+
+Message = dict[str, str]  # role and content
+
+
+@dataclass(frozen=True)
+class Request:
+    """Asks for conversations about one image."""
+
+    image: ImageAnnotations
+    variant: Variant
+    region: Region | None
+    messages: tuple[Message, ...]
+
+    @property
+    def id(self) -> str:
+        """Variant and image id."""
+        return f"{self.variant.name}/{self.image.image_id:012d}"
+
+
+@dataclass(frozen=True)
+class RequestSpec:
+    """How requests are made.
+
+    Attributes:
+        templates: describe an image.
+        variants: each image is asked about once for each.
+        examples: the pool of in-context examples.
+        shown: how many examples a request shows, drawn at random.
+        least_region: smallest share of the image's area that a marked object takes.
+        seed: of the draws; those of an image don't depend on the other images.
+    """
+
+    templates: Templates
+    variants: Sequence[Variant]
+    examples: Sequence[Example]
+    shown: int
+    least_region: float
+    seed: int
+
+
+def make_requests(images: Sequence[ImageAnnotations], spec: RequestSpec) -> list[Request]:
+    """Make the requests, image by image; one without anything to mark gets no region request.
+
+    Raises:
+        InputError: if the pool holds too few examples for a variant.
+    """
+    for variant in spec.variants:
+        available = sum(example.file == variant.file for example in spec.examples)
+        if available < spec.shown:
+            raise InputError(
+                f"prompt {variant.name}: {available} in-context examples of file {variant.file} for {spec.shown} to "
+                "be shown: write more in conf/construct/examples.yaml, or show fewer"
+            )
+    made = (_request(image, variant, spec) for image in images for variant in spec.variants)
+    return [request for request in made if request is not None]
+
+
+def _request(image: ImageAnnotations, variant: Variant, spec: RequestSpec) -> Request | None:
+    rng = Random(f"{spec.seed}/{variant.name}/{image.image_id}")
+    region = None
+    if variant.file == "region":
+        least = spec.least_region * image.width * image.height
+        markable: list[Region] = [
+            thing for thing in (*image.objects, *image.words) if thing.box[2] * thing.box[3] >= least
+        ]
+        if not markable:
+            return None
+        region = rng.choice(markable)
+    messages = [{"role": "system", "content": variant.system}]
+    for example in rng.sample([each for each in spec.examples if each.file == variant.file], spec.shown):
+        messages.append({"role": "user", "content": _given(example.description, variant)})
+        messages.append({"role": "assistant", "content": example.reply})
+    messages.append({"role": "user", "content": _given(spec.templates.describe(image, region), variant)})
+    return Request(image, variant, region, tuple(messages))
+
+
+def _given(description: str, variant: Variant) -> str:
+    return f"Given textual description: {description.strip()}\n\n{variant.reminder.strip()}"
