@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -51,12 +51,20 @@ def draw_region(path: Path, box: Box) -> bytes:
     return buffer.getvalue()
 
 
-def region_archive(names: Iterable[str], boxes: dict[str, tuple[str, Box]], images: Path) -> bytes:
-    """Draw the named region images into a zip archive, the same bytes for the same images."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+def write_region_archive(path: Path, names: Iterable[str], boxes: Mapping[str, tuple[str, Box]], images: Path) -> None:
+    """Draw the named region images into a zip archive, the same bytes for the same images.
+
+    Args:
+        path: of the archive.
+        names: of the region images.
+        boxes: image file and box of each.
+        images: folder of the image files.
+
+    Raises:
+        InputError: if an image is absent or can't be decoded.
+    """
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(set(names)):
             file_name, box = boxes[name]
             member = zipfile.ZipInfo(f"region_images/{name}", date_time=(1980, 1, 1, 0, 0, 0))
             archive.writestr(member, draw_region(images / file_name, box))
-    return buffer.getvalue()

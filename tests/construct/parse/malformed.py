@@ -31,15 +31,27 @@ WELL_FORMED: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("fenced without a language", f"```\n{GOOD}\n```", TWO),
     ("a string in JSON", '"{\\"User\\": \\"' + Q1 + '\\", \\"AI\\": \\"' + A1 + '\\"}"', ONE),
     ("a number as answer", '{"User": "How many?", "AI": 2}', [("How many?", "2")]),
-    ("escaped quotes", '{"User": "What does it say?", "AI": "It says \\"STOP\\"."}', [("What does it say?", 'It says "STOP".')]),
+    (
+        "escaped quotes",
+        '{"User": "What does it say?", "AI": "It says \\"STOP\\"."}',
+        [("What does it say?", 'It says "STOP".')],
+    ),
     ("unicode escapes", '{"User": "Where?", "AI": "In a caf\\u00e9."}', [("Where?", "In a café.")]),
-    ("key in a value", '{"User": "What is this?", "AI": "A sign: \\"AI\\": yes."}', [("What is this?", 'A sign: "AI": yes.')]),
+    (
+        "key in a value",
+        '{"User": "What is this?", "AI": "A sign: \\"AI\\": yes."}',
+        [("What is this?", 'A sign: "AI": yes.')],
+    ),
 ]
 
 MALFORMED: list[tuple[str, str, list[tuple[str, str]] | str]] = [
     # quotes
     ("single quotes", GOOD.replace('"', "'"), TWO),
-    ("single quotes and apostrophes", "{'User': 'What's that?', 'AI': 'It's the dog's bed.'}", [("What's that?", "It's the dog's bed.")]),
+    (
+        "single quotes and apostrophes",
+        "{'User': 'What's that?', 'AI': 'It's the dog's bed.'}",
+        [("What's that?", "It's the dog's bed.")],
+    ),
     ("python repr", "{'User': \"What's that?\", 'AI': 'A bed.'}", [("What's that?", "A bed.")]),
     ("python escapes", "{'User': 'What\\'s that?', 'AI': 'It\\'s a bed.'}", [("What's that?", "It's a bed.")]),
     ("curly quotes", f"{{“User”: “{Q1}”, “AI”: “{A1}”}}", ONE),
@@ -47,14 +59,26 @@ MALFORMED: list[tuple[str, str, list[tuple[str, str]] | str]] = [
     ("unquoted keys", f'{{User: "{Q1}", AI: "{A1}", User: "{Q2}", AI: "{A2}"}}', TWO),
     ("unquoted values", f'{{"User": {Q1}, "AI": {A1}, "User": {Q2}, "AI": {A2}}}', TWO),
     ("nothing quoted", f"{{User: {Q1}\nAI: {A1}\nUser: {Q2}\nAI: {A2}}}", TWO),
-    ("unescaped quotes", '{"User": "What does it say?", "AI": "It says "STOP"."}', [("What does it say?", 'It says "STOP".')]),
-    ("unescaped quotes at the end", '{"User": "What does it say?", "AI": "It says "STOP""}', [("What does it say?", 'It says "STOP"')]),
+    (
+        "unescaped quotes",
+        '{"User": "What does it say?", "AI": "It says "STOP"."}',
+        [("What does it say?", 'It says "STOP".')],
+    ),
+    (
+        "unescaped quotes at the end",
+        '{"User": "What does it say?", "AI": "It says "STOP""}',
+        [("What does it say?", 'It says "STOP"')],
+    ),
     (
         "unescaped quotes with commas",
         '{"User": "Read "A", "B" and "C", please.", "AI": "They are "A", "B", and "C".", "User": "Why?", "AI": "No idea."}',
         [('Read "A", "B" and "C", please.', 'They are "A", "B", and "C".'), ("Why?", "No idea.")],
     ),
-    ("question in unescaped quotes", '{"User": ""OPEN" means what?", "AI": "You may enter."}', [('"OPEN" means what?', "You may enter.")]),
+    (
+        "question in unescaped quotes",
+        '{"User": ""OPEN" means what?", "AI": "You may enter."}',
+        [('"OPEN" means what?', "You may enter.")],
+    ),
     ("closing quote missing in the question", f'{{"User": "{Q1}, "AI": "{A1}"}}', ONE),
     ("closing quote missing in the answer", f'{{"User": "{Q1}", "AI": "{A1}, "User": "{Q2}", "AI": "{A2}"}}', TWO),
     ("closing quote missing at the end", f'{{"User": "{Q1}", "AI": "{A1}}}', ONE),
@@ -87,7 +111,11 @@ MALFORMED: list[tuple[str, str, list[tuple[str, str]] | str]] = [
     ("fence with text around", f"Here you go:\n```json\n{GOOD}\n```\nLet me know!", TWO),
     ("fence not closed", f"```json\n{GOOD}", TWO),
     ("fence of another language", f"```python\n{GOOD.replace(chr(34), chr(39))}\n```", TWO),
-    ("heading between the turns", f'{{"User": "{Q1}", "AI": "{A1}"}}\n\nSecond turn:\n{{"User": "{Q2}", "AI": "{A2}"}}', TWO),
+    (
+        "heading between the turns",
+        f'{{"User": "{Q1}", "AI": "{A1}"}}\n\nSecond turn:\n{{"User": "{Q2}", "AI": "{A2}"}}',
+        TWO,
+    ),
     ("numbered list", f'1. {{"User": "{Q1}", "AI": "{A1}"}}\n2. {{"User": "{Q2}", "AI": "{A2}"}}', TWO),
     ("comment after a value", f'{{"User": "{Q1}", // first\n"AI": "{A1}"}}', ONE),
     # no JSON at all
@@ -101,7 +129,11 @@ MALFORMED: list[tuple[str, str, list[tuple[str, str]] | str]] = [
     ("headings", f"### User: {Q1}\n### AI: {A1}", ONE),
     ("q and a", f"Q: {Q1}\nA: {A1}\nQ: {Q2}\nA: {A2}", TWO),
     ("numbered plain", f"User 1: {Q1}\nAI 1: {A1}\nUser 2: {Q2}\nAI 2: {A2}", TWO),
-    ("bare AI within a sentence", '{"User": "Who made it?", "AI": "An AI: it drew this, user: nobody."', [("Who made it?", "An AI: it drew this, user: nobody.")]),
+    (
+        "bare AI within a sentence",
+        '{"User": "Who made it?", "AI": "An AI: it drew this, user: nobody."',
+        [("Who made it?", "An AI: it drew this, user: nobody.")],
+    ),
     # cut off
     ("cut off in an answer", f'{FIRST}"User": "{Q2}", "AI": "It lies on the so', ONE),
     ("cut off after a sentence", f'{FIRST}"User": "{Q2}", "AI": "{A2}', TWO),

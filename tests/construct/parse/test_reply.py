@@ -15,7 +15,9 @@ def turns(parsed: Parsed | Unparsable) -> list[tuple[str, str]] | str:
     return parsed.reason if isinstance(parsed, Unparsable) else [(turn.user, turn.ai) for turn in parsed.turns]
 
 
-@pytest.mark.parametrize(("reply", "expected"), [case[1:] for case in WELL_FORMED], ids=[case[0] for case in WELL_FORMED])
+@pytest.mark.parametrize(
+    ("reply", "expected"), [case[1:] for case in WELL_FORMED], ids=[case[0] for case in WELL_FORMED]
+)
 def test_a_well_formed_reply_is_read_as_it_is(reply: str, expected: list[tuple[str, str]]) -> None:
     parsed = parse_reply(reply)
     assert turns(parsed) == expected
