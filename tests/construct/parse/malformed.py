@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (a case is a line)
 """Replies as models write them when they miss the format, by hand, and what is to be read out of each.
 
 A case is a name, the reply, and either the turns or the reason why there are none.

@@ -80,10 +80,10 @@ class OfflineGenerator:
     def _written(self, request: Request) -> tuple[list[str], list[PlantedError]]:
         rng = Random(f"offline/{self.seed}/{request.id}")
         facts = ImageFacts(request.image)
-        held = [said for _ in range(self.n) if (said := _conversation(request, facts, rng))]
+        held = [one for _ in range(self.n) if (one := _conversation(request, facts, rng))]
         ids = [f"{request.id}/{number}" for number in range(len(held))]
-        said, planted = plant_errors(held, ids, self.error_rate, rng)
-        texts = [in_format([(each.instruction, each.response) for each in one.exchanges]) for one in said]
+        spoilt, planted = plant_errors(held, ids, self.error_rate, rng)
+        texts = [in_format([(each.instruction, each.response) for each in one.exchanges]) for one in spoilt]
         return [_damaged(text, rng) if rng.random() < self.malformed_rate else text for text in texts], planted
 
 

@@ -102,8 +102,8 @@ class ServerGenerator:
         unasked = sum(each not in cache for each in missing)
         if unasked:
             raise InputError(
-                f"the budget of ${self.budget} is used up (${budget.spent:.4f} spent) with {unasked} of {len(requests)} "
-                "requests left: raise the budget to go on from here, or lower images="
+                f"the budget of ${self.budget} is used up (${budget.spent:.4f} spent), {unasked} of {len(requests)} "
+                "requests are left: raise the budget to go on from here, or lower images="
             )
 
 

@@ -90,7 +90,7 @@ def _value(segment: str, last: bool, quoted_keys: bool) -> tuple[str, bool]:
     closed = re.search(r"\s*[}\])]+\s*(?:```\s*)?\Z", body)
     if closed:  # ... but the brace is there
         return unescape(body[: closed.start()]), True
-    after = [match for match in re.finditer(rf"(?<!\\){closing}(?=\s*\n)", body)]
+    after = list(re.finditer(rf"(?<!\\){closing}(?=\s*\n)", body))
     if after:  # other text follows on the next line
         return unescape(body[: after[0].start()]), True
     return unescape(body.rstrip(" \t\n\\`")), False

@@ -73,9 +73,8 @@ def _request(image: ImageAnnotations, variant: Variant, spec: RequestSpec) -> Re
     region = None
     if variant.file == "region":
         least = spec.least_region * image.width * image.height
-        markable: list[Region] = [
-            thing for thing in (*image.objects, *image.words) if thing.box[2] * thing.box[3] >= least
-        ]
+        marked: list[Region] = [*image.objects, *image.words]
+        markable = [thing for thing in marked if thing.box[2] * thing.box[3] >= least]
         if not markable:
             return None
         region = rng.choice(markable)

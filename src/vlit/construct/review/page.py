@@ -37,11 +37,11 @@ def write_page(path: Path, accepted: Sequence[Accepted], images: Path, shown: in
     for name, chosen in _drawn(accepted, shown, Random(seed)).items():
         articles = "\n".join(_article(each, images) for each in chosen)
         sections.append(f"<h2>{html.escape(name)}</h2>\n{articles}")
+    head = '<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">\n<title>Samples</title>'
     title = f"{len(accepted)} conversations, some of each kind"
+    body = "\n".join(sections)
     write_text(
-        path,
-        f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">'
-        f"\n<title>Samples</title>\n<style>{STYLE}</style>\n<h1>{title}</h1>\n" + "\n".join(sections) + "\n</html>\n",
+        path, f'<!doctype html>\n<html lang="en">\n{head}\n<style>{STYLE}</style>\n<h1>{title}</h1>\n{body}\n</html>\n'
     )
 
 
