@@ -120,7 +120,7 @@ class _Job:
         self.budget = budget
         self.requests = Pacer(spec.requests_per_minute)
         self.tokens = Pacer(spec.tokens_per_minute)
-        self.failures: list[str] = []  # since the last success
+        self.failures: dict[str, Reply] = {}  # since the last success; not in the cache yet
         self.retries = 0
 
     async def run(self) -> None:
@@ -139,6 +139,7 @@ class _Job:
                     for worker in workers:
                         worker.cancel()
                     await asyncio.gather(*workers, return_exceptions=True)
+        self._keep_failures()
         log.info("%d requests sent again; $%.4f spent on this job", self.retries, self.budget.spent)
 
     async def _work(self, client: AsyncOpenAI, waiting: Iterator[tuple[str, Request]], progress: tqdm) -> None:
@@ -151,23 +152,30 @@ class _Job:
                 return
             reply = await self._ask(client, body, Random(key), prompt + completion)
             self.budget.settle(most, reply)
-            self.cache.put(key, reply)
+            self._keep(key, reply)
             progress.update()
             progress.set_postfix_str(f"${self.budget.spent:.3f}", refresh=False)
-            self._watch(key, reply)
 
-    def _watch(self, key: str, reply: Reply) -> None:
-        """Stop where nothing succeeds any more, without holding that against the requests."""
+    def _keep(self, key: str, reply: Reply) -> None:
+        """Put a reply into the cache; a failure only once something has succeeded after it, or at the end.
+
+        Where nothing succeeds any more the server is to blame, and its failures are not held against the requests.
+        """
         if reply.error is None:
-            self.failures.clear()
+            self.cache.put(key, reply)
+            self._keep_failures()
             return
-        self.failures.append(key)
-        if len(self.failures) == self.spec.give_up_after:
-            self.cache.forget(self.failures)
+        self.failures[key] = reply
+        if len(self.failures) >= self.spec.give_up_after:
             raise InputError(
                 f"the last {len(self.failures)} requests have failed ({reply.error}): see to the server at "
                 f"{self.spec.base_url or 'OpenAI'}, then run the same command to go on"
             )
+
+    def _keep_failures(self) -> None:
+        for key, failure in self.failures.items():
+            self.cache.put(key, failure)
+        self.failures.clear()
 
     async def _ask(self, client: AsyncOpenAI, body: dict[str, Any], rng: Random, tokens: int) -> Reply:
         """Send a request until it is answered, refused, or has failed too often."""

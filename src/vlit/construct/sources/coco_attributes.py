@@ -6,10 +6,14 @@ when it is read, so ours admits arrays and plain values only. A JSON file with t
 
 from __future__ import annotations
 
+import importlib
+import io
+import pickle
 from pathlib import Path
 from typing import Any
 
 MAJORITY = 0.5  # of the workers say yes
+OLD_FORMAT = b"ZF"  # of joblib before 0.10, in which the published file is
 ADMITTED = {  # what a file of dictionaries, strings and number arrays needs, under its old and new names
     ("joblib.numpy_pickle", "NumpyArrayWrapper"),
     ("sklearn.externals.joblib.numpy_pickle", "NumpyArrayWrapper"),
@@ -36,27 +40,39 @@ def attributes(content: dict[str, Any]) -> dict[int, tuple[str, ...]]:
 
 
 def read_joblib(path: Path) -> dict[str, Any]:
-    """Read the published file without running any code it names.
+    """Read the published file without running any code it names; joblib's old format and its present one.
 
     Raises:
         ValueError: if it names anything but arrays and plain values, or is cut off.
     """
-    import pickle
+    import zlib
 
     from joblib.numpy_pickle import NumpyUnpickler
+    from joblib.numpy_pickle_compat import read_zfile
     from joblib.numpy_pickle_utils import _validate_fileobject_and_memmap
 
-    class PlainUnpickler(NumpyUnpickler):
-        def find_class(self, module: str, name: str) -> Any:
-            if (module, name) not in ADMITTED:
-                raise ValueError(f"it names {module}.{name}, which is no array")
-            return super().find_class(module.removeprefix("sklearn.externals."), name)
+    class PlainNumpyUnpickler(NumpyUnpickler):
+        find_class = _admitted
 
-    with path.open("rb") as file, _validate_fileobject_and_memmap(file, str(path), None) as (stream, _):
-        unpickler = PlainUnpickler(str(path), stream, ensure_native_byte_order=True)
-        unpickler.encoding = "latin1"  # the published file was written by Python 2
-        try:
-            content: dict[str, Any] = unpickler.load()
-        except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError) as error:
-            raise ValueError(f"not a joblib file ({error})") from None
-    return content
+    try:
+        with path.open("rb") as file:
+            if file.read(2) == OLD_FORMAT:
+                return _PlainUnpickler(io.BytesIO(read_zfile(file)), encoding="latin1").load()
+            file.seek(0)
+            with _validate_fileobject_and_memmap(file, str(path), None) as (stream, _):
+                unpickler = PlainNumpyUnpickler(str(path), stream, ensure_native_byte_order=True)
+                unpickler.encoding = "latin1"  # the file may have been written by Python 2
+                return unpickler.load()
+    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, zlib.error, OSError) as error:
+        raise ValueError(f"not a joblib file ({error})") from None
+
+
+def _admitted(unpickler: pickle.Unpickler, module: str, name: str) -> Any:
+    """What a name in the file stands for, if it is `ADMITTED`."""
+    if (module, name) not in ADMITTED:
+        raise ValueError(f"it names {module}.{name}, which is no array")
+    return getattr(importlib.import_module(module.removeprefix("sklearn.externals.")), name)
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    find_class = _admitted
