@@ -1,4 +1,4 @@
-"""Get the public files that construct.py reads: `python fetch.py dry_run=true` prints sizes, `python fetch.py` gets them.
+"""Get the public files that construct.py reads: `python fetch.py`; with `dry_run=true` it prints their sizes.
 
 A broken download goes on where it stopped. `only=[captions_and_instances]` gets some of the files.
 """

@@ -108,8 +108,8 @@ def _receive(url: str, part: Path, timeout: float) -> bool:
     try:
         answer = urllib.request.urlopen(request, timeout=timeout)
     except urllib.error.HTTPError as error:
-        total = error.headers.get("Content-Range", "").removeprefix("bytes */")
-        if error.code == 416 and total == str(have):
+        whole = error.headers.get("Content-Range", "").removeprefix("bytes */")
+        if error.code == 416 and whole == str(have):
             return True  # everything had come already
         if error.code == 416:
             part.unlink()  # longer than the file: it is another one

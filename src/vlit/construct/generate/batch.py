@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vlit.construct.generate.cache import ReplyCache
-from vlit.construct.generate.reply import Price, Reply, chat_body
+from vlit.construct.generate.reply import Price, Reply, chat_body, completion
 from vlit.construct.prompt import Request
 from vlit.errors import InputError
 from vlit.files import write_text
@@ -99,11 +99,7 @@ def _results(path: Path) -> Iterator[tuple[str, Reply]]:
                 if result.get("error") or not response or response["status_code"] != 200:
                     log.warning("%s:%d has no answer: it is asked again", path, number)
                     continue
-                body = response["body"]
-                texts = [choice["message"].get("content") or "" for choice in body["choices"]]
-                finish = [str(choice.get("finish_reason")) for choice in body["choices"]]
-                usage = body.get("usage") or {}
-                reply = Reply(texts, finish, usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0))
+                reply = completion(response["body"])
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise InputError(
                     f"{path}:{number} is no line of a batch's results ({type(error).__name__}: {error}): fetch it again"

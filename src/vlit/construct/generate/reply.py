@@ -80,3 +80,18 @@ def chat_body(request: Request, model: str, temperature: float, n: int, max_toke
         "n": n,
         "max_tokens": max_tokens,
     }
+
+
+def completion(body: Any) -> Reply:
+    """Read the answer to `chat_body`.
+
+    Raises:
+        ValueError: if it is no chat completion.
+    """
+    try:
+        texts = [choice["message"].get("content") or "" for choice in body["choices"]]
+        finish = [str(choice.get("finish_reason")) for choice in body["choices"]]
+        usage = body.get("usage") or {}
+        return Reply(texts, finish, int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0)))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"no chat completion ({type(error).__name__}: {error})") from None

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from vlit.construct.generate.cache import ReplyCache
 from vlit.construct.generate.limits import Budget, Pacer
-from vlit.construct.generate.reply import Price, Reply, chat_body
+from vlit.construct.generate.reply import Price, Reply, chat_body, completion
 from vlit.construct.prompt import Request
 from vlit.errors import InputError
 
@@ -146,11 +146,11 @@ class _Job:
         for key, request in waiting:
             body = self.spec.body(request)
             prompt = len(json.dumps(body["messages"])) // CHARACTERS_A_TOKEN
-            completion = self.spec.n * self.spec.max_tokens
-            most = self.budget.price.of(prompt, completion)
+            written = self.spec.n * self.spec.max_tokens
+            most = self.budget.price.of(prompt, written)
             if not self.budget.admits(most):
                 return
-            reply = await self._ask(client, body, Random(key), prompt + completion)
+            reply = await self._ask(client, body, Random(key), prompt + written)
             self.budget.settle(most, reply)
             self._keep(key, reply)
             progress.update()
@@ -198,16 +198,15 @@ class _Job:
         import openai
 
         try:
-            completion: object = await client.chat.completions.create(**body)
+            # Not `chat.completions.create`, whose checking of a long list of messages takes more time than the rest.
+            content = await client.post("/chat/completions", cast_to=str, body=body)
         except openai.APITimeoutError:
             raise _TransientError("timed out") from None
         except openai.APIConnectionError:
             raise _TransientError("connection failed") from None
         except openai.APIStatusError as error:
             raise self._judged(error) from None
-        except (openai.APIError, ValueError):  # a body that is no JSON, or another JSON
-            raise _TransientError("garbage in place of an answer") from None
-        return self._reply(completion)
+        return self._reply(content)
 
     def _judged(self, error: Any) -> Exception:
         status = int(error.status_code)
@@ -223,19 +222,15 @@ class _Job:
             return _TransientError(f"status {status}", _seconds(error.response.headers.get("retry-after")))
         return _RefusedError(f"status {status}: {self._scrubbed(str(error.message))[:200]}")
 
-    def _reply(self, completion: object) -> Reply:
+    def _reply(self, content: str) -> Reply:
         try:
-            choices = completion.choices  # type: ignore[attr-defined]
-            texts = [self._scrubbed(choice.message.content or "") for choice in choices]
-            finish = [str(choice.finish_reason) for choice in choices]
-            usage = completion.usage  # type: ignore[attr-defined]
-            prompt, written = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
-            reply = Reply(texts, finish, int(prompt), int(written))
-        except (AttributeError, TypeError, ValueError):
+            reply = completion(json.loads(content))
+        except ValueError:
             raise _TransientError("garbage in place of an answer") from None
+        texts = [self._scrubbed(text) for text in reply.texts]
         if not any(text.strip() for text in texts):
             raise _TransientError("empty answer")
-        return reply
+        return replace(reply, texts=texts)
 
     def _scrubbed(self, text: str) -> str:
         """Without the key, should a server repeat it."""
