@@ -57,18 +57,33 @@ def make_requests(images: Sequence[ImageAnnotations], spec: RequestSpec) -> list
     Raises:
         InputError: if the pool holds too few examples for a variant.
     """
+    pools = {variant.name: _pool(variant, spec.examples) for variant in spec.variants}  # made once, shared by all
     for variant in spec.variants:
-        available = sum(example.file == variant.file for example in spec.examples)
+        available = len(pools[variant.name])
         if available < spec.shown:
             raise InputError(
                 f"prompt {variant.name}: {available} in-context examples of file {variant.file} for {spec.shown} to "
                 "be shown: write more in conf/construct/examples.yaml, or show fewer"
             )
-    made = (_request(image, variant, spec) for image in images for variant in spec.variants)
+    made = (_request(image, variant, pools[variant.name], spec) for image in images for variant in spec.variants)
     return [request for request in made if request is not None]
 
 
-def _request(image: ImageAnnotations, variant: Variant, spec: RequestSpec) -> Request | None:
+def _pool(variant: Variant, examples: Sequence[Example]) -> list[tuple[Message, Message]]:
+    """The examples that fit a variant, as a message of the user and one of the assistant."""
+    return [
+        (
+            {"role": "user", "content": _given(example.description, variant)},
+            {"role": "assistant", "content": example.reply},
+        )
+        for example in examples
+        if example.file == variant.file
+    ]
+
+
+def _request(
+    image: ImageAnnotations, variant: Variant, pool: Sequence[tuple[Message, Message]], spec: RequestSpec
+) -> Request | None:
     rng = Random(f"{spec.seed}/{variant.name}/{image.image_id}")
     region = None
     if variant.file == "region":
@@ -79,9 +94,8 @@ def _request(image: ImageAnnotations, variant: Variant, spec: RequestSpec) -> Re
             return None
         region = rng.choice(markable)
     messages = [{"role": "system", "content": variant.system}]
-    for example in rng.sample([each for each in spec.examples if each.file == variant.file], spec.shown):
-        messages.append({"role": "user", "content": _given(example.description, variant)})
-        messages.append({"role": "assistant", "content": example.reply})
+    for example in rng.sample(pool, spec.shown):
+        messages += example
     messages.append({"role": "user", "content": _given(spec.templates.describe(image, region), variant)})
     return Request(image, variant, region, tuple(messages))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from vlit.errors import InputError
 
@@ -35,7 +36,7 @@ class Variant:
         if self.file not in FILES:
             raise InputError(f"prompt {self.name}: file {self.file!r} is unknown, choose from {', '.join(FILES)}")
 
-    @property
+    @cached_property
     def system(self) -> str:
         """The system prompt."""
         numbered = (f"{number}. {requirement.strip()}" for number, requirement in enumerate(self.requirements, start=1))
