@@ -63,6 +63,9 @@ def test_whatever_is_said_in_the_format_is_read_back(conversation: list[tuple[st
 @example('"\\ud800": {"User": "\\ud800", "AI": "x"}')
 @example('{"User": 1' + "0" * 5000 + ', "AI": "x"}')
 @example('"User" ' * 3000)
+@example('"User": "' + " \n" * 30_000)
+@example('"User": "a' + "}" * 30_000 + "x")
+@example("User: a" + "{" * 30_000 + "x\nAI: b" + "`" * 30_000)
 def test_no_text_makes_it_raise(text: str) -> None:
     parsed = parse_reply(text)
     if isinstance(parsed, Parsed):

@@ -25,6 +25,8 @@ KEY = re.compile(
 )
 CUT_KEY = rf"(?:[{_QUOTES}]?(?:U|Us|Use|User|A|AI)?[{_QUOTES}]?\s*)"  # where a reply broke off within a key
 COMMENT = r"(?://[^\n]*\n\s*)?"
+SPACE = " \t\r\n"
+LONG_SPACE = re.compile(r"\s{9,}")  # models that have lost their way write thousands of line breaks
 ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 ESCAPED = {"n": "\n", "t": "\t", "r": "\n", "b": "", "f": ""}
 SENTENCE_END = (".", "!", "?", "。", "！", "？", '."', '!"', '?"', ".)")
@@ -40,7 +42,7 @@ def salvage(text: str) -> tuple[list[Said], list[str]]:
     if DOUBLY_ESCAPED.search(text):
         text = text.replace('\\"', '"')
         repairs.append("escapes of the whole reply undone")
-    keys = _keys(text)
+    keys = _keys(text := LONG_SPACE.sub("\n", text))
     said: list[Said] = []
     for number, key in enumerate(keys):
         last = number + 1 == len(keys)
@@ -86,10 +88,10 @@ def _value(segment: str, last: bool, quoted_keys: bool) -> tuple[str, bool]:
     if found:
         return unescape(body[: found.start()]), True
     if not last:  # the closing quote is missing
-        return unescape(re.sub(r"[\s,;{\[(]*\Z", "", body)), True
-    closed = re.search(r"\s*[}\])]+\s*(?:```\s*)?\Z", body)
-    if closed:  # ... but the brace is there
-        return unescape(body[: closed.start()]), True
+        return unescape(body.rstrip(f"{SPACE},;{{[(")), True
+    unfenced = body.rstrip(f"{SPACE}`")
+    if unfenced.endswith(("}", "]", ")")):  # ... but the brace is there
+        return unescape(unfenced.rstrip(f"{SPACE}}}])")), True
     after = list(re.finditer(rf"(?<!\\){closing}(?=\s*\n)", body))
     if after:  # other text follows on the next line
         return unescape(body[: after[0].start()]), True
@@ -98,10 +100,12 @@ def _value(segment: str, last: bool, quoted_keys: bool) -> tuple[str, bool]:
 
 def _bare(segment: str, last: bool, quoted_keys: bool) -> str:
     """A value without quotes: to the next key, or the end of its paragraph."""
-    value = re.sub(rf"[{_QUOTES}]?[\s,;{{}}\[\]*#(\-]*\Z", "", segment) if not last else segment
+    value = segment if last else segment.rstrip(f"{SPACE},;{{}}[]*#(-")
+    if not last and value.endswith(tuple(_QUOTES)):
+        value = value[:-1]
     if last:
         value = re.split(r"\n\s*\n|\n```", value)[0]
-        value = re.sub(r"[\s}\]`]*\Z", "", value)
+        value = value.rstrip(f"{SPACE}}}]`")
     return unescape(value.strip().removesuffix(",") if quoted_keys else value.strip())
 
 
