@@ -48,3 +48,7 @@ format: install  ## format the code
 
 clean:  ## remove what runs have made (not the environment)
 	rm -rf cache outputs results/runs results/tables results/figures
+
+.PHONY: construct
+construct: install  ## instruction data out of the mini world, offline (ARGS adds overrides, e.g. source=coco)
+	$(BIN)/python construct.py source=world $(ARGS)

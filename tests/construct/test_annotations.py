@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vlit.construct.annotations import read_annotations
+from vlit.construct.sources import read_annotations
 from vlit.errors import InputError
 
 

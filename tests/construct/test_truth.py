@@ -9,7 +9,7 @@ import pytest
 
 from vlit.construct import MiniDatasetsSpec, build_mini_datasets, read_annotations
 from vlit.construct.build import DatasetSpec
-from vlit.construct.facts import ImageFacts
+from vlit.construct.offline.facts import ImageFacts
 from vlit.files import read_json
 from vlit.world import Scene, WorldSpec, build_world, read_truth
 from vlit.world.askable import askable

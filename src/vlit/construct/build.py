@@ -10,17 +10,17 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from vlit.construct import llava, mimic_it, ours
-from vlit.construct.annotations import FILES, ImageAnnotations, read_annotations
-from vlit.construct.exchange import Conversation
-from vlit.construct.facts import ImageFacts
-from vlit.construct.generate import Speaker, generate
-from vlit.construct.planted import PlantedError, plant_errors
+from vlit.construct.offline import llava, mimic_it, ours
+from vlit.construct.offline.exchange import Conversation
+from vlit.construct.offline.facts import ImageFacts
+from vlit.construct.offline.loop import Speaker, generate
+from vlit.construct.offline.planted import PLANTED, PlantedError, plant_errors
+from vlit.construct.region_images import write_region_archive
+from vlit.construct.sources import FILES, ImageAnnotations, read_annotations
 from vlit.errors import InputError
 from vlit.files import read_json, write_json, write_jsonl
 
 MARK = "build.json"  # written last: what the folder was built from
-PLANTED = "planted_errors.jsonl"
 IMAGES = "train2014"
 
 
@@ -132,8 +132,8 @@ def _write_ours(annotations: Sequence[ImageAnnotations], spec: MiniDatasetsSpec,
         write_json(folder / f"{kind}.json", ours.coco_arc_records(said))
         planted += errors
         if kind == "region":
-            archive = ours.region_archive((conversation.image for conversation in said), regions.boxes, images)
-            (folder / "region_images.zip").write_bytes(archive)
+            names = (conversation.image for conversation in said)
+            write_region_archive(folder / "region_images.zip", names, regions.boxes, images)
     _write_planted(folder, planted)
 
 

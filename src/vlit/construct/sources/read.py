@@ -1,0 +1,130 @@
+"""Reads the annotation sources of COCO 2014 images and merges them per image (paper section 4.2.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from vlit.construct.sources import coco, coco_attributes, coco_text, visual_genome, vqa
+from vlit.construct.sources.image import AnnotatedObject, ImageAnnotations, Word
+from vlit.errors import InputError
+from vlit.files import read_json
+
+Item = TypeVar("Item")
+
+SOURCES: tuple[str, ...] = ("caption", "object", "attribute", "ocr", "vqa")  # the paper's five
+EXTRA: tuple[str, ...] = ("visual_genome",)
+FILES: dict[str, tuple[str, ...]] = {
+    "caption": ("annotations/captions_train2014.json",),
+    "object": ("annotations/instances_train2014.json",),
+    "attribute": ("cocottributes.json",),
+    "ocr": ("COCO_Text.json",),
+    "vqa": ("v2_OpenEnded_mscoco_train2014_questions.json", "v2_mscoco_train2014_annotations.json"),
+    "visual_genome": ("image_data.json", "attributes.json"),
+}
+ALSO_PUBLISHED_AS = {
+    "cocottributes.json": ("cocottributes.jbl", "cocottributes_eccv_version.jbl"),
+    "COCO_Text.json": ("cocotext.v2.json",),
+}
+
+
+def read_annotations(folder: str | Path, sources: Sequence[str] = SOURCES) -> list[ImageAnnotations]:
+    """Read and merge annotation sources, in the order of image ids.
+
+    An image that a source says nothing of has nothing of that source; images without any caption or box are left out.
+    Boxes of crowds are left out, as they give no count.
+
+    Args:
+        folder: holds the files named in `FILES`, or what they are `ALSO_PUBLISHED_AS`.
+        sources: which of `SOURCES` and `EXTRA` to read. The files of the others need not exist; "attribute" and
+            "visual_genome" need "object".
+
+    Raises:
+        InputError: if a source is unknown, or a file of a chosen source is absent, cut off or in another format.
+    """
+    folder = Path(folder)
+    _check(sources)
+    images: dict[int, dict[str, Any]] = {}
+    captions: dict[int, list[str]] = {}
+    objects: dict[int, list[AnnotatedObject]] = {}
+    words: dict[int, list[Word]] = {}
+    qa: dict[int, list[tuple[str, str]]] = {}
+    if "caption" in sources:
+        listed, captions = _read("caption", folder, lambda content: (coco.images(content), coco.captions(content)))
+        images |= listed
+    if "object" in sources:
+        attributes = _read("attribute", folder, coco_attributes.attributes) if "attribute" in sources else {}
+        listed, objects = _read(
+            "object", folder, lambda content: (coco.images(content), coco.objects(content, attributes))
+        )
+        images |= listed
+    if "visual_genome" in sources:
+        _dress(objects, images, _read("visual_genome", folder, visual_genome.regions))
+    if "ocr" in sources:
+        words = _read("ocr", folder, coco_text.words)
+    if "vqa" in sources:
+        qa = _read("vqa", folder, vqa.question_answers)
+    return [
+        ImageAnnotations(
+            image_id,
+            image["file_name"],
+            image["width"],
+            image["height"],
+            tuple(captions.get(image_id, ())),
+            tuple(objects.get(image_id, ())),
+            tuple(words.get(image_id, ())),
+            tuple(qa.get(image_id, ())),
+        )
+        for image_id, image in sorted(images.items())
+        if captions.get(image_id) or objects.get(image_id)
+    ]
+
+
+def _check(sources: Sequence[str]) -> None:
+    unknown = set(sources) - {*SOURCES, *EXTRA}
+    if unknown or not {"caption", "object"} & set(sources):
+        known = ", ".join(SOURCES + EXTRA)
+        raise InputError(f"sources {list(sources)}: choose from {known}, caption or object among them")
+    for source in ("attribute", "visual_genome"):
+        if source in sources and "object" not in sources:
+            raise InputError(f"source {source} describes the boxes of source object: add object to the sources")
+
+
+def _read(source: str, folder: Path, parse: Callable[..., Item]) -> Item:
+    """Read a source's files and parse their contents; anything not as published is one clear line."""
+    paths = [_found(folder, name) for name in FILES[source]]
+    with _as_published(source, paths):
+        return parse(*(_content(path, source) for path in paths))
+
+
+def _found(folder: Path, name: str) -> Path:
+    names = (name, *ALSO_PUBLISHED_AS.get(name, ()))
+    return next((folder / other for other in names if (folder / other).is_file()), folder / name)
+
+
+def _content(path: Path, source: str) -> Any:
+    if path.suffix == ".jbl":
+        return coco_attributes.read_joblib(path)
+    return read_json(path, mend=f"get it with `python fetch.py`, or leave {source} out of the sources")
+
+
+@contextmanager
+def _as_published(source: str, paths: Sequence[Path]) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, ZeroDivisionError) as error:
+        names = " and ".join(str(path) for path in paths)
+        fault = f"{type(error).__name__}: {error}"
+        raise InputError(f"{names} not in the published format of source {source} ({fault}): fetch again") from None
+
+
+def _dress(
+    objects: dict[int, list[AnnotatedObject]],
+    images: dict[int, dict[str, Any]],
+    regions: dict[int, list[visual_genome.Region]],
+) -> None:
+    for image_id in objects.keys() & regions.keys():
+        width, height = images[image_id]["width"], images[image_id]["height"]
+        objects[image_id] = visual_genome.with_attributes(objects[image_id], regions[image_id], width, height)
