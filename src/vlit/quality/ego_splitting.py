@@ -9,6 +9,8 @@ be found, and no ego-net is built. Nodes without an edge have no persona and no 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
@@ -82,7 +84,7 @@ def _blocks(partners: Integers) -> list[tuple[int, int]]:
     while cuts[-1] < len(partners):
         done = total[cuts[-1] - 1] if cuts[-1] else 0
         cuts.append(max(cuts[-1] + 1, int(np.searchsorted(total, done + _PAIRS_AT_ONCE, side="right"))))
-    return list(zip(cuts[:-1], cuts[1:], strict=True))
+    return list(pairwise(cuts))
 
 
 def _joined(labels: Integers, left: Integers, right: Integers) -> Integers:
