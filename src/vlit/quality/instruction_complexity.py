@@ -1,7 +1,8 @@
 """Instruction complexity (I): a score from 1 to 10 by a language model that saw scored examples (4.2.3, Table 4).
 
 The paper fixes LLaMA-2, instruction and reply as input, manually scored examples, 1 to 10, and the mean. The
-examples are ours. A sample's score is the mean over its turns. LLaMA-2 or any other model stands behind an OpenAI-compatible server.
+examples are ours. A sample's score is the mean over its turns. LLaMA-2 or any other model stands behind an
+OpenAI-compatible server.
 
 Offline there is a stand-in, `RuleComplexity`, a count of surface signs. It is no language model's score and is always
 reported under its own name, `I_cx_rule`, never as `I_cx`.
@@ -22,7 +23,8 @@ from vlit.quality.statistics import MeasureFault
 
 SYSTEM = (
     "You rate how complex an instruction about an image is, from 1 (one glance answers it) to 10 (several facts of "
-    "the image and outside knowledge must be combined in steps). Use the reply to see what was asked for. Give the number only."
+    "the image and outside knowledge must be combined in steps). Use the reply to see what was asked "
+    "for. Give the number only."
 )
 EXAMPLES = (
     ("Is there a dog?", "Yes.", 1),

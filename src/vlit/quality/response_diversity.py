@@ -1,7 +1,8 @@
 """Response diversity (R): semantic clusters among responses (paper 4.2.3 "Diversity", Table 4).
 
 The paper fixes: SimCSE embeddings, DBSCAN, the log of the number of clusters. It leaves open DBSCAN's radius and
-number, the base of the logarithm, and the unit. Here a sample is one text, its responses one after another; embeddings have
+number, the base of the logarithm, and the unit. Here a sample is one text, its responses one after another;
+embeddings have
 unit length; the logarithm is natural (2.3, as printed for "Ours", is then ten clusters); a dataset without a
 cluster has 0 like one with a single one; noise is no cluster. Any encoder can be configured; offline it is
 all-MiniLM-L6-v2, whose values are not to be compared with SimCSE's.
