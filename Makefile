@@ -48,3 +48,8 @@ format: install  ## format the code
 
 clean:  ## remove what runs have made (not the environment)
 	rm -rf cache outputs results/runs results/tables results/figures
+
+.PHONY: bench-quality
+bench-quality: install  ## speed of the quality indicators against the reference libraries
+	$(PIP) --no-deps karateclub==1.3.3 python-louvain==0.16
+	$(BIN)/python benchmarks/quality_speed.py $(ARGS)

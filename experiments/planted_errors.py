@@ -1,4 +1,4 @@
-"""How well the indicators find planted errors: `python experiments/planted_errors.py`, after `python assess.py data=ours`.
+"""How well the indicators find planted errors: `python experiments/planted_errors.py`, after `assess.py data=ours`.
 
 The mini world's side file says which samples of `ours` hold an error; only this script reads it. For each score (least
 matching degree, agreement of the judge, both by the mean of their ranks) and kind of error: the area under the ROC
