@@ -55,7 +55,7 @@ def test_a_family_votes_once_for_each_other_image(family, samples: list[Sample])
 
 def test_objects_are_nominal_heads_and_a_compound_is_one() -> None:
     pytest.importorskip("spacy")
-    asked = "Is the red fire hydrant in the image next to a dog?"
+    asked = "Describe the fire hydrant in the image and the dog."
     row = Objects().rows([Sample("a", (), (Turn(asked, "Yes."), Turn("Is it big?", "No.")))])[0]
     assert row == {"objects": 1.0, "elements": ["hydrant", "dog"]}
 
@@ -67,7 +67,8 @@ def test_a_sentence_encoder_gives_unit_vectors_whatever_the_batch() -> None:
     single = SentenceEncoder(None, batch_size=1)(texts)
     assert abs(whole - single).max() < 1e-5
     assert (whole**2).sum(axis=1) == pytest.approx(1, abs=1e-5)
-    assert whole[0] @ whole[1] > 0.8 > 0.3 > whole[0] @ whole[2]
+    assert whole[0] @ whole[1] > 0.8
+    assert whole[0] @ whole[2] < 0.3
 
 
 def test_a_missing_encoder_is_named(tmp_path: Path) -> None:

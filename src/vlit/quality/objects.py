@@ -5,6 +5,9 @@ as 1.9 to 2.5. It leaves open which elements count. Here a dependency parse by s
 element is a nominal head: a noun or proper noun that is not part of a compound ("fire hydrant" is one element), and
 that is not the request's own word for the picture ("image", "photo"). An instruction's number is that of its elements;
 a sample's is the mean over its instructions.
+
+What is known to go wrong: the small English pipeline takes compounds apart in inverted questions ("Is the red fire
+hydrant in the image?" has two elements to it), so the indicator compares datasets and is no exact count.
 """
 
 from __future__ import annotations
