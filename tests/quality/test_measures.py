@@ -55,7 +55,7 @@ def test_a_family_votes_once_for_each_other_image(family, samples: list[Sample])
 
 def test_objects_are_nominal_heads_and_a_compound_is_one() -> None:
     pytest.importorskip("spacy")
-    asked = "Describe the fire hydrant in the image and the dog."
+    asked = "The fire hydrant in the image is next to a dog."
     row = Objects().rows([Sample("a", (), (Turn(asked, "Yes."), Turn("Is it big?", "No.")))])[0]
     assert row == {"objects": 1.0, "elements": ["hydrant", "dog"]}
 
