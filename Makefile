@@ -52,3 +52,8 @@ clean:  ## remove what runs have made (not the environment)
 .PHONY: construct
 construct: install  ## instruction data out of the mini world, offline (ARGS adds overrides, e.g. source=coco)
 	$(BIN)/python construct.py source=world $(ARGS)
+
+.PHONY: bench-quality
+bench-quality: install  ## speed of the quality indicators against the reference libraries
+	$(PIP) --no-deps karateclub==1.3.3 python-louvain==0.16
+	$(BIN)/python benchmarks/quality_speed.py $(ARGS)

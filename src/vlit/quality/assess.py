@@ -1,0 +1,167 @@
+"""From a dataset to its row of Table 4: statistics of every sample once, then the indicators over the drawn samples.
+
+Statistics are those of the whole dataset a curated one is part of, so `ours_qc` costs nothing after `ours`; indicators
+are over the samples that are drawn (equal sizes, section 5.1.2). An indicator that can't be had (no judge, no
+language model, no parser) stays empty with its reason, and stand-ins have names of their own.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from vlit.data.sample import Sample
+from vlit.errors import InputError
+from vlit.quality.balance import balance
+from vlit.quality.instruction_diversity import InstructionDiversity
+from vlit.quality.response_diversity import ResponseDiversity
+from vlit.quality.statistics import Measure, Shard, StatisticsStore
+from vlit.quality.tag_system import TagSystem, tag_system
+from vlit.quality.task_tags import tasks_in_use
+from vlit.quality.texts import Encode, instructions
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Tags:
+    """Thresholds of the tag system."""
+
+    coverage: float = 0.01
+    redundancy: float = 0.8
+    most: int = 30
+
+
+@dataclass
+class Assessment:
+    """What an assessment is made with. Measures are made when they are needed, and may refuse with an `InputError`.
+
+    Attributes:
+        measures: by the indicator they feed: MD, C, R, OG, I_cx and stand-ins.
+        encoder: makes the sentence encoder.
+        propose: encoder -> the measure of proposed tags.
+        assign: encoder, tag system -> the measure of tasks.
+        missing: indicators that no measure is configured for, with the reason.
+    """
+
+    measures: dict[str, Callable[[], Measure]]
+    encoder: Callable[[], Encode]
+    propose: Callable[[Encode], Measure]
+    assign: Callable[[Encode, TagSystem], Measure]
+    missing: dict[str, str] = field(default_factory=dict)
+    tags: Tags = field(default_factory=Tags)
+    instruction_diversity: InstructionDiversity = field(default_factory=InstructionDiversity)
+    response_diversity: ResponseDiversity = field(default_factory=ResponseDiversity)
+
+    @cached_property
+    def encode(self) -> Encode:
+        """The sentence encoder, made once."""
+        return self.encoder()
+
+    def statistics(self, store: StatisticsStore, samples: Sequence[Sample], shard: Shard) -> dict[str, pa.Table]:
+        """Compute what is missing of a shard; with one shard, return the tables by indicator (tasks under "T").
+
+        A sharded run computes all but tasks, which need everybody's proposed tags; the run over all parts that comes
+        after the shards computes tasks only.
+        """
+        made: dict[str, Measure] = {}
+        for key, make in {**self.measures, "tags": lambda: self.propose(self.encode)}.items():
+            try:
+                made[key] = make()
+            except InputError as error:
+                self._set_missing(key, str(error))
+                continue
+            store.compute(made[key], samples, shard)
+        if shard.of > 1:
+            return {}
+        tables = {key: store.read(measure, samples) for key, measure in made.items()}
+        if "tags" in tables:
+            system = self.system(tables["tags"])
+            log.info("%d tags: %s", len(system.tags), ", ".join(system.tags))
+            tasks = self.assign(self.encode, system)
+            store.compute(tasks, samples, shard)
+            tables["T"] = store.read(tasks, samples)
+        return tables
+
+    def system(self, proposals: pa.Table) -> TagSystem:
+        """The tag system of a dataset's proposals."""
+        proposed = [tags or [] for tags in proposals["tags"].to_pylist()]
+        return tag_system(proposed, self.encode, self.tags.coverage, self.tags.redundancy, self.tags.most)
+
+    def indicators(self, tables: dict[str, pa.Table], samples: Sequence[Sample]) -> dict[str, Any]:
+        """The indicators over drawn samples: `{indicators, reasons, details}` of `quality.json`."""
+        ids = {sample.id for sample in samples}
+        rows = {key: _drawn(table, ids) for key, table in tables.items()}
+        values: dict[str, float | int] = {}
+        details: dict[str, Any] = {
+            "samples": len(samples),
+            "faults": {key: _faults(some) for key, some in rows.items()},
+        }
+        for key, column, scale in _MEANS:
+            found = [row[column] for row in rows.get(key, []) if row["fault"] is None]
+            if found:
+                values[key] = scale * sum(found) / len(found)
+        details["lowest"] = _lowest(rows.get("MD", []))
+        if any(row["fault"] is None for row in rows.get("T", [])):
+            self._tasks(rows["T"], samples, values, details)
+        embeddings = [row["embedding"] for row in rows.get("R", []) if row["fault"] is None]
+        if embeddings:
+            points = np.array(embeddings, np.float32)
+            values["R"], labels = self.response_diversity.of(points)
+            details["response_clusters"] = dict(Counter(map(str, labels.tolist())).most_common())
+        reasons = {key: self.missing.get(key, "no sample has a value") for key in _ALL if key not in values}
+        return {"indicators": {**dict.fromkeys(_ALL), **values}, "reasons": reasons, "details": details}
+
+    def _set_missing(self, key: str, reason: str) -> None:
+        for indicator in ("T", "I_div", "Balance") if key == "tags" else (key,):
+            self.missing[indicator] = reason
+        log.warning("%s stays empty: %s", key, reason)
+
+    def _tasks(
+        self, rows: list[dict[str, Any]], samples: Sequence[Sample], values: dict[str, float | int],
+        details: dict[str, Any],
+    ) -> None:  # fmt: skip
+        tasks = {row["sample_id"]: row["task"] for row in rows if row["fault"] is None}
+        of_instructions = {row["sample_id"]: row["tasks"] for row in rows if row["fault"] is None}
+        details["tasks"] = dict(Counter(tasks.values()).most_common())
+        used = tasks_in_use(list(tasks.values()), self.tags.coverage)
+        values["T"] = len(used)
+        values["Balance"] = balance([task for task in tasks.values() if task in used])
+        values["I_div"], details["instruction_clusters"] = self.instruction_diversity.of(
+            (task, text)
+            for sample in samples
+            if sample.id in tasks
+            for task, text in zip(of_instructions[sample.id], instructions(sample), strict=True)
+            if task in used
+        )
+
+
+_ALL = ("MD", "C", "T", "I_div", "R", "OG", "I_cx", "Balance")
+_MEANS = (
+    ("MD", "mean", 1),
+    ("C", "correct", 100),
+    ("C_contrast", "correct", 100),
+    ("OG", "objects", 1),
+    ("I_cx", "complexity", 1),
+    ("I_cx_rule", "complexity", 1),
+)
+
+
+def _drawn(table: pa.Table, ids: set[str]) -> list[dict[str, Any]]:
+    return [row for row in table.to_pylist() if row["sample_id"] in ids]
+
+
+def _faults(rows: list[dict[str, Any]]) -> dict[str, int]:
+    return dict(Counter(row["fault"] for row in rows if row["fault"]).most_common())
+
+
+def _lowest(rows: list[dict[str, Any]], number: int = 12) -> dict[str, list[str]]:
+    ranked = sorted((row["least"], row["sample_id"]) for row in rows if row["fault"] is None)
+    return {"worst": [name for _, name in ranked[:number]], "best": [name for _, name in ranked[::-1][:number]]}

@@ -1,0 +1,96 @@
+"""Ego-Splitting (Epasto et al., 2017) with connected components in both steps, the paper's clustering of elements.
+
+Ego-Splitting splits a node into personas, one a component of its neighbourhood (the ego-net without the ego), joins
+personas along the edges of the graph, and clusters the persona graph. With connected components in both steps this has
+a short form. Two edges at a node `u` belong to one persona of `u` exactly if a chain of triangles through `u` leads
+from one to the other; so the clusters are the classes of edges under "share a triangle". Nothing but triangles has to
+be found, and no ego-net is built. Nodes without an edge have no persona and no cluster.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+Integers = NDArray[np.int64]
+_PAIRS_AT_ONCE = 2_000_000  # bounds memory: about 100 MB
+
+
+def unique_edges(pairs: Integers) -> Integers:
+    """Undirected edges (m, 2), each once with the smaller node first, without loops; sorted."""
+    ordered = np.sort(np.asarray(pairs, np.int64).reshape(-1, 2), axis=1)
+    ordered = ordered[ordered[:, 0] != ordered[:, 1]]
+    if not len(ordered):
+        return ordered
+    base = int(ordered.max()) + 1
+    keys = np.unique(ordered[:, 0] * base + ordered[:, 1])
+    return np.stack([keys // base, keys % base], axis=1)
+
+
+def edge_clusters(pairs: Integers) -> tuple[Integers, Integers]:
+    """The cluster of every edge.
+
+    Args:
+        pairs: (k, 2) nodes from 0 on, in any order and repeated at will.
+
+    Returns:
+        The unique edges (m, 2) and their clusters (m,), numbered from 0 without gaps.
+    """
+    edges = unique_edges(pairs)
+    if not len(edges):
+        return edges, np.zeros(0, np.int64)
+    # Each edge leads from the end of lower degree to the other, so that the pairs at a node stay few (m ** 1.5).
+    degrees = np.bincount(edges.ravel())
+    rank = np.empty(len(degrees), np.int64)
+    rank[np.lexsort((np.arange(len(degrees)), degrees))] = np.arange(len(degrees))
+    oriented = np.sort(rank[edges], axis=1)
+    keys = oriented[:, 0] * len(degrees) + oriented[:, 1]
+    order = np.argsort(keys)
+    heads, tails, keys = oriented[order, 0], oriented[order, 1], keys[order]
+    last = np.searchsorted(heads, heads, side="right")  # an edge pairs with the later ones that leave the same node
+    partners = last - np.arange(len(heads)) - 1
+    labels = np.arange(len(heads))
+    for first, end in _blocks(partners):
+        one = np.repeat(np.arange(first, end), partners[first:end])
+        starts = np.cumsum(partners[first:end]) - partners[first:end]
+        two = one + 1 + np.arange(len(one)) - np.repeat(starts, partners[first:end])
+        closing = tails[one] * len(degrees) + tails[two]
+        third = np.minimum(np.searchsorted(keys, closing), len(keys) - 1)
+        closed = keys[third] == closing
+        one, two, third = one[closed], two[closed], third[closed]
+        labels = _joined(labels, np.concatenate([one, one]), np.concatenate([two, third]))
+    clusters = np.empty(len(edges), np.int64)
+    clusters[order] = labels
+    return edges, np.unique(clusters, return_inverse=True)[1]
+
+
+def cluster_sizes(pairs: Integers) -> Integers:
+    """The number of nodes in each cluster (clusters overlap: a node counts in each of its clusters)."""
+    edges, clusters = edge_clusters(pairs)
+    if not len(edges):
+        return np.zeros(0, np.int64)
+    base = int(edges.max()) + 1
+    members = np.unique(np.concatenate([clusters * base + edges[:, 0], clusters * base + edges[:, 1]]))
+    return np.bincount(members // base).astype(np.int64)
+
+
+def _blocks(partners: Integers) -> list[tuple[int, int]]:
+    total = np.cumsum(partners)
+    cuts = [0]
+    while cuts[-1] < len(partners):
+        done = total[cuts[-1] - 1] if cuts[-1] else 0
+        cuts.append(max(cuts[-1] + 1, int(np.searchsorted(total, done + _PAIRS_AT_ONCE, side="right"))))
+    return list(pairwise(cuts))
+
+
+def _joined(labels: Integers, left: Integers, right: Integers) -> Integers:
+    one, two = labels[left], labels[right]
+    differ = one != two
+    if not differ.any():
+        return labels
+    graph = coo_array((np.ones(int(differ.sum()), np.int8), (one[differ], two[differ])), shape=(len(labels),) * 2)
+    return connected_components(graph, directed=False)[1].astype(np.int64)[labels]

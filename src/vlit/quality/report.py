@@ -1,0 +1,105 @@
+"""The report page of a dataset: indicators, distributions, tasks and clusters, worst and best samples with images."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from vlit.data.sample import Sample
+from vlit.files import write_text
+
+_STYLE = (
+    "body{font:15px system-ui;max-width:60em;margin:2em auto;color:#222}td,th{padding:.2em .8em;text-align:left}"
+    "figure{display:inline-block;vertical-align:top;width:13em;margin:.5em}img{width:8em;image-rendering:pixelated}"
+    "figcaption{font-size:13px}rect{fill:#4477aa}svg text{font-size:11px}"
+)
+_DISTRIBUTIONS = {"MD": "least", "OG": "objects", "I_cx": "complexity", "I_cx_rule": "complexity", "C": "agreement",
+                  "C_contrast": "agreement"}  # fmt: skip
+
+
+def write_report(
+    path: Path, name: str, found: dict[str, Any], tables: dict[str, pa.Table], samples: Sequence[Sample]
+) -> None:
+    """Write the page, one file without links to others.
+
+    Args:
+        path: the file.
+        name: the dataset.
+        found: what `Assessment.indicators` returned.
+        tables: the statistics.
+        samples: the drawn samples.
+    """
+    details = found["details"]
+    ids = {sample.id: sample for sample in samples}
+    parts = [f"<h1>{html.escape(name)}: {len(samples)} samples</h1>", _indicators(found)]
+    for key, column in _DISTRIBUTIONS.items():
+        if key in tables:
+            rows = tables[key].select(["sample_id", column]).to_pylist()
+            values = [row[column] for row in rows if row[column] is not None and row["sample_id"] in ids]
+            parts.append(f"<h2>{key}: {column} by sample</h2>" + _histogram(values))
+    for title, key in (
+        ("Samples of each task", "tasks"),
+        ("Instruction clusters of each task", "instruction_clusters"),
+        ("Response clusters (-1: none)", "response_clusters"),
+    ):
+        if details.get(key):
+            parts.append(f"<h2>{title}</h2>" + _bars(dict(list(details[key].items())[:40])))
+    for which, chosen in details.get("lowest", {}).items():
+        parts.append(f"<h2>The {which} by matching degree</h2>" + "".join(_figure(ids[one]) for one in chosen))
+    page = f'<!doctype html><meta charset="utf-8"><title>{html.escape(name)}</title><style>{_STYLE}</style>'
+    write_text(path, page + "\n".join(parts))
+
+
+def _indicators(found: dict[str, Any]) -> str:
+    rows = "".join(
+        f"<tr><td>{key}<td>{'' if value is None else f'{value:.2f}'}<td>{html.escape(found['reasons'].get(key, ''))}"
+        for key, value in found["indicators"].items()
+    )
+    faults = "; ".join(f"{key}: {count} {why}" for key, some in found["details"]["faults"].items()
+                       for why, count in some.items())  # fmt: skip
+    return f"<table><tr><th>indicator<th>value<th>why empty{rows}</table><p>Faults: {html.escape(faults) or 'none'}</p>"
+
+
+def _histogram(values: list[float], bins: int = 20) -> str:
+    if not values:
+        return "<p>no value</p>"
+    low, high = min(values), max(values)
+    step = (high - low) / bins or 1.0
+    counts = [0] * bins
+    for value in values:
+        counts[min(bins - 1, int((value - low) / step))] += 1
+    return _bars({f"{low + number * step:.2f}": count for number, count in enumerate(counts)})
+
+
+def _bars(counts: dict[str, int]) -> str:
+    top = max(counts.values(), default=1) or 1
+    rows = "".join(
+        f'<text x="0" y="{14 * place + 11}">{html.escape(name[:30])}</text>'
+        f'<rect x="190" y="{14 * place + 1}" width="{400 * count / top:.1f}" height="12"/>'
+        f'<text x="{195 + 400 * count / top:.1f}" y="{14 * place + 11}">{count}</text>'
+        for place, (name, count) in enumerate(counts.items())
+    )
+    return f'<svg width="700" height="{14 * len(counts) + 4}">{rows}</svg>'
+
+
+def _figure(sample: Sample) -> str:
+    turns = "".join(
+        f"<b>{html.escape(turn.instruction[:300])}</b><br>{html.escape(turn.response[:300])}<br>"
+        for turn in sample.turns
+        if turn.supervised
+    )
+    try:
+        image = sample.images[-1].load()
+    except OSError:
+        return f"<figure>unreadable image<figcaption>{turns}</figcaption></figure>"
+    image.thumbnail((256, 256))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return f'<figure><img src="data:image/png;base64,{data}"><figcaption>{turns}</figcaption></figure>'

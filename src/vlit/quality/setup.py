@@ -1,0 +1,78 @@
+"""An assessment from its configuration: which measures there are, and why the others are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from vlit.errors import InputError
+from vlit.quality.assess import Assessment, Tags
+from vlit.quality.correctness import Correctness
+from vlit.quality.instruction_complexity import AskedComplexity, RuleComplexity
+from vlit.quality.instruction_diversity import InstructionDiversity
+from vlit.quality.matching_measure import MatchingMeasure
+from vlit.quality.objects import Objects
+from vlit.quality.response_diversity import ResponseDiversity, ResponseEmbedding
+from vlit.quality.sentence_encoder import SentenceEncoder
+from vlit.quality.statistics import Measure
+from vlit.quality.task_tags import AskedTask, NearestTags, NearestTask, ProposedTags
+
+NO_JUDGE = "no judge that is asked: assess.py judge=server or judge=llava"
+NO_LLM = "no language model: assess.py llm=server (I_cx_rule is the offline stand-in)"
+
+
+def assessment(cfg: DictConfig, family_judge: Callable[[], Any]) -> Assessment:
+    """Make an assessment.
+
+    Args:
+        cfg: the configuration of `assess.py`.
+        family_judge: makes the judge out of one of our models (it needs a model, which is built to the right of here).
+    """
+    if cfg.judge.kind not in ("none", "server", "llava", "family"):
+        raise InputError(f"judge.kind={cfg.judge.kind}: it is none, server, llava or family")
+    encoder: Callable[[], SentenceEncoder] = partial(SentenceEncoder, **cfg.encoder)
+    made: list[SentenceEncoder] = []
+
+    def one_encoder() -> SentenceEncoder:
+        if not made:
+            made.append(encoder())
+        return made[0]
+
+    measures: dict[str, Callable[[], Measure]] = {
+        "MD": lambda: MatchingMeasure(instantiate(cfg.quality.clip)(), _clip_key(cfg), cfg.quality.batch_size),
+        "R": lambda: ResponseEmbedding(one_encoder()),
+        "OG": lambda: Objects(cfg.parser.model),
+        "I_cx_rule": RuleComplexity,
+    }
+    missing = {"C": NO_JUDGE, "I_cx": NO_LLM}
+    if cfg.judge.kind != "none":
+        asked = cfg.judge.kind != "family"
+        make: Callable[[], Any] = partial(instantiate, cfg.judge.build) if asked else family_judge
+        measures["C" if asked else "C_contrast"] = lambda: Correctness(make(), cfg.judge.times, cfg.judge.workers)
+    server = instantiate(cfg.llm.build) if cfg.llm.build is not None else None
+    if server is not None:
+        measures["I_cx"] = lambda: AskedComplexity(server, cfg.llm.workers)
+    return Assessment(
+        measures=measures,
+        encoder=one_encoder,
+        propose=NearestTags if server is None else lambda encode: ProposedTags(server, cfg.llm.workers),
+        assign=NearestTask
+        if server is None
+        else lambda encode, system: AskedTask(server, encode, system, cfg.llm.selective, cfg.llm.workers),
+        missing=missing,
+        tags=Tags(**cfg.tags),
+        instruction_diversity=InstructionDiversity(**cfg.instruction_diversity),
+        response_diversity=ResponseDiversity(**cfg.response_diversity),
+    )
+
+
+def _clip_key(cfg: DictConfig) -> str:
+    from pathlib import Path
+
+    weights = Path(cfg.quality.clip.weights)
+    state = weights.stat() if weights.exists() else None
+    return f"{cfg.quality.clip.name}|{weights.name}|{(state.st_size, state.st_mtime_ns) if state else None}"

@@ -1,0 +1,169 @@
+"""Per-sample statistics: computed once, stored as Parquet, resumable and shardable.
+
+A dataset is cut into parts of a fixed number of samples, in order; each measure writes one Parquet file a part, whole
+or not at all. A killed run goes on with the first part that is missing. Shard `k/n` does the parts whose number leaves
+`k - 1` when divided by `n`. Parts are the same however the work is split, so the merged statistics of shards are those
+of one pass, and merging is reading the parts in order.
+
+A sample that can't be measured keeps its row: its `fault` says why, and faults are counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from vlit.data.sample import Sample
+from vlit.data.subset import fingerprint
+from vlit.errors import InputError
+from vlit.files import whole
+
+log = logging.getLogger(__name__)
+
+PART = 512  # samples a file
+
+
+class MeasureFault(Exception):  # noqa: N818 - a property of the sample, stored as data
+    """A sample that can't be measured; the message is one of few fixed phrases, as it is counted."""
+
+
+class Measure(Protocol):
+    """One statistic of samples.
+
+    Attributes:
+        name: the folder its parts are in.
+        key: everything that changes its values (model, prompt, settings); other values are another folder.
+        schema: its columns, without `sample_id` and `fault`.
+    """
+
+    name: str
+    key: str
+    schema: pa.Schema
+
+    def rows(self, samples: Sequence[Sample]) -> list[dict[str, Any] | MeasureFault]:
+        """One row (or what went wrong) a sample, which depends on that sample alone."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The `number`-th of `of` shards, from 1."""
+
+    number: int = 1
+    of: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Read "3/16"; "1/1" is everything."""
+        found = re.fullmatch(r"(\d+)/(\d+)", str(text))
+        if not found or not 1 <= int(found[1]) <= int(found[2]):
+            raise InputError(f"shard={text}: write it as 3/16, the third of sixteen")
+        return cls(int(found[1]), int(found[2]))
+
+
+@dataclass(frozen=True)
+class StatisticsStore:
+    """Where the statistics of one dataset are."""
+
+    folder: Path
+    part_size: int = PART
+
+    @classmethod
+    def of(cls, folder: Path, name: str, samples: Sequence[Sample]) -> StatisticsStore:
+        """The store of a dataset, by name and content."""
+        return cls(Path(folder) / name / f"statistics-{fingerprint(samples)[:16]}")
+
+    def compute(self, measure: Measure, samples: Sequence[Sample], shard: Shard | None = None) -> Counter[str]:
+        """Compute the missing parts of a shard; return its faults by reason, those of earlier runs among them."""
+        shard = shard or Shard()
+        faults: Counter[str] = Counter()
+        numbers = range(shard.number - 1, self._parts(samples), shard.of)
+        for number in tqdm(numbers, desc=measure.name, disable=len(numbers) < 2):
+            file = self._file(measure, number)
+            if not file.exists():
+                self._write(file, measure, samples[number * self.part_size : (number + 1) * self.part_size])
+            faults.update(fault for fault in pq.read_table(file, columns=["fault"])["fault"].to_pylist() if fault)
+        if faults:
+            log.warning("%s: %d samples without a value (%s)", measure.name, sum(faults.values()), _listed(faults))
+        return faults
+
+    def read(self, measure: Measure, samples: Sequence[Sample]) -> pa.Table:
+        """All parts in the samples' order, with columns `sample_id`, `fault` and the measure's.
+
+        Raises:
+            InputError: if a part is missing, as a shard has not been run.
+        """
+        files = [self._file(measure, number) for number in range(self._parts(samples))]
+        absent = [number for number, file in enumerate(files) if not file.exists()]
+        if absent:
+            raise InputError(
+                f"{len(absent)} of {len(files)} parts of {measure.name} are missing (first: {absent[0]}): "
+                "run assess.py for every shard"
+            )
+        schema = _full(measure)
+        return pa.concat_tables([pq.read_table(file) for file in files]) if files else schema.empty_table()
+
+    def merge(self, measure: Measure, samples: Sequence[Sample]) -> Path:
+        """Write all parts as one file, `{measure}-{key}.parquet`."""
+        table = self.read(measure, samples)
+        path = self._folder(measure).with_suffix(".parquet")
+        with whole(path) as temporary:
+            pq.write_table(table, temporary)
+        return path
+
+    def _parts(self, samples: Sequence[Sample]) -> int:
+        return -(-len(samples) // self.part_size)
+
+    def _folder(self, measure: Measure) -> Path:
+        return self.folder / f"{measure.name}-{hashlib.sha256(measure.key.encode()).hexdigest()[:12]}"
+
+    def _file(self, measure: Measure, number: int) -> Path:
+        return self._folder(measure) / f"part-{number:06d}.parquet"
+
+    def _write(self, file: Path, measure: Measure, samples: Sequence[Sample]) -> None:
+        found = measured(measure, samples)
+        rows = [
+            {"sample_id": sample.id, "fault": str(row)} if isinstance(row, MeasureFault)
+            else {"sample_id": sample.id, "fault": None, **row}
+            for sample, row in zip(samples, found, strict=True)
+        ]  # fmt: skip
+        with whole(file) as temporary:
+            pq.write_table(pa.Table.from_pylist(rows, schema=_full(measure)), temporary)
+
+
+def measured(measure: Measure, samples: Sequence[Sample]) -> list[dict[str, Any] | MeasureFault]:
+    """A measure's rows; samples whose text no model can read are faults of every measure."""
+    faults = [text_fault(sample) for sample in samples]
+    rows = iter(measure.rows([sample for sample, fault in zip(samples, faults, strict=True) if fault is None]))
+    return [next(rows) if fault is None else MeasureFault(fault) for fault in faults]
+
+
+def text_fault(sample: Sample) -> str | None:
+    """What is wrong with a sample's text, if anything. Readers set such samples aside; other sources may not."""
+    texts = [text for turn in sample.turns if turn.supervised for text in (turn.instruction, turn.response)]
+    if not texts:
+        return "no turn"
+    if any(not text.strip() for text in texts):
+        return "empty text"
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        return "text is not valid Unicode"
+    return None
+
+
+def _full(measure: Measure) -> pa.Schema:
+    return pa.schema([("sample_id", pa.string()), ("fault", pa.string()), *measure.schema])
+
+
+def _listed(faults: Counter[str]) -> str:
+    return ", ".join(f"{reason} {number}" for reason, number in faults.most_common())

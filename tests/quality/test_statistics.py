@@ -1,0 +1,95 @@
+"""Statistics once a sample: shards merge to one pass, kills lose nothing, faults are rows with reasons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vlit.data.sample import Sample, Turn
+from vlit.errors import InputError
+from vlit.quality.instruction_complexity import RuleComplexity
+from vlit.quality.statistics import MeasureFault, Shard, StatisticsStore
+
+
+def made(number: int) -> list[Sample]:
+    return [
+        Sample(f"s/{place}", (), (Turn(f"Why is thing {place} red and round?", "Because it is " + "very " * place),))
+        for place in range(number)
+    ]
+
+
+class Lengths:
+    """Counts letters; refuses samples whose response says so; can die in the middle."""
+
+    name, key = "lengths", "1"
+    schema = pa.schema([("letters", pa.int64())])
+
+    def __init__(self, dies_after: int | None = None) -> None:
+        self.dies_after, self.calls = dies_after, 0
+
+    def rows(self, samples):
+        self.calls += 1
+        if self.dies_after is not None and self.calls > self.dies_after:
+            raise KeyboardInterrupt
+        return [
+            MeasureFault("refused") if "refuse" in sample.turns[0].response
+            else {"letters": len(sample.turns[0].response)}
+            for sample in samples
+        ]  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 40), st.integers(1, 7), st.integers(1, 9))
+def test_merged_shards_are_one_pass(tmp_path_factory, number: int, shards: int, part: int) -> None:
+    samples = made(number)
+    one = StatisticsStore(tmp_path_factory.mktemp("one"), part)
+    many = StatisticsStore(tmp_path_factory.mktemp("many"), part)
+    one.compute(RuleComplexity(), samples)
+    for shard in reversed(range(1, shards + 1)):
+        many.compute(RuleComplexity(), samples, Shard(shard, shards))
+    table = many.read(RuleComplexity(), samples)
+    assert table.equals(one.read(RuleComplexity(), samples))
+    assert table["sample_id"].to_pylist() == [sample.id for sample in samples]
+    assert many.merge(RuleComplexity(), samples).read_bytes() == one.merge(RuleComplexity(), samples).read_bytes()
+
+
+def test_a_killed_run_goes_on_with_the_first_missing_part(tmp_path: Path) -> None:
+    samples, store = made(10), StatisticsStore(tmp_path, 3)
+    with pytest.raises(KeyboardInterrupt):
+        store.compute(Lengths(dies_after=2), samples)
+    with pytest.raises(InputError, match="2 of 4 parts of lengths are missing"):
+        store.read(Lengths(), samples)
+    again = Lengths()
+    store.compute(again, samples)
+    assert again.calls == 2
+    assert store.read(again, samples)["letters"].to_pylist() == [len(s.turns[0].response) for s in samples]
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_faults_keep_their_rows_and_are_counted_again_when_resumed(tmp_path: Path) -> None:
+    samples = [
+        *made(3),
+        Sample("empty", (), (Turn("What?", "  "),)),
+        Sample("bytes", (), (Turn("What?", "a \udcff b"),)),
+        Sample("refused", (), (Turn("What?", "refuse me"),)),
+        Sample("long", (), (Turn("What?", "word " * 10_000),)),
+        Sample("none", (), ()),
+    ]
+    store = StatisticsStore(tmp_path, 2)
+    faults = store.compute(Lengths(), samples)
+    assert faults == {"empty text": 1, "text is not valid Unicode": 1, "refused": 1, "no turn": 1}
+    assert store.compute(Lengths(dies_after=0), samples) == faults
+    rows = {row["sample_id"]: row for row in store.read(Lengths(), samples).to_pylist()}
+    assert len(rows) == len(samples)
+    assert rows["long"]["letters"] == 50_000
+    assert rows["bytes"] == {"sample_id": "bytes", "fault": "text is not valid Unicode", "letters": None}
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/0"])
+def test_an_impossible_shard_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="shard="):
+        Shard.parse(text)
