@@ -26,8 +26,8 @@ def test_the_mini_weights_are_made_from_nothing(tmp_path: Path) -> None:
     steps = [f"plan.budgets.{stage}.steps=2" for stage in STAGES]
     sizes = [f"plan.budgets.{stage}.batch_size=4" for stage in STAGES]
     command = [
-        sys.executable, "pretrain.py", f"plan.parts={parts}", f"plan.cache={tmp_path / 'cache'}", "plan.scenes=64", "plan.asked=32",
-        "plan.documents=300", "plan.conversations=40", *steps, *sizes,
+        sys.executable, "pretrain.py", f"plan.parts={parts}", f"plan.cache={tmp_path / 'cache'}", "plan.scenes=64",
+        "plan.asked=32", "plan.documents=300", "plan.conversations=40", *steps, *sizes,
     ]  # fmt: skip
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
