@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -52,12 +53,20 @@ def entry(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable
                     raise
                 sys.exit(f"error: {message}")
             except KeyboardInterrupt:
-                print("interrupted: the same command goes on from here", file=sys.stderr)
-                sys.exit(130)
+                _interrupted()
+            except SystemExit as stop:
+                if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning shuts down, then exits with 1
+                    _interrupted()
+                raise
 
         return command
 
     return decorate
+
+
+def _interrupted() -> NoReturn:
+    print("interrupted: the same command goes on from here", file=sys.stderr)
+    sys.exit(130)
 
 
 def _one_line(error: BaseException) -> str | None:

@@ -13,9 +13,10 @@ from tests.conftest import ROOT
 from vlit.models import mini
 from vlit.tuning.pretraining.loop import batches
 
-FAMILIES = ("llava", "blip2", "openflamingo")
-TOWERS, TEXT = ("clip_first", "eva", "clip"), ("opt_text", "opt", "vicuna")
-STAGES = (*TOWERS, *TEXT, *(f"{family}_captions" for family in FAMILIES), *FAMILIES)
+TOWERS, TEXT = ("clip_first", "clip", "eva"), ("opt_text", "opt_spoken", "vicuna")
+LLAVA, BLIP2 = ("llava_captions", "llava"), ("blip2_connector", "blip2_captions", "blip2")
+FLAMINGO = ("openflamingo_connector", "openflamingo_captions", "openflamingo_questions", "openflamingo")
+STAGES = (*TOWERS, *TEXT, *LLAVA, *BLIP2, *FLAMINGO)
 
 
 @pytest.mark.slow

@@ -1,9 +1,11 @@
 """Making the mini weights: what the published checkpoints are to the paper, trained here from nothing on the world.
 
     tokenizer
-    clip_first, eva, clip          contrastive, and patch labels
-    opt_text, opt, vicuna          text
-    llava, blip2, openflamingo     captions and descriptions
+    clip_first, clip, eva            contrastive, and patch labels
+    opt_text, opt_spoken, vicuna     text: documents, conversations
+    {family}_connector               image tokens that pass on what patches show
+    {family}_captions                captions and descriptions
+    {family}[_questions]             short questions
 
 Scenes of this stage are disjoint from those of instruction data and benchmark. The results are shipped in
 `weights/mini`; `python pretrain.py` makes them anew.

@@ -4,9 +4,11 @@ It goes in two rounds: captions and descriptions of whole images, then short que
 for what the published models know from far more data: a frozen language model of this size, that never answered a
 question about an image, does not begin to in 200 steps of tuning.
 It is what LLaVA's first stage, BLIP-2's COCO captioning checkpoint and OpenFlamingo's training on image-text pairs
-are to the paper. BLIP-2 and OpenFlamingo train what they train in tuning. LLaVA trains its language model besides the
-projector (published LLaVA: the projector alone): a language model this small cannot take in foreign features
-unchanged.
+are to the paper. A language model this small cannot take in foreign features unchanged. LLaVA therefore trains its
+language model besides the projector (published LLaVA: the projector alone), and BLIP-2 trains OPT besides its Q-Former
+(published BLIP-2: OPT frozen), reading conversations beside the questions, so that it forgets none of the wordings it
+was taught. What it becomes is the mini OPT, which OpenFlamingo, in a last round of its own, and all tuning leave
+frozen.
 """
 
 from __future__ import annotations
@@ -28,29 +30,48 @@ from vlit.data.sample import Sample, Turn
 from vlit.data.templates import TEMPLATES, Template
 from vlit.models import blip2, convert, llava, loading, mini, openflamingo
 from vlit.models.scoring import token_loss
+from vlit.tuning.pretraining import language
 from vlit.tuning.pretraining.corpus import Pairs
 from vlit.tuning.pretraining.loop import batches, fit
 
 INSTRUCTION = "Describe the image."
 MAX_LENGTH = 288
+OPEN_GATE = 1.0  # of OpenFlamingo's cross-attention at the start, before tanh
 State = dict[str, torch.Tensor]
 Questions = list[list[tuple[str, str]]]  # of each image, with answers
 
 
 def align(
-    model: Any, template: Template, add_bos: bool, data: Pairs, questions: Questions | None, saved: Path, seed: int,
-    name: str, steps: int, batch_size: int, rate: float,
+    name: str, model: Any, data: Pairs, questions: Questions | None, spoken: list[str] | None, saved: Path, seed: int,
+    steps: int, batch_size: int, rate: float,
 ) -> None:  # fmt: skip
-    """Train a model in place to answer "Describe the image." or, given them, questions about the first images."""
-    encoder = Encoder(model.tokenizer, model.image_token_id, model.tokens_per_image, MAX_LENGTH, add_bos)
+    """Train a model in place to answer "Describe the image." or, given them, questions about the first images.
+
+    Args:
+        name: of the family.
+        model: what learns.
+        data: images with captions.
+        questions: about the first images; None trains captioning.
+        spoken: conversations that the language model goes on reading, a quarter as many a step as images; None: none.
+        saved: state of an interrupted run.
+        seed: of the order.
+        steps: optimiser steps.
+        batch_size: images a step.
+        rate: peak learning rate.
+    """
+    template = TEMPLATES[FAMILIES[name].template]
+    encoder = Encoder(model.tokenizer, model.image_token_id, model.tokens_per_image, MAX_LENGTH, add_bos=True)
     texts = data.descriptions if questions is None else ["".join(map("".join, asked)) for asked in questions]
     batch = batches([len(text) for text in texts], batch_size, seed)
+    forms = (TEMPLATES["blip2"], TEMPLATES["flamingo"])
+    read = language.reading(spoken, forms, model.tokenizer, batch_size // 4, seed, MAX_LENGTH) if spoken else None
 
     def loss(step: int) -> torch.Tensor:
         indices = batch(step)
         made = _batch(data, questions, indices, template, encoder, random.Random(step))
         value = token_loss(model(made), made.labels)
-        return value.total / value.tokens
+        seen = value.total / value.tokens
+        return seen if read is None else seen + read(model.network.language_model, step)
 
     fit(name, model, loss, steps, rate, saved)
 
@@ -84,49 +105,52 @@ def _text(data: Pairs, index: int, rng: random.Random) -> str:
     return data.descriptions[index]
 
 
-def start_llava(parts: Path, work: Path) -> llava.Llava:
+def start_llava(parts: Path, work: Path, text: Path) -> llava.Llava:
     """LLaVA from the mini CLIP, the language model trained on text, and a new projector."""
     config = mini.configuration(parts, "clip-vit")
     vision = CLIPVisionModel(config)
     state = convert.clip_vision_model(mini.visual(mini.part(parts, "clip")), config.num_hidden_layers)
     mini.load(vision, state, "clip-vit")
     language = AutoModelForCausalLM.from_config(mini.configuration(parts, "llama"))
-    mini.load(language, loading.load_float(work / "vicuna.safetensors"), "vicuna")
+    mini.load(language, loading.load_float(text), "vicuna")
     words = loading.tokenizer(parts / "tokenizer")
     projector = nn.Linear(vision.config.hidden_size, language.config.hidden_size)
     network = llava.assemble(vision, language, projector, words.convert_tokens_to_ids("<image>"), select_layer=-2)
     return llava.Llava(network, words, ("projector", "language_model"))
 
 
-def start_blip2(parts: Path, work: Path) -> blip2.Blip2:
-    """BLIP-2 from the EVA-like tower, the mini OPT, and a new Q-Former."""
+def start_blip2(parts: Path, work: Path, text: Path) -> blip2.Blip2:
+    """BLIP-2 from the EVA-like tower, the OPT trained on text, and a new Q-Former."""
     config = mini.configuration(parts, "blip2")
     network = Blip2ForConditionalGeneration(config)
     tower = mini.visual(loading.load_float(work / "eva.safetensors"))
     state = convert.blip2_vision_model(tower, config.vision_config.num_hidden_layers)
     mini.load(network.vision_model, state, "eva")
-    mini.load(network.language_model, mini.part(parts, "opt"), "opt")
+    mini.load(network.language_model, loading.load_float(text), "opt")
     nn.init.normal_(network.query_tokens, std=0.02)
-    return blip2.Blip2(
-        network, loading.tokenizer(parts / "tokenizer"), [p for p in blip2.PARTS if p != "language_model"]
-    )
+    return blip2.Blip2(network, loading.tokenizer(parts / "tokenizer"), tuple(blip2.PARTS))
 
 
-def start_openflamingo(parts: Path, work: Path) -> openflamingo.OpenFlamingo:
+def start_openflamingo(parts: Path, work: Path, text: Path) -> openflamingo.OpenFlamingo:
     """OpenFlamingo from the mini CLIP, the mini OPT, and new connectors."""
-    folder = work / "opt"
-    mini.write_model(mini.configuration(parts, "opt"), mini.part(parts, "opt"), folder)
-    return openflamingo.build(
+    folder = work / f"{text.stem}-folder"
+    mini.write_model(mini.configuration(parts, "opt"), loading.load_float(text), folder)
+    model = openflamingo.build(
         vision_model="clip-mini",
         vision_weights=str(parts / "clip.safetensors"),
         vision_configs=str(parts / "open_clip"),
         language=str(folder),
         tokenizer=str(parts / "tokenizer"),
         checkpoint=None,
-        sources={"vision": "stage clip", "language": "stage opt"},
+        sources={"vision": "stage clip", "language": str(text)},
         trained=("perceiver", "cross_attention"),
         connectors=openflamingo.ConnectorSize(latents=16, depth=2, heads=4, head_width=32, feed_forward=2),
     )
+    # Published gates open from zero over millions of sequences; in a thousand steps they would stay shut.
+    for name, gate in model.network.named_parameters():
+        if name.endswith("_gate"):
+            nn.init.constant_(gate, OPEN_GATE)
+    return model
 
 
 def llava_state(model: llava.Llava) -> dict[str, State]:
@@ -136,9 +160,10 @@ def llava_state(model: llava.Llava) -> dict[str, State]:
 
 
 def blip2_state(model: blip2.Blip2) -> dict[str, State]:
-    """All but OPT."""
+    """OPT, and all else."""
     state = mini.stored_state(model.network)
-    return {"blip2": {name: tensor for name, tensor in state.items() if not name.startswith("language_model.")}}
+    own = {name: tensor for name, tensor in state.items() if not name.startswith("language_model.")}
+    return {"blip2": own, "opt": mini.stored_state(model.network.language_model)}
 
 
 def openflamingo_state(model: openflamingo.OpenFlamingo) -> dict[str, State]:
@@ -152,12 +177,12 @@ class Family:
 
     Attributes:
         template: its prompts.
-        start: (shipped parts, cache) -> the model before alignment.
+        start: (shipped parts, cache, weights of the language model) -> the model before alignment.
         state: what alignment trains, by the names of the files that ship it.
     """
 
     template: str
-    start: Callable[[Path, Path], Any]
+    start: Callable[[Path, Path, Path], Any]
     state: Callable[[Any], dict[str, State]]
 
 
@@ -168,35 +193,30 @@ FAMILIES = {
 }
 
 
-def train(
-    name: str, parts: Path, work: Path, data: Pairs, questions: Questions | None, start: Path | None, output: Path,
-    saved: Path, seed: int, steps: int, batch_size: int, rate: float,
-) -> None:  # fmt: skip
-    """A round of alignment; its parts are written to the folder `output`.
+def started(name: str, parts: Path, work: Path, text: Path, start: Path | None, seed: int) -> Any:
+    """A family's model as a round of alignment finds it.
 
     Args:
         name: of the family.
         parts: the shipped weights before alignment.
         work: the cache.
-        data: images with captions.
-        questions: about the first images; None trains captioning.
-        start: folder of the round before; None starts from the unaligned model.
-        output: folder.
-        saved: state of an interrupted run.
-        seed: of weights and order.
-        steps: optimiser steps.
-        batch_size: images a step.
-        rate: peak learning rate.
+        text: weights of the language model.
+        start: folder of the round before; None for a new connector.
+        seed: of new weights.
     """
-    family = FAMILIES[name]
     torch.manual_seed(seed)
-    model = family.start(parts, work)
+    family = FAMILIES[name]
+    model = family.start(parts, work, text)
     if start is not None:
         with torch.no_grad():
             for part, state in family.state(model).items():
                 _copy(loading.load_float(start / f"{part}.safetensors"), state)
-    align(model, TEMPLATES[family.template], True, data, questions, saved, seed, name, steps, batch_size, rate)
-    for part, state in family.state(model).items():
+    return model
+
+
+def write(name: str, model: Any, output: Path) -> None:
+    """Write what alignment trains of a family to a folder."""
+    for part, state in FAMILIES[name].state(model).items():
         loading.save_half(state, output / f"{part}.safetensors")
 
 

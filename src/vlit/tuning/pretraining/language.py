@@ -6,10 +6,11 @@ these: their documents describe scenes that are never drawn and ask about them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedTokenizerBase
 
@@ -50,16 +51,25 @@ def train(
     model = AutoModelForCausalLM.from_config(configuration)
     if start is not None:
         load(model, loading.load_float(start), name)
-    encoder = Encoder(
-        words, words.convert_tokens_to_ids("<image>"), tokens_per_image=0, max_length=length, add_bos=True
-    )
+    loss = reading(texts, templates, words, batch_size, seed, length)
+    fit(name, model, lambda step: loss(model, step), steps, rate, saved)
+    loading.save_half(stored_state(model), output)
+
+
+def reading(
+    texts: list[str], templates: Sequence[Template], words: PreTrainedTokenizerBase, batch_size: int, seed: int,
+    length: int,
+) -> Callable[[nn.Module, int], torch.Tensor]:  # fmt: skip
+    """The loss of a causal language model on a step's documents, as a function of model and step."""
+    image_token = words.convert_tokens_to_ids("<image>")
+    encoder = Encoder(words, image_token, tokens_per_image=0, max_length=length, add_bos=True)
     encoded = [
         encoder.training(dialogue(text, templates[place % len(templates)]), str(place))
         for place, text in enumerate(texts)
     ]
     batch = batches([len(row.input_ids) for row in encoded], batch_size, seed)
 
-    def loss(step: int) -> torch.Tensor:
+    def loss(model: nn.Module, step: int) -> torch.Tensor:
         rows = [encoded[index] for index in batch(step)]
         ids = _padded([row.input_ids for row in rows], int(words.pad_token_id))
         labels = _padded([row.labels for row in rows], IGNORE)
@@ -68,8 +78,7 @@ def train(
         answers, everything = token_loss(logits, labels), token_loss(logits, ids.masked_fill(mask == 0, IGNORE))
         return answers.total / answers.tokens + READING * everything.total / everything.tokens
 
-    fit(name, model, loss, steps, rate, saved)
-    loading.save_half(stored_state(model), output)
+    return loss
 
 
 def _padded(rows: list[list[int]], value: int) -> torch.Tensor:

@@ -6,13 +6,16 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from vlit.data.templates import BLIP2, FLAMINGO, VICUNA_V1, Template
 from vlit.errors import InputError
 from vlit.models import loading, mini
-from vlit.tuning.pretraining import alignment, clip, corpus, language, tokenizer
+from vlit.tuning.pretraining import alignment, clip, connector, corpus, language, tokenizer
+
+ROUNDS = ("connector", "captions", "questions")  # of alignment before the last, kept in the cache
 
 
 @dataclass(frozen=True)
@@ -83,10 +86,11 @@ class Pretraining:
         """What a stage writes."""
         if stage == "tokenizer":
             return self.parts / "tokenizer" / "tokenizer.json"
-        if stage.endswith("_captions"):
-            return self.cache / "captions" / f"{stage.removesuffix('_captions')}.safetensors"
+        family, _, round = stage.partition("_")
+        if round in ROUNDS:
+            return self.cache / round / f"{family}.safetensors"
         # What goes on into a later stage is not shipped itself.
-        folder = self.cache if stage in ("clip_first", "eva", "opt_text", "vicuna") else self.parts
+        folder = self.cache if stage in ("clip_first", "eva", "opt_text", "opt_spoken", "vicuna") else self.parts
         return folder / f"{stage}.safetensors"
 
     def saved(self, stage: str) -> Path:
@@ -113,7 +117,8 @@ def _tokenizer(plan: Pretraining, stage: str) -> None:
 
 
 def _clip(plan: Pretraining, stage: str) -> None:
-    names = {"clip_first": "clip-mini", "eva": "eva-mini", "clip": "clip-mini"}
+    names = {"clip_first": "clip-mini", "clip": "clip-mini", "eva": "eva-mini"}
+    before = {"clip": "clip_first", "eva": "clip"}
     clip.train(
         names[stage],
         plan.parts / "open_clip",
@@ -122,7 +127,7 @@ def _clip(plan: Pretraining, stage: str) -> None:
         plan.output(stage),
         plan.saved(stage),
         seed=plan.seed,
-        start=None if stage == "clip_first" else plan.output("clip_first"),
+        start=plan.output(before[stage]) if stage in before else None,
         **vars(plan.budgets[stage]),
     )
 
@@ -163,42 +168,60 @@ def _read(
     )
 
 
-def _captioning(plan: Pretraining, stage: str) -> None:
-    _align(plan, stage, None, None)
+def _connector(plan: Pretraining, stage: str) -> None:
+    family = stage.partition("_")[0]
+    model = _started(plan, family, None)
+    connector.train(stage, model, plan.pairs(), plan.saved(stage), plan.seed, **vars(plan.budgets[stage]))
+    alignment.write(family, model, plan.output(stage).parent)
+
+
+def _captions(plan: Pretraining, stage: str) -> None:
+    _align(plan, stage, None if stage == "llava_captions" else "connector", None)
 
 
 def _questions(plan: Pretraining, stage: str) -> None:
     asked = corpus.questions(plan.asked, plan.seed, plan.cache)
-    _align(plan, stage, asked, plan.output(f"{stage}_captions").parent)
+    spoken = corpus.conversations(plan.conversations, plan.seed, plan.cache) if stage == "blip2" else None
+    _align(plan, stage, "questions" if stage == "openflamingo" else "captions", asked, spoken)
 
 
-def _align(plan: Pretraining, stage: str, asked: alignment.Questions | None, start: Path | None) -> None:
-    alignment.train(
-        stage.removesuffix("_captions"),
-        plan.parts,
-        plan.cache,
-        plan.pairs(),
-        asked,
-        start,
-        plan.output(stage).parent,
-        plan.saved(stage),
-        plan.seed,
-        **vars(plan.budgets[stage]),
-    )
+def _align(
+    plan: Pretraining,
+    stage: str,
+    before: str | None,
+    asked: alignment.Questions | None,
+    spoken: list[str] | None = None,
+) -> None:
+    """Train a round from the round `before` and write it."""
+    family = stage.partition("_")[0]
+    text = plan.parts / "opt.safetensors" if stage == "openflamingo" else None
+    model = _started(plan, family, before, text)
+    budget = vars(plan.budgets[stage])
+    alignment.align(family, model, plan.pairs(), asked, spoken, plan.saved(stage), plan.seed, **budget)
+    alignment.write(family, model, plan.output(stage).parent)
+
+
+def _started(plan: Pretraining, family: str, before: str | None, text: Path | None = None) -> Any:
+    text = text or plan.cache / f"{'vicuna' if family == 'llava' else 'opt_spoken'}.safetensors"
+    start = plan.cache / before if before else None
+    return alignment.started(family, plan.parts, plan.cache, text, start, plan.seed)
 
 
 STAGES: dict[str, Callable[[Pretraining, str], None]] = {
     "tokenizer": _tokenizer,
     "clip_first": _clip,
-    "eva": _clip,
     "clip": _clip,
+    "eva": _clip,
     "opt_text": _language,
-    "opt": _conversation,
+    "opt_spoken": _conversation,
     "vicuna": _language,
-    "llava_captions": _captioning,
-    "blip2_captions": _captioning,
-    "openflamingo_captions": _captioning,
+    "llava_captions": _captions,
     "llava": _questions,
+    "blip2_connector": _connector,
+    "blip2_captions": _captions,
     "blip2": _questions,
+    "openflamingo_connector": _connector,
+    "openflamingo_captions": _captions,
+    "openflamingo_questions": _questions,
     "openflamingo": _questions,
 }
