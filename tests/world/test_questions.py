@@ -171,7 +171,7 @@ def test_documents_tell_what_they_ask() -> None:
         paragraph, *lines = text.splitlines()
         sentences = re.findall(r"[A-Z][^.]*\.", paragraph)
         assert " ".join(sentences) == paragraph
-        assert len(scene.things) + 1 <= len(sentences) <= 9
+        assert len(scene.things) + 1 <= len(sentences) <= 10
         assert text.endswith("\n")
         questions, answers = lines[::2], lines[1::2]
         assert 3 <= len(questions) == len(answers) <= 12

@@ -10,7 +10,7 @@ from vlit.world.scene import Scene
 from vlit.world.vocabulary import NUMBERS, SETTING_KNOWLEDGE, SETTING_PHRASE, plural
 from vlit.world.wording import SETTING_NOUN, interaction_clause, name_of, sentence, thing_sentence
 
-LONGEST = 9  # sentences in the paragraph
+LONGEST = 9  # sentences in the paragraph; a second relation that is asked for may be one more
 PER_DIMENSION = 2  # questions after it at most, of each of the benchmark's dimensions
 QUESTIONS = (6, 12)  # least and most in all
 EXTRA_CHANCE = 0.4  # of each sentence that tells what follows from others
