@@ -32,7 +32,7 @@ def document(scene: Scene, rng: random.Random) -> str:
     rng.shuffle(asked)
     asked = asked[: rng.randint(*QUESTIONS)]
     paragraph += dict.fromkeys(qa.sentence for qa in asked if qa.dimension == "SR")
-    paragraph += [text for text in _extras(scene) if rng.random() < EXTRA_CHANCE][: LONGEST - len(paragraph)]
+    paragraph += [text for text in _extras(scene) if rng.random() < EXTRA_CHANCE][: max(0, LONGEST - len(paragraph))]
     rng.shuffle(paragraph)
     return " ".join(paragraph) + "\n" + "".join(_asked(qa, rng) for qa in asked)
 
