@@ -19,6 +19,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+import vlit.global_batch  # noqa: F401  (the configuration computes with it)
 from vlit.errors import InputError
 
 

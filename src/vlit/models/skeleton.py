@@ -42,20 +42,26 @@ def configuration(path: str) -> Any:
         raise InputError(f"{path}: transformers knows no model_type {kind!r}") from None
 
 
-def llava(vision: str, language: str, select_layer: int, trained: Sequence[str]) -> Llava:
+def llava(
+    vision: str, language: str, select_layer: int, trained: Sequence[str], gradient_checkpointing: bool = False
+) -> Llava:
     """LLaVA from the configurations of its vision encoder and language model."""
     with torch.device("meta"):
         tower = CLIPVisionModel(configuration(vision))
         decoder = AutoModelForCausalLM.from_config(configuration(language))
         projector = nn.Linear(tower.config.hidden_size, decoder.config.hidden_size)
         network = assemble(tower, decoder, projector, decoder.config.vocab_size - 1, select_layer)
+    if gradient_checkpointing:
+        network.model.language_model.gradient_checkpointing_enable({"use_reentrant": False})
     return Llava(network, None, trained)
 
 
-def blip2(network: str, trained: Sequence[str]) -> Blip2:
+def blip2(network: str, trained: Sequence[str], gradient_checkpointing: bool = False) -> Blip2:
     """BLIP-2 from its one configuration."""
     with torch.device("meta"):
         model = Blip2ForConditionalGeneration(configuration(network))
+    if gradient_checkpointing:
+        model.vision_model.gradient_checkpointing_enable({"use_reentrant": False})
     return Blip2(model, None, trained)
 
 
