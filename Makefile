@@ -57,3 +57,7 @@ construct: install  ## instruction data out of the mini world, offline (ARGS add
 bench-quality: install  ## speed of the quality indicators against the reference libraries
 	$(PIP) --no-deps karateclub==1.3.3 python-louvain==0.16
 	$(BIN)/python benchmarks/quality_speed.py $(ARGS)
+
+.PHONY: bench-ranking
+bench-ranking: install  ## questions a second of our answer ranking against one full forward a choice
+	$(BIN)/python benchmarks/ranking_speed.py $(ARGS)

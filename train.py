@@ -1,8 +1,8 @@
 """Tune a model on a dataset and score it: `python train.py model=blip2 data=ours_qc seed=0`.
 
 A run is a folder, `results/runs/{scale}/{model}/{data}/seed{seed}/`. Started again it goes on where it stopped; done,
-it says so. With `-m` it is a sweep: `python train.py -m model=llava,blip2,openflamingo
-data=llava,mimic_it,ours,ours_qc`.
+it says so; `plan=true` says what it would need and runs nothing. With `-m` it is a sweep: `python train.py -m
+model=llava,blip2,openflamingo data=llava,mimic_it,ours,ours_qc`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,11 @@ log = logging.getLogger("vlit.train")
 @entry("train")
 def main(cfg: DictConfig) -> None:
     """One run, from whatever is missing to `result.json`."""
+    if cfg.plan:
+        from vlit.tuning.plan import plan
+
+        print(plan(cfg))
+        return
     # Imported here so that `--help` and a misspelt override need not wait for torch.
     from vlit.benchmark.run import score_run
     from vlit.data.dataset import InstructionDataset

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-import vlit.compat  # noqa: F401  (before any test imports torchvision)
+import vlit.compat
+import vlit.global_batch  # noqa: F401  (the configuration computes with it)
 
 ROOT = Path(__file__).resolve().parents[1]
 FAMILIES = ("llava", "blip2", "openflamingo")

@@ -20,6 +20,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+import vlit.global_batch  # noqa: F401  (the configuration computes with it)
+from vlit.command_help import command_help
 from vlit.errors import InputError
 
 
@@ -44,6 +46,9 @@ def entry(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable
 
         @functools.wraps(task)
         def command() -> None:
+            if {"--help", "-h"} & set(sys.argv[1:]):
+                print(command_help(inspect.getmodule(task).__doc__ or "", configurations, config_name))
+                return
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # let errors reach us instead of Hydra's own printing
             try:
                 hydra.main(version_base="1.3", config_path=str(configurations), config_name=config_name)(reporting)()

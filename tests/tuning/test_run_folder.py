@@ -46,3 +46,15 @@ def test_provenance_keeps_the_first_start(tmp_path: Path) -> None:
     assert second["end"] is not None
     assert set(second["packages"]) == set(PACKAGES)
     assert second["data_fingerprint"] == "abc"
+
+
+def test_the_second_process_of_a_forced_run_leaves_the_first_ones_files(tmp_path, monkeypatch) -> None:
+    folder = RunFolder(tmp_path / "run")
+    assert folder.begin("a: 1\n", force=True)
+    (folder.path / "metrics.jsonl").write_text("{}\n")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert folder.begin("a: 1\n", force=True)
+    assert (folder.path / "metrics.jsonl").exists()
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    assert folder.begin("a: 1\n", force=True)
+    assert not (folder.path / "metrics.jsonl").exists()

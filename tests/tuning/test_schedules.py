@@ -32,10 +32,11 @@ def test_cosine_equals_transformers(total: int, ratio: float) -> None:
     assert [ours(step) for step in range(total)] == pytest.approx(theirs, abs=1e-12)
 
 
-def test_constant_equals_transformers() -> None:
+@pytest.mark.parametrize("warmup", [7, 1, 0])
+def test_constant_equals_transformers(warmup: int) -> None:
     optimizer = AdamW([nn.Parameter(nn.Linear(1, 1).weight.data)], lr=1.0)
-    theirs = rates_of(get_constant_schedule_with_warmup(optimizer, 7), optimizer, 30)
-    ours = constant_with_warmup(30, 30, 7)
+    theirs = rates_of(get_constant_schedule_with_warmup(optimizer, warmup), optimizer, 30)
+    ours = constant_with_warmup(30, 30, warmup)
     assert [ours(step) for step in range(30)] == pytest.approx(theirs, abs=1e-12)
 
 

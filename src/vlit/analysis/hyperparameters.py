@@ -12,6 +12,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
+import vlit.global_batch  # noqa: F401  (the configuration computes with it)
 from vlit.analysis.published import read_rows
 from vlit.analysis.table import Table
 

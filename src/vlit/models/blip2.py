@@ -99,7 +99,12 @@ class Blip2(nn.Module):
 
 
 def build(
-    network: str, tokenizer: str, sources: dict[str, str], trained: Sequence[str], image_token: str = "<image>"
+    network: str,
+    tokenizer: str,
+    sources: dict[str, str],
+    trained: Sequence[str],
+    image_token: str = "<image>",
+    gradient_checkpointing: bool = False,
 ) -> Blip2:
     """Load BLIP-2 from a transformers folder.
 
@@ -109,6 +114,7 @@ def build(
         sources: where each can be had, for the message when it is missing.
         trained: the parts that learn.
         image_token: the placeholder's text.
+        gradient_checkpointing: compute the vision encoder's activations again in the backward pass, as LAVIS does.
 
     Raises:
         InputError: if something is missing or does not fit.
@@ -120,4 +126,6 @@ def build(
     if len(words) > model.get_input_embeddings().num_embeddings:
         model.resize_token_embeddings(len(words))
     model.config.image_token_index = words.convert_tokens_to_ids(image_token)
+    if gradient_checkpointing:
+        model.vision_model.gradient_checkpointing_enable({"use_reentrant": False})
     return Blip2(model, words, trained)

@@ -54,6 +54,9 @@ class FreezePolicy:
                 inner = _at(model, place)
                 if isinstance(inner, nn.Module):
                     inner.train(part in self.trained)
+        for module in model.modules():
+            if getattr(module, "gradient_checkpointing", False):
+                module.training = True  # transformers checkpoints a layer only then; its parts keep their modes
 
     def _owners(self, model: nn.Module) -> dict[int, str]:
         members = {part: _parameters(model, places) for part, places in self.parts.items()}

@@ -136,6 +136,7 @@ def build(
     trained: Sequence[str],
     select_layer: int = -2,
     image_token: str = "<image>",
+    gradient_checkpointing: bool = False,
 ) -> Llava:
     """Load LLaVA from its published parts.
 
@@ -148,6 +149,7 @@ def build(
         trained: the parts that learn.
         select_layer: which hidden state of the vision encoder is used.
         image_token: the placeholder's text.
+        gradient_checkpointing: compute the language model's activations again in the backward pass.
 
     Raises:
         InputError: if something is missing or does not fit.
@@ -166,4 +168,6 @@ def build(
     state = {name.rsplit(".", 1)[-1]: tensor for name, tensor in loading.load_float(path).items()}
     loading.load_exactly(linear, state, path)
     network = assemble(tower, decoder, linear, words.convert_tokens_to_ids(image_token), select_layer)
+    if gradient_checkpointing:
+        network.model.language_model.gradient_checkpointing_enable({"use_reentrant": False})
     return Llava(network, words, trained)

@@ -39,7 +39,7 @@ class StepMetrics(L.Callback):
         """Write the line."""
         row = {
             "step": trainer.global_step,
-            "loss": float(outputs["loss"]) * trainer.accumulate_grad_batches,  # Lightning hands it back divided
+            "loss": float(outputs["mean"]),
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
             "tokens_per_second": round(float(outputs["tokens"]) / (time.perf_counter() - self._began), 1),
         }
@@ -94,7 +94,7 @@ class Progress(TQDMProgressBar):
     ) -> None:
         """Show the loss."""
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
-        self.train_progress_bar.set_postfix(loss=f"{float(outputs['loss']):.3f}")
+        self.train_progress_bar.set_postfix(loss=f"{float(outputs['mean']):.3f}")
 
 
 def _whole_lines(path: Path) -> list[Any]:

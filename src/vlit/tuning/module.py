@@ -14,6 +14,8 @@ from vlit.errors import InputError
 from vlit.models.scoring import token_loss
 from vlit.tuning.schedules import Schedule
 
+SUM_SCALE = 1024  # summed losses are divided by it on the way, so that half precision can hold their gradients
+
 
 class InstructionTuning(L.LightningModule):
     """Tunes a `VisionLanguageModel` on the response tokens of its batches (paper Eq. 1).
@@ -43,6 +45,7 @@ class InstructionTuning(L.LightningModule):
         self.make_groups = groups
         self.make_schedule = schedule
         self.seed = seed
+        self.supervised = torch.tensor(0)  # tokens of the optimiser step in the making
 
     def on_train_start(self) -> None:
         """Frozen parts stay in evaluation mode; a resumed run goes on with its next batch."""
@@ -54,14 +57,40 @@ class InstructionTuning(L.LightningModule):
         torch.manual_seed(self.seed * 1_000_003 + self.trainer.fit_loop.total_batch_idx * 1009 + self.global_rank)
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, torch.Tensor]:
-        """Mean loss over the batch's supervised tokens."""
+        """Mean loss over the supervised tokens: of the batch or, where a step has several, of all of them.
+
+        A mean of means over batches of unequal lengths would weigh tokens unequally. So with accumulation or several
+        processes the sum is taken here, and `on_before_optimizer_step` divides by the number of tokens of the step.
+        """
         loss = token_loss(self.model(batch), batch.labels)
         if not torch.isfinite(loss.total):
             raise InputError(
                 f"the loss is {loss.total.item()} at step {self.global_step}: lower the learning rate, or look at the"
                 f" samples {batch.sample_ids[:4]} ..."
             )
-        return {"loss": loss.total / loss.tokens, "tokens": batch.attention_mask.sum()}
+        mean, tokens = loss.total / loss.tokens, batch.attention_mask.sum()
+        if self._parts() == 1:
+            return {"loss": mean, "mean": mean.detach(), "tokens": tokens}
+        supervised = self._over_processes(loss.tokens)
+        self.supervised = self.supervised + supervised
+        mean = self._over_processes(loss.total.detach()) / supervised
+        return {"loss": loss.total / SUM_SCALE, "mean": mean, "tokens": tokens}
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Make the gradient that of the mean over all tokens of the step; loss scaling is undone, clipping follows."""
+        if self._parts() == 1:
+            return
+        factor = SUM_SCALE * self._parts() / self.supervised  # Lightning has divided by the number of parts
+        for parameter in self.parameters():
+            if parameter.grad is not None:
+                parameter.grad.mul_(factor)
+        self.supervised = torch.zeros_like(self.supervised)
+
+    def _parts(self) -> int:
+        return self.trainer.accumulate_grad_batches * self.trainer.world_size
+
+    def _over_processes(self, value: torch.Tensor) -> torch.Tensor:
+        return self.trainer.strategy.reduce(value.clone(), reduce_op="sum")
 
     def configure_optimizers(self) -> dict[str, Any]:
         """The optimiser over what learns, and its schedule by step."""

@@ -73,7 +73,8 @@ class RunFolder:
         Raises:
             InputError: if the folder holds a run of another configuration.
         """
-        if force and self.path.exists():
+        # The second process of a run on one machine starts when the first is at work in the folder.
+        if force and self.path.exists() and os.environ.get("LOCAL_RANK", "0") == "0":
             shutil.rmtree(self.path)
         if self.config.exists() and self.config.read_text(encoding="utf-8") != config:
             changed = _first_difference(self.config.read_text(encoding="utf-8"), config)

@@ -42,7 +42,7 @@ def lavis_linear_warmup_cosine(
 
     def factor(step: int) -> float:
         epoch = step // steps_per_epoch
-        if step < warmup_steps and epoch == 0:
+        if step < max(warmup_steps, 1) and epoch == 0:
             rate = min(base_rate, warmup_rate + (base_rate - warmup_rate) * step / max(warmup_steps, 1))
         else:
             progress = step / total_steps if per_step else epoch / epochs
@@ -56,6 +56,6 @@ def constant_with_warmup(total_steps: int, steps_per_epoch: int, warmup_steps: i
     """OpenFlamingo's default schedule (Table 8): linear from 0 over `warmup_steps`, then constant."""
 
     def factor(step: int) -> float:
-        return min(1.0, step / max(1, warmup_steps))
+        return step / warmup_steps if step < warmup_steps else 1.0
 
     return factor

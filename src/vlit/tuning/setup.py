@@ -31,7 +31,9 @@ def resolved(cfg: DictConfig) -> str:
     """The configuration that a run's results depend on, with nothing left to resolve, as YAML."""
     plain = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(plain, dict)
-    return OmegaConf.to_yaml(OmegaConf.create({key: value for key, value in plain.items() if key != "force"}))
+    return OmegaConf.to_yaml(
+        OmegaConf.create({key: value for key, value in plain.items() if key not in ("force", "plan")})
+    )
 
 
 def seed_everything(seed: int) -> None:
@@ -68,7 +70,26 @@ def whole_dataset(cfg: DictConfig, rejects: Rejects) -> list[Sample]:
 
 def model(cfg: DictConfig) -> Any:
     """The model as it is before tuning."""
-    return instantiate(cfg.model.build)
+    return _adapted(cfg, instantiate(cfg.model.build))
+
+
+def skeleton(cfg: DictConfig) -> Any:
+    """The same model without weights, on the `meta` device.
+
+    Raises:
+        InputError: if the recipe names no architecture.
+    """
+    if "architecture" not in cfg.model:
+        raise InputError(f"a plan needs model.architecture, which recipe/{cfg.scale}/{cfg.model.name} does not have")
+    return _adapted(cfg, instantiate(cfg.model.architecture))
+
+
+def _adapted(cfg: DictConfig, built: Any) -> Any:
+    if "lora" in cfg.model:
+        from vlit.models.lora import add_lora
+
+        add_lora(built, **cfg.model.lora)
+    return built
 
 
 def encoder(cfg: DictConfig, built: Any) -> Encoder:

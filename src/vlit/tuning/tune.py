@@ -12,6 +12,7 @@ import lightning as L
 
 from vlit.data.dataset import InstructionDataset
 from vlit.errors import InputError
+from vlit.global_batch import check_global_batch
 from vlit.tuning.callbacks import Checkpoint, Progress, StepMetrics
 from vlit.tuning.data import InstructionData
 from vlit.tuning.module import InstructionTuning
@@ -37,6 +38,7 @@ class TuningSpec:
         optimizer: parameter groups -> optimiser.
         groups: model -> parameter groups.
         schedule: (total_steps, steps_per_epoch) -> factor of the rate by step.
+        global_batch: samples an optimiser step over all processes; None takes what the others make.
     """
 
     epochs: int
@@ -51,6 +53,7 @@ class TuningSpec:
     optimizer: Callable[..., Any]
     groups: Callable[..., Any]
     schedule: Callable[..., Any]
+    global_batch: int | None = None
 
     def __post_init__(self) -> None:
         least = {"epochs": 1, "max_steps": -1, "batch_size": 1, "accumulation": 1, "max_length": 1, "workers": 0}
@@ -96,6 +99,8 @@ def tune(model: Any, dataset: InstructionDataset, run: TuningRun) -> None:
         logger=run.loggers or False,
         default_root_dir=str(folder.path),
     )
+    if spec.global_batch is not None:
+        check_global_batch(spec.global_batch, spec.batch_size, spec.accumulation, trainer.world_size)
     start = folder.checkpoint if folder.checkpoint.exists() else None
     if start is not None:
         log.info("going on from %s", start)

@@ -1,0 +1,71 @@
+"""A step over several batches is the step over one batch of all their samples, whatever their lengths."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import lightning as L
+import pytest
+import torch
+
+from tests.models.test_families import batch_of
+from vlit.data.collate import Batch
+from vlit.tuning.module import InstructionTuning
+from vlit.tuning.parameter_groups import matrices
+from vlit.tuning.schedules import constant_with_warmup
+
+ANSWERS = ["Red", "The cup in the upper left of the image is blue and has stripes.", "Blue", "A cup."]
+
+
+class Given(L.LightningDataModule):
+    def __init__(self, batches: list[Batch]) -> None:
+        super().__init__()
+        self.batches = batches
+
+    def train_dataloader(self):
+        return torch.utils.data.DataLoader(self.batches, batch_size=None)
+
+    def go_on(self) -> None:
+        """The loader has no place to return to."""
+
+
+def parts_of(batch: Batch, sizes: list[int]) -> list[Batch]:
+    starts = [sum(sizes[:place]) for place in range(len(sizes))]
+    rows = [slice(start, start + size) for start, size in zip(starts, sizes, strict=True)]
+    return [
+        Batch(**{field.name: getattr(batch, field.name)[row] for field in dataclasses.fields(Batch)}) for row in rows
+    ]
+
+
+def after_one_step(family, tmp_path, sizes: list[int], clip: float | None) -> dict[str, torch.Tensor]:
+    cfg, model, encoder = family("llava")
+    module = InstructionTuning(
+        model,
+        lambda parameters: torch.optim.SGD(parameters, lr=1.0),
+        lambda one: matrices(one, 0.0),
+        lambda total_steps, steps_per_epoch: constant_with_warmup(total_steps, steps_per_epoch, 0),
+        seed=0,
+    )
+    trainer = L.Trainer(
+        accelerator="cpu", max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, accumulate_grad_batches=len(sizes), gradient_clip_val=clip,
+        default_root_dir=tmp_path,
+    )  # fmt: skip
+    trainer.fit(module, Given(parts_of(batch_of(cfg, model, encoder, ANSWERS), sizes)))
+    assert trainer.global_step == 1
+    return {name: one.detach().clone() for name, one in model.named_parameters() if one.requires_grad}
+
+
+@pytest.mark.parametrize("clip", [None, 0.1])
+def test_accumulated_gradients_weigh_every_token_alike(family, tmp_path, clip: float | None) -> None:
+    whole = after_one_step(family, tmp_path, [4], clip)
+    parts = after_one_step(family, tmp_path, [1, 2, 1], clip)
+    for name, expected in whole.items():
+        torch.testing.assert_close(parts[name], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_mean_of_means_would_be_another_step(family, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = after_one_step(family, tmp_path, [4], None)
+    monkeypatch.setattr(InstructionTuning, "_parts", lambda self: 1)
+    means = after_one_step(family, tmp_path, [1, 2, 1], None)
+    assert any(not torch.allclose(means[name], one, rtol=1e-3, atol=1e-4) for name, one in whole.items())

@@ -1,0 +1,45 @@
+"""Two processes over gloo are one process with the same global batch: losses, scores, and every question once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import FAMILIES, ROOT, tiny_overrides
+from vlit.files import read_jsonl
+
+STEPS = 3
+
+
+def outcome(cache: Path, runs: Path, model: str, *more: str) -> tuple[list[dict], list[dict]]:
+    command = [
+        sys.executable, "train.py", *tiny_overrides(cache), f"paths.runs={runs}", f"model={model}", "data=llava",
+        f"tuning.max_steps={STEPS}", "+tuning.global_batch=8", *more,
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    folder = runs / "mini" / model / "llava" / "seed0"
+    assert json.loads((folder / "result.json").read_text())["counts"]["Overall"] == 36
+    return read_jsonl(folder / "metrics.jsonl"), read_jsonl(folder / "predictions.jsonl")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", FAMILIES)
+def test_two_processes_equal_one(cache: Path, tmp_path: Path, model: str) -> None:
+    one = outcome(cache, tmp_path / "one", model, "tuning.batch_size=8")
+    two = outcome(cache, tmp_path / "two", model, "tuning.batch_size=4", "trainer.devices=2", "trainer.strategy=ddp")
+    assert [row["step"] for row in two[0]] == list(range(1, STEPS + 1))
+    assert [row["loss"] for row in two[0]] == pytest.approx([row["loss"] for row in one[0]], rel=1e-4)
+    assert [row["question_id"] for row in two[1]] == [row["question_id"] for row in one[1]]  # none twice, none lost
+    for ours, expected in zip(two[1], one[1], strict=True):
+        assert ours["mean"] == pytest.approx(expected["mean"], rel=1e-3, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_two_processes_with_another_global_batch_are_refused(cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="global_batch=8"):
+        outcome(cache, tmp_path, "blip2", "tuning.batch_size=8", "trainer.devices=2", "trainer.strategy=ddp")

@@ -1,0 +1,86 @@
+"""The plan of a run, and the global batch it keeps."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf.errors import OmegaConfBaseException
+
+from vlit.errors import InputError
+from vlit.global_batch import accumulation, check_global_batch
+from vlit.tuning.plan import missing_files, plan
+
+
+@pytest.fixture(scope="module")
+def paper(compose):
+    return lambda *overrides: compose("scale=paper", "data=llava", *overrides, tiny=False)
+
+
+def test_the_plan_names_sizes_steps_memory_and_missing_files(paper, tmp_path) -> None:
+    text = plan(paper("model=openflamingo", f"paths.weights={tmp_path}", f"paths.data={tmp_path}"))
+    assert "944,019,504" in text
+    assert "steps: 118,500 of 8 samples" in text  # 158,000 samples, 6 epochs
+    weights = 2_559_117_360 * 4 / 2**30
+    assert f"{weights:.1f}" in text
+    assert f"{2 * 944_019_504 * 4 / 2**30:.1f}" in text
+    assert "huggingface.co/mosaicml/mpt-1b-redpajama-200b" in text
+    assert "llava_instruct.json" in text
+
+
+def test_llava_does_not_fit_unsharded_and_does_with_adapters(paper) -> None:
+    whole = plan(paper("model=llava", "trainer=v100x8"))
+    rows = [line for line in whole.splitlines() if "tokens  " in line]
+    assert [line.endswith("does not fit") for line in rows if "a copy" in line] == [True, True]
+    assert [line.endswith("  fits") for line in rows if "sharded" in line] == [True, True]
+    adapted = plan(paper("model=llava", "trainer=1x24G"))
+    rows = [line for line in adapted.splitlines() if "a copy" in line]
+    assert rows and all(line.endswith("  fits") for line in rows)
+    assert "4 a GPU x 16 accumulated x 1 GPUs" in adapted
+
+
+def test_what_is_there_is_not_missing(paper, tmp_path) -> None:
+    cfg = paper("model=blip2", f"paths.weights={tmp_path}", f"paths.data={tmp_path}")
+    before = [path for path, _ in missing_files(cfg)]
+    (tmp_path / "blip2-opt-2.7b-coco").mkdir()
+    assert set(before) - {path for path, _ in missing_files(cfg)} == {tmp_path / "blip2-opt-2.7b-coco"}
+
+
+def test_a_curated_dataset_needs_its_clip(paper) -> None:
+    paths = [path.name for path, _ in missing_files(paper("model=llava", "data=ours_qc"))]
+    assert "clip-vit-large-patch14-openai.safetensors" in paths
+
+
+def test_mini_scale_has_no_plan(compose) -> None:
+    with pytest.raises(InputError, match="scale=mini has no plan"):
+        plan(compose())
+
+
+@pytest.mark.parametrize(("trainer", "devices", "accumulated"), [("v100x8", 8, 2), ("a100x8", 8, 2), ("1x24G", 1, 16)])
+def test_presets_keep_the_global_batch(paper, trainer: str, devices: int, accumulated: int) -> None:
+    cfg = paper("model=llava", f"trainer={trainer}")
+    assert (cfg.trainer.devices, cfg.tuning.accumulation) == (devices, accumulated)
+    assert cfg.tuning.batch_size * cfg.tuning.accumulation * cfg.trainer.devices == 64
+
+
+def test_a_number_of_gpus_that_does_not_divide_the_global_batch_is_refused(paper) -> None:
+    with pytest.raises(OmegaConfBaseException, match="no multiple"):
+        plan(paper("model=llava", "trainer.devices=3"))
+
+
+def test_an_accumulation_that_changes_the_global_batch_is_refused(paper) -> None:
+    with pytest.raises(InputError, match="global_batch=64"):
+        plan(paper("model=llava", "tuning.accumulation=3"))
+
+
+@given(st.integers(1, 64), st.integers(1, 16), st.integers(1, 8), st.integers(1, 4))
+def test_derived_accumulation_gives_the_global_batch(batches: int, size: int, devices: int, nodes: int) -> None:
+    whole = batches * size * devices * nodes
+    derived = accumulation(whole, size, devices, nodes)
+    check_global_batch(whole, size, derived, devices * nodes)
+    assert derived == batches
+
+
+def test_an_open_number_of_devices_is_refused() -> None:
+    with pytest.raises(InputError, match="auto"):
+        accumulation(64, 4, "auto")
