@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 from vlit.models import mini
 from vlit.tuning.pretraining.loop import batches
 
-TOWERS, TEXT = ("clip_first", "clip", "eva"), ("opt_text", "opt_spoken", "vicuna")
+TOWERS, TEXT = ("clip_first", "clip", "eva"), ("opt_short", "opt_text", "vicuna")
 LLAVA, BLIP2 = ("llava_captions", "llava"), ("blip2_connector", "blip2_captions", "blip2")
 FLAMINGO = ("openflamingo_connector", "openflamingo_captions", "openflamingo_questions", "openflamingo")
 STAGES = (*TOWERS, *TEXT, *LLAVA, *BLIP2, *FLAMINGO)

@@ -8,10 +8,11 @@ from collections import Counter
 import pytest
 
 from vlit.world.askable import askable
-from vlit.world.corpus import document
+from vlit.world.corpus import SHORT_QUESTIONS, SHORT_THINGS, document, short_document
 from vlit.world.questions import BENCHMARK_WORDINGS, QA, WORDINGS, question_answers, worded
 from vlit.world.sample import pretraining_scenes, stream, training_scenes
 from vlit.world.scene import Scene, Thing
+from vlit.world.vocabulary import COLOURS
 
 NUMBERS = ["Zero", "One", "Two", "Three", "Four", "Five", "Six"]
 DIMENSIONS = {"SU", "II", "IA", "IL", "IC", "SR", "IIR", "VR", "TR"}
@@ -187,3 +188,23 @@ def test_documents_tell_what_they_ask() -> None:
             assert f"{thing.size} {thing.texture} {thing.colour} {thing.kind}" in paragraph.lower()
         if scene.interaction is not None:
             assert re.search(r"is (inside|touching|not touching|holding up)", paragraph)
+
+
+def test_short_documents_are_about_few_things_and_answer_from_them() -> None:
+    things = []
+    for scene in pretraining_scenes(120, seed=0):
+        text = short_document(scene, stream(0, scene.id, "document"))
+        assert text == short_document(scene, stream(0, scene.id, "document"))
+        paragraph, *lines = text.splitlines()
+        whole = [f"{thing.size} {thing.texture} {thing.colour} {thing.kind}" for thing in scene.things]
+        told = [words for words in whole if words in paragraph.lower()]
+        things.append(sum(paragraph.lower().count(words) for words in set(whole)))
+        assert SHORT_QUESTIONS[0] <= len(lines) / 2 <= SHORT_QUESTIONS[1]
+        for question, answer in zip(lines[::2], lines[1::2], strict=True):
+            value = answer.removeprefix("Answer: ")
+            asked = question.removesuffix(" in the image?").removesuffix("?").removesuffix(" have").split()
+            if "color" in asked and "size" not in asked and value.lower() in COLOURS:
+                assert any(words.endswith(f"{value.lower()} {asked[-1]}") for words in told), text
+            if "sign" in question:
+                assert re.search(rf"says {value.removeprefix('The sign says ').removesuffix('.')}\.", paragraph), text
+    assert {SHORT_THINGS[0], SHORT_THINGS[1]} == set(things)

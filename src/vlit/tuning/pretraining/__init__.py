@@ -2,7 +2,8 @@
 
     tokenizer
     clip_first, clip, eva            contrastive, and patch labels
-    opt_text, opt_spoken, vicuna     text: documents, conversations
+    opt_short, opt_text              text: short documents, then long ones and conversations
+    vicuna                           text: documents
     {family}_connector               image tokens that pass on what patches show
     {family}_captions                captions and descriptions
     {family}[_questions]             short questions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from vlit.files import read_json, whole, write_json
 from vlit.models.image_transform import CLIP_MEAN, CLIP_STD
 from vlit.tuning.pretraining.dense import patch_labels
 from vlit.world import (
+    Scene,
     WorldSpec,
     build_world,
     captions,
@@ -29,6 +31,7 @@ from vlit.world import (
     pretraining_scenes,
     read_truth,
     render,
+    short_document,
 )
 
 
@@ -92,14 +95,19 @@ def questions(scenes: int, seed: int, cache: Path) -> list[list[tuple[str, str]]
 
 def documents(scenes: int, seed: int, cache: Path) -> list[str]:
     """Text documents about scenes that are never drawn: a description, then questions with answers."""
-    file = cache / f"documents-{scenes}-{seed}.json"
+    return _written("documents", document, scenes, seed, cache)
+
+
+def short_documents(scenes: int, seed: int, cache: Path) -> list[str]:
+    """Short text documents about the same scenes, each about one or two of its things."""
+    return _written("short-documents", short_document, scenes, seed, cache)
+
+
+def _written(name: str, write: Callable[[Scene, random.Random], str], scenes: int, seed: int, cache: Path) -> list[str]:
+    file = cache / f"{name}-{scenes}-{seed}.json"
     if not file.exists():
-        made = pretraining_scenes(scenes, seed + 1)
-        write_json(
-            file,
-            [document(scene, random.Random(scene.id)) for scene in tqdm(made, total=scenes, desc="documents")],
-            indent=None,
-        )
+        made = tqdm(pretraining_scenes(scenes, seed + 1), total=scenes, desc=name)
+        write_json(file, [write(scene, random.Random(scene.id)) for scene in made], indent=None)
     return read_json(file)
 
 

@@ -6,6 +6,7 @@ these: their documents describe scenes that are never drawn and ask about them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -49,11 +50,25 @@ def train(
     """
     torch.manual_seed(seed)
     model = AutoModelForCausalLM.from_config(configuration)
-    if start is not None:
+    if start is None:
+        _wave_positions(model)
+    else:
         load(model, loading.load_float(start), name)
     loss = reading(texts, templates, words, batch_size, seed, length)
     fit(name, model, lambda step: loss(model, step), steps, rate, saved)
     loading.save_half(stored_state(model), output)
+
+
+def _wave_positions(model: nn.Module) -> None:
+    """Start learned positions, where a model has them, as sines: what holds at one place then holds at the next."""
+    table = getattr(getattr(getattr(model, "model", None), "decoder", None), "embed_positions", None)
+    if table is None:
+        return
+    places, width = table.weight.shape
+    angle = torch.arange(places)[:, None] * torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width))
+    with torch.no_grad():
+        waves = torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(1)
+        table.weight.copy_(waves * (table.weight.std() / waves.std()))
 
 
 def reading(

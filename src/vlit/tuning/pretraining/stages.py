@@ -90,7 +90,7 @@ class Pretraining:
         if round in ROUNDS:
             return self.cache / round / f"{family}.safetensors"
         # What goes on into a later stage is not shipped itself.
-        folder = self.cache if stage in ("clip_first", "eva", "opt_text", "opt_spoken", "vicuna") else self.parts
+        folder = self.cache if stage in ("clip_first", "eva", "opt_short", "opt_text", "vicuna") else self.parts
         return folder / f"{stage}.safetensors"
 
     def saved(self, stage: str) -> Path:
@@ -132,17 +132,21 @@ def _clip(plan: Pretraining, stage: str) -> None:
     )
 
 
-def _language(plan: Pretraining, stage: str) -> None:
-    name, templates = {"opt_text": ("opt", (BLIP2, FLAMINGO)), "vicuna": ("llama", (VICUNA_V1,))}[stage]
-    _read(plan, stage, name, plan.texts(), templates)
+def _short(plan: Pretraining, stage: str) -> None:
+    texts = corpus.short_documents(plan.documents, plan.seed, plan.cache)
+    _read(plan, stage, "opt", texts, (BLIP2, FLAMINGO))
 
 
-def _conversation(plan: Pretraining, stage: str) -> None:
-    """OPT goes on with conversations, and every third text a document, so that it forgets nothing."""
+def _opt(plan: Pretraining, stage: str) -> None:
+    """OPT goes on with long documents and conversations."""
     spoken = corpus.conversations(plan.conversations, plan.seed, plan.cache)
-    texts = [*spoken, *plan.texts()[: len(spoken) // 2]]
+    texts = [*spoken, *plan.texts()[: len(spoken)]]
     random.Random(plan.seed).shuffle(texts)
-    _read(plan, stage, "opt", texts, (BLIP2, FLAMINGO), start=plan.output("opt_text"))
+    _read(plan, stage, "opt", texts, (BLIP2, FLAMINGO), start=plan.output("opt_short"))
+
+
+def _vicuna(plan: Pretraining, stage: str) -> None:
+    _read(plan, stage, "llama", plan.texts(), (VICUNA_V1,))
 
 
 def _read(
@@ -202,7 +206,7 @@ def _align(
 
 
 def _started(plan: Pretraining, family: str, before: str | None, text: Path | None = None) -> Any:
-    text = text or plan.cache / f"{'vicuna' if family == 'llava' else 'opt_spoken'}.safetensors"
+    text = text or plan.cache / f"{'vicuna' if family == 'llava' else 'opt_text'}.safetensors"
     start = plan.cache / before if before else None
     return alignment.started(family, plan.parts, plan.cache, text, start, plan.seed)
 
@@ -212,9 +216,9 @@ STAGES: dict[str, Callable[[Pretraining, str], None]] = {
     "clip_first": _clip,
     "clip": _clip,
     "eva": _clip,
-    "opt_text": _language,
-    "opt_spoken": _conversation,
-    "vicuna": _language,
+    "opt_short": _short,
+    "opt_text": _opt,
+    "vicuna": _vicuna,
     "llava_captions": _captions,
     "llava": _questions,
     "blip2_connector": _connector,
