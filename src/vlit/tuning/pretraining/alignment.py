@@ -36,6 +36,7 @@ from vlit.tuning.pretraining.loop import batches, fit
 
 INSTRUCTION = "Describe the image."
 MAX_LENGTH = 288
+ASKED = 4  # questions an image and step at most: more images and steps teach more than longer dialogues
 OPEN_GATE = 1.0  # of OpenFlamingo's cross-attention at the start, before tanh
 State = dict[str, torch.Tensor]
 Questions = list[list[tuple[str, str]]]  # of each image, with answers
@@ -86,7 +87,10 @@ def _batch(
 ) -> Batch:
     items = []
     for index in indices:
-        asked = [(INSTRUCTION, _text(data, index, rng))] if questions is None else questions[index]
+        if questions is None:
+            asked = [(INSTRUCTION, _text(data, index, rng))]
+        else:
+            asked = rng.sample(questions[index], min(ASKED, len(questions[index])))
         turns = tuple(Turn(question, answer, int(place == 0)) for place, (question, answer) in enumerate(asked))
         encoded = encoder.training(
             template.render(Sample(str(index), (FileImage(Path(str(index))),), turns)), str(index)
@@ -177,19 +181,21 @@ class Family:
 
     Attributes:
         template: its prompts.
+        parts: the files that ship what alignment trains.
         start: (shipped parts, cache, weights of the language model) -> the model before alignment.
-        state: what alignment trains, by the names of the files that ship it.
+        state: what alignment trains, by the names of these files.
     """
 
     template: str
+    parts: tuple[str, ...]
     start: Callable[[Path, Path, Path], Any]
     state: Callable[[Any], dict[str, State]]
 
 
 FAMILIES = {
-    "llava": Family("vicuna_v1", start_llava, llava_state),
-    "blip2": Family("blip2", start_blip2, blip2_state),
-    "openflamingo": Family("flamingo", start_openflamingo, openflamingo_state),
+    "llava": Family("vicuna_v1", ("llava", "llama"), start_llava, llava_state),
+    "blip2": Family("blip2", ("blip2", "opt"), start_blip2, blip2_state),
+    "openflamingo": Family("flamingo", ("openflamingo",), start_openflamingo, openflamingo_state),
 }
 
 
@@ -201,7 +207,7 @@ def started(name: str, parts: Path, work: Path, text: Path, start: Path | None, 
         parts: the shipped weights before alignment.
         work: the cache.
         text: weights of the language model.
-        start: folder of the round before; None for a new connector.
+        start: folder of the round before; None for a new connector. What that round did not train is not in it.
         seed: of new weights.
     """
     torch.manual_seed(seed)
@@ -209,15 +215,20 @@ def started(name: str, parts: Path, work: Path, text: Path, start: Path | None, 
     model = family.start(parts, work, text)
     if start is not None:
         with torch.no_grad():
-            for part, state in family.state(model).items():
-                _copy(loading.load_float(start / f"{part}.safetensors"), state)
+            for part in trained(name, start):
+                _copy(loading.load_float(start / f"{part}.safetensors"), family.state(model)[part])
     return model
 
 
 def write(name: str, model: Any, output: Path) -> None:
     """Write what alignment trains of a family to a folder."""
-    for part, state in FAMILIES[name].state(model).items():
-        loading.save_half(state, output / f"{part}.safetensors")
+    for part in trained(name, output):
+        loading.save_half(FAMILIES[name].state(model)[part], output / f"{part}.safetensors")
+
+
+def trained(name: str, output: Path) -> tuple[str, ...]:
+    """The parts of a family that the round which writes to `output` trains: before captions, no language model."""
+    return (name,) if output.name == "connector" else FAMILIES[name].parts
 
 
 def _copy(source: State, target: State) -> None:
