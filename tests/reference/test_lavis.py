@@ -155,3 +155,14 @@ def test_current_opt_is_needed(pair) -> None:
     with pytest.raises((AttributeError, TypeError, ImportError)):
         torch.manual_seed(0)
         old.OPTForCausalLM(small).generate(torch.ones(1, 3, dtype=torch.long), max_new_tokens=2)
+
+
+def test_the_committed_fixture_is_what_lavis_computes() -> None:
+    from safetensors.torch import load_file
+
+    from tests.reference.fixture import FILE, build
+
+    stored, computed = load_file(FILE), build()
+    assert stored.keys() == computed.keys()
+    for name, tensor in computed.items():
+        torch.testing.assert_close(stored[name].to(tensor.dtype), tensor, rtol=1e-5, atol=1e-5)

@@ -127,15 +127,6 @@ def flamingo_state(published: Mapping[str, torch.Tensor]) -> State:
     return out
 
 
-def published_flamingo_state(ours: Mapping[str, torch.Tensor], blocks: str) -> State:
-    """The opposite: names as the package's own training writes them, `blocks` being its path to decoder blocks."""
-    pattern = r"^lang_encoder\.gated_cross_attn_layers\.(\d+)\."
-    return {
-        re.sub(pattern, rf"lang_encoder.{blocks}.\1.gated_cross_attn_layer.", name): tensor
-        for name, tensor in ours.items()
-    }
-
-
 def projector_state(published: Mapping[str, torch.Tensor]) -> State:
     """The projector file of the original LLaVA (`model.mm_projector.*`; also without prefixes) -> `weight`, `bias`.
 

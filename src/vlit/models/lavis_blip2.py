@@ -34,11 +34,14 @@ PARTS: dict[str, tuple[str, ...]] = {
 class LavisBlip2(Blip2):
     """BLIP-2 as a `VisionLanguageModel`, over LAVIS's `Blip2OPT`."""
 
-    def __init__(self, network: Any, tokenizer: PreTrainedTokenizerBase, image_token_id: int, trained: Sequence[str]):
+    def __init__(
+        self, network: Any, config: Blip2Config, tokenizer: PreTrainedTokenizerBase, trained: Sequence[str]
+    ) -> None:
         nn.Module.__init__(self)
         self.network = network
+        self.config = config
         self.tokenizer = tokenizer
-        self.image_token_id = image_token_id
+        self.image_token_id = config.image_token_index
         self.tokens_per_image = network.query_tokens.shape[1]
         self.image_transform = ImageTransform(network.visual_encoder.image_size, crop=False)
         self.policy = FreezePolicy(PARTS, tuple(trained))
@@ -85,13 +88,13 @@ def from_transformers(
     network = blip2_opt(source.config, source.language_model, tokenizer, gradient_checkpointing)
     own = {name: tensor for name, tensor in source.state_dict().items() if not name.startswith("language_model.")}
     load_named(network, lavis_blip2_state(own), "the transformers model", apart=("opt_model.",))
-    return LavisBlip2(network, tokenizer, source.config.image_token_index, trained)
+    return LavisBlip2(network, source.config, tokenizer, trained)
 
 
 def blip2_opt(
     config: Blip2Config, language: Any, tokenizer: PreTrainedTokenizerBase, gradient_checkpointing: bool = False
 ) -> Any:
-    """LAVIS's `Blip2OPT` at the sizes of a transformers configuration, in float32, with random weights but `language`."""
+    """LAVIS's `Blip2OPT` at the sizes of a transformers configuration, in float32; random weights but in `language`."""
     module = lavis_shims.blip2_opt()
     from lavis.models.blip2_models.blip2 import LayerNorm
     from lavis.models.blip2_models.Qformer import BertLMHeadModel
