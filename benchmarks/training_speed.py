@@ -71,7 +71,7 @@ class Size:
 
 SIZES = {
     "mini": Size(width=128, layers=4, vocabulary=1024, image_size=64, patch=8, batch=16, steps=16),
-    "100M": Size(width=768, layers=10, vocabulary=16384, image_size=224, patch=14, batch=4, steps=8),
+    "100M": Size(width=768, layers=10, vocabulary=16384, image_size=224, patch=14, batch=4, steps=6),
 }
 
 
