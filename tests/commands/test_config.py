@@ -88,4 +88,4 @@ TOP_LEVEL = {
 def test_there_is_no_other_top_level_key(compose) -> None:
     assert set(compose()) == TOP_LEVEL
     assert set(compose().benchmark) == {"annotations", "images", "scoring"}
-    assert set(compose().model) == {"name", "template", "add_bos", "build"}
+    assert set(compose().model) == {"name", "template", "add_bos", "build", "library"}
