@@ -15,6 +15,7 @@ from vlit.errors import InputError
 from vlit.quality.correctness import Correctness
 from vlit.quality.curate import Curation
 from vlit.quality.family_judge import FamilyJudge
+from vlit.quality.image_features import ImageFeatures
 from vlit.quality.matching_degree import matching_degrees
 from vlit.quality.matching_measure import MatchingMeasure
 from vlit.quality.objects import Objects
@@ -32,14 +33,16 @@ def test_stored_degrees_are_the_filters(compose, samples: list[Sample], tmp_path
     broken = tmp_path / "cut.jpg"
     broken.write_bytes(b"\xff\xd8 no image")
     odd = Sample("broken", (FileImage(broken),), (Turn("What?", "A red cup."),))
-    measure = MatchingMeasure(clip, "mini")
+    measure = MatchingMeasure(lambda: clip, "mini")
     store = StatisticsStore(tmp_path / "store", 16)
     assert store.compute(measure, [*samples, odd]) == {"unreadable image": 1}
     stored = {row["sample_id"]: row["least"] for row in store.read(measure, [*samples, odd]).to_pylist()}
-    direct = {degree.sample_id: degree.least for degree in matching_degrees(samples, clip, 64)}
+    direct = {
+        degree.sample_id: degree.least for degree in matching_degrees(samples, ImageFeatures(clip, "mini", None, 64))
+    }
     assert stored.pop("broken") is None
     assert stored == pytest.approx(direct, abs=1e-4)
-    kept = Curation(lambda: clip, 64, 0.8, tmp_path).kept("ours", samples)
+    kept = Curation(lambda: clip, "mini", tmp_path).kept("ours", samples)
     assert set(sorted(stored, key=stored.__getitem__)[-len(kept.ids) :]) == set(kept.ids)
 
 

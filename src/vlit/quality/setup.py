@@ -14,7 +14,6 @@ from vlit.quality.assess import Assessment, Tags
 from vlit.quality.correctness import Correctness
 from vlit.quality.instruction_complexity import AskedComplexity, RuleComplexity
 from vlit.quality.instruction_diversity import InstructionDiversity
-from vlit.quality.matching_measure import MatchingMeasure
 from vlit.quality.objects import Objects
 from vlit.quality.response_diversity import ResponseDiversity, ResponseEmbedding
 from vlit.quality.sentence_encoder import SentenceEncoder
@@ -43,7 +42,7 @@ def assessment(cfg: DictConfig, family_judge: Callable[[], Any]) -> Assessment:
         return made[0]
 
     measures: dict[str, Callable[[], Measure]] = {
-        "MD": lambda: MatchingMeasure(instantiate(cfg.quality.clip)(), _clip_key(cfg), cfg.quality.batch_size),
+        "MD": lambda: instantiate(cfg.quality).measure(),
         "R": lambda: ResponseEmbedding(one_encoder()),
         "OG": lambda: Objects(cfg.parser.model),
         "I_cx_rule": RuleComplexity,
@@ -68,11 +67,3 @@ def assessment(cfg: DictConfig, family_judge: Callable[[], Any]) -> Assessment:
         instruction_diversity=InstructionDiversity(**cfg.instruction_diversity),
         response_diversity=ResponseDiversity(**cfg.response_diversity),
     )
-
-
-def _clip_key(cfg: DictConfig) -> str:
-    from pathlib import Path
-
-    weights = Path(cfg.quality.clip.weights)
-    state = weights.stat() if weights.exists() else None
-    return f"{cfg.quality.clip.name}|{weights.name}|{(state.st_size, state.st_mtime_ns) if state else None}"

@@ -26,11 +26,12 @@ from tqdm import tqdm
 from vlit.data.sample import Sample
 from vlit.data.subset import fingerprint
 from vlit.errors import InputError
-from vlit.files import whole
+from vlit.files import whole, write_text
 
 log = logging.getLogger(__name__)
 
 PART = 512  # samples a file
+_KEY = "key.txt"
 
 
 class MeasureFault(Exception):  # noqa: N818 - a property of the sample, stored as data
@@ -112,6 +113,37 @@ class StatisticsStore:
         schema = _full(measure)
         return pa.concat_tables([pq.read_table(file) for file in files]) if files else schema.empty_table()
 
+    def stored(self, name: str, samples: Sequence[Sample], key: str | None = None) -> pa.Table:
+        """The complete statistics of a name, whoever measured them.
+
+        Args:
+            name: the measure's name.
+            samples: the dataset.
+            key: the beginning of the measure's key, where several have measured; also in `key.txt` of its folder.
+
+        Raises:
+            InputError: if none are complete, or several are.
+        """
+        keys = {file.parent: file.read_text("utf-8") for file in sorted(self.folder.glob(f"{name}-*/{_KEY}"))}
+        numbers = range(self._parts(samples))
+        complete = {
+            folder: text
+            for folder, text in keys.items()
+            if text.startswith(key or "") and all((folder / _part(number)).exists() for number in numbers)
+        }
+        if not complete:
+            which = f" by {key}" if key else ""
+            raise InputError(
+                f"no complete statistics of {name}{which} in {self.folder}: run assess.py (see its judge=)"
+            )
+        if len(complete) > 1:
+            texts = ", ".join(repr(text) for text in complete.values())
+            raise InputError(
+                f"{len(complete)} statistics of {name} in {self.folder}: choose one of {texts} by its start"
+            )
+        folder = next(iter(complete))
+        return pa.concat_tables([pq.read_table(folder / _part(number)) for number in numbers])
+
     def merge(self, measure: Measure, samples: Sequence[Sample]) -> Path:
         """Write all parts as one file, `{measure}-{key}.parquet`."""
         table = self.read(measure, samples)
@@ -127,7 +159,7 @@ class StatisticsStore:
         return self.folder / f"{measure.name}-{hashlib.sha256(measure.key.encode()).hexdigest()[:12]}"
 
     def _file(self, measure: Measure, number: int) -> Path:
-        return self._folder(measure) / f"part-{number:06d}.parquet"
+        return self._folder(measure) / _part(number)
 
     def _write(self, file: Path, measure: Measure, samples: Sequence[Sample]) -> None:
         found = measured(measure, samples)
@@ -136,6 +168,8 @@ class StatisticsStore:
             else {"sample_id": sample.id, "fault": None, **row}
             for sample, row in zip(samples, found, strict=True)
         ]  # fmt: skip
+        if not (file.parent / _KEY).exists():
+            write_text(file.parent / _KEY, measure.key)
         with whole(file) as temporary:
             pq.write_table(pa.Table.from_pylist(rows, schema=_full(measure)), temporary)
 
@@ -163,6 +197,10 @@ def text_fault(sample: Sample) -> str | None:
 
 def _full(measure: Measure) -> pa.Schema:
     return pa.schema([("sample_id", pa.string()), ("fault", pa.string()), *measure.schema])
+
+
+def _part(number: int) -> str:
+    return f"part-{number:06d}.parquet"
 
 
 def _listed(faults: Counter[str]) -> str:
