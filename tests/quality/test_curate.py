@@ -162,7 +162,9 @@ def test_a_balanced_draw_is_even_over_tasks(clip: Clip, samples: list[Sample], t
 def test_statistics_nobody_has_measured_are_named(clip: Clip, samples: list[Sample], tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no complete statistics of correctness .* run assess.py"):
         Curation(lambda: clip, "mini", tmp_path, correctness=0.5).kept("ours", samples[:3])
-    with pytest.raises(InputError, match=r"quality.rank_by=\['luck'\]: one or more of matching_degree, correctness"):
+    with pytest.raises(
+        InputError, match=r"quality.rank_by=\['luck'\]: one or more of matching_degree, correctness, contrast"
+    ):
         Curation(lambda: clip, "mini", tmp_path, rank_by=["luck"])
 
 

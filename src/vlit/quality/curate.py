@@ -1,7 +1,7 @@
 """From a dataset to its curated subset: statistics once, stored; the filter afterwards, as often as one likes.
 
-`ours_qc` is `ours` and a list of kept ids (paper 4.2.3). Matching degree is measured when it is missing; correctness
-and tasks need a judge and a sentence encoder, and are read from what `assess.py` stored.
+`ours_qc` is `ours` and a list of kept ids (paper 4.2.3). Matching degree is measured when it is missing; correctness,
+its stand-in `contrast` and tasks need a judge and a sentence encoder, and are read from what `assess.py` stored.
 """
 
 from __future__ import annotations
@@ -27,7 +27,11 @@ from vlit.quality.statistics import StatisticsStore
 log = logging.getLogger(__name__)
 
 FEATURES = "image_features.sqlite"
-COLUMNS = {"matching_degree": "least", "correctness": "agreement"}  # what of a statistic the filter looks at
+COLUMNS = {
+    "matching_degree": "least",
+    "correctness": "agreement",
+    "contrast": "margin",
+}  # what of a statistic the filter looks at
 
 
 @dataclass(frozen=True)
@@ -39,10 +43,11 @@ class Curation:
         clip_key: names its weights.
         folder: statistics, kept ids and rejects go to `{folder}/{dataset}/`.
         batch_size: images or texts at once.
-        rank_by: the statistics that order samples, by their mean rank: `matching_degree`, `correctness`.
+        rank_by: the statistics that order samples, by their mean rank: `matching_degree`, `correctness`, `contrast`.
         keep: the share of samples kept, from above.
         matching_degree: least value of a kept sample, or None.
         correctness: likewise, of the share of yes among the votes on its worst response.
+        contrast: likewise, of the margin in nats.
         judge: whose correctness, where several have judged: the beginning of the statistics' key.
         balanced: the number of samples drawn so that tasks are as even as can be, or None for all that pass.
         seed: of that draw.
@@ -56,6 +61,7 @@ class Curation:
     keep: float = 0.8
     matching_degree: float | None = None
     correctness: float | None = None
+    contrast: float | None = None
     judge: str | None = None
     balanced: int | None = None
     seed: int = 0
@@ -105,8 +111,7 @@ class Curation:
         return kept
 
     def _least(self) -> dict[str, float]:
-        chosen = {"matching_degree": self.matching_degree, "correctness": self.correctness}
-        return {name: value for name, value in chosen.items() if value is not None}
+        return {name: getattr(self, name) for name in COLUMNS if getattr(self, name) is not None}
 
     def _scores(self, name: str, store: StatisticsStore, samples: Sequence[Sample]) -> Scores:
         if name == "matching_degree":

@@ -20,7 +20,7 @@ _STYLE = (
     "figcaption{font-size:13px}rect{fill:#4477aa}svg text{font-size:11px}"
 )
 _DISTRIBUTIONS = {"MD": "least", "OG": "objects", "I_cx": "complexity", "I_cx_rule": "complexity", "C": "agreement",
-                  "C_contrast": "agreement"}  # fmt: skip
+                  "C_contrast": "margin"}  # fmt: skip
 
 
 def write_report(

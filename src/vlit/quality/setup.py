@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from vlit.errors import InputError
 from vlit.quality.assess import Assessment, Tags
+from vlit.quality.contrast import Contrast
 from vlit.quality.correctness import Correctness
 from vlit.quality.instruction_complexity import AskedComplexity, RuleComplexity
 from vlit.quality.instruction_diversity import InstructionDiversity
@@ -49,9 +50,11 @@ def assessment(cfg: DictConfig, family_judge: Callable[[], Any]) -> Assessment:
     }
     missing = {"C": NO_JUDGE, "I_cx": NO_LLM}
     if cfg.judge.kind != "none":
-        asked = cfg.judge.kind != "family"
-        make: Callable[[], Any] = partial(instantiate, cfg.judge.build) if asked else family_judge
-        measures["C" if asked else "C_contrast"] = lambda: Correctness(make(), cfg.judge.times, cfg.judge.workers)
+        if cfg.judge.kind == "family":
+            measures["C_contrast"] = lambda: Contrast(family_judge(), cfg.judge.times)
+        else:
+            build = partial(instantiate, cfg.judge.build)
+            measures["C"] = lambda: Correctness(build(), cfg.judge.times, cfg.judge.workers)
     server = instantiate(cfg.llm.build) if cfg.llm.build is not None else None
     if server is not None:
         measures["I_cx"] = lambda: AskedComplexity(server, cfg.llm.workers)
