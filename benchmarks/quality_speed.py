@@ -189,7 +189,7 @@ def _large_run(number: int, dims: int) -> dict[str, float]:
     try:
         from vlit.quality.objects import Objects
 
-        found["objects"] = timed(lambda: measured(Objects(), samples))[0]
+        found["objects"] = timed(lambda: measured(Objects(workers=2), samples))[0]
     except Exception as error:
         found["objects"] = float("nan")
         print(f"objects left out: {error}")

@@ -66,7 +66,8 @@ def test_a_familys_evidence_is_that_of_whole_forward_passes(family, samples: lis
         places = [place for place, label in enumerate(encoded.labels) if label != -100]
         tokens = [float(rows[place - 1, encoded.labels[place]]) for place in places]
         said.append(sum(tokens))
-        short.append(min(token - float(rows[place - 1].max()) for token, place in zip(tokens, places, strict=True)))
+        entropies = [-float((rows[place - 1].exp() * rows[place - 1]).sum()) for place in places]
+        short.append(min(token + entropy for token, entropy in zip(tokens, entropies, strict=True)))
     assert found.lift == pytest.approx(said[0] - said[1], abs=1e-3)
     assert found.weakest == pytest.approx(short[0], abs=1e-3)
     assert found.votes == (said[0] > said[1],)
@@ -78,7 +79,7 @@ def test_contrast_keeps_the_worst_response_and_is_the_same_again(family, samples
     rows = Contrast(judge, times=3).rows(samples[:3])
     for sample, row in zip(samples, rows, strict=False):
         found = [judge.evidence(sample, turn, 3) for turn in sample.turns]
-        assert row["margin"] == min(one.lift + one.weakest for one in found)
+        assert row["margin"] == pytest.approx(min(one.weakest for one in found))
         assert row["agreement"] == min(sum(one.votes) / 3 for one in found)
         assert row["correct"] == float(all(sum(one.votes) >= 2 for one in found))
     text = Sample("text", (), (Turn("What?", "A cup."),))
@@ -108,3 +109,11 @@ def test_a_sentence_encoder_gives_unit_vectors_whatever_the_batch() -> None:
 def test_a_missing_encoder_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no sentence encoder at"):
         SentenceEncoder(str(tmp_path))
+
+
+def test_processes_parse_as_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("spacy")
+    monkeypatch.setattr("vlit.quality.objects._FEW", 3)
+    asked = [f"Is the {word} {place} the table red?" for word in ("cup", "dog", "train") for place in ("on", "near")]
+    samples = [Sample(text, (), (Turn(text, "Yes."),)) for text in asked]
+    assert Objects(batch_size=2, workers=2).rows(samples) == Objects(batch_size=2).rows(samples)

@@ -1,9 +1,9 @@
 """`C_contrast`: the stand-in for correctness where no model can be asked, by the likelihoods of one of ours.
 
 A response has one vote for each other image, as in `correctness`: yes if it is likelier with its own. A sample is right
-if each of its responses has more yes than no. `margin` ranks samples more finely: of the worst response, how much
-likelier the image makes it (`lift`) and how much its weakest token falls short of the likeliest one (`weakest`), in
-nats. Both are zero or more for a response the model would have given itself.
+if each of its responses has more yes than no. `margin`, in nats, ranks samples more finely and is what the filter looks
+at: the most surprising token of all responses, given its image (`Evidence.weakest`). `lift` is the least of the
+responses' log-likelihood ratios to the other images, kept for comparison.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Contrast:
     """
 
     name = "contrast"
-    schema = pa.schema([("correct", pa.float32()), ("agreement", pa.float32()), ("margin", pa.float32())])
+    schema = pa.schema([(name, pa.float32()) for name in ("correct", "agreement", "margin", "lift")])
 
     def __init__(self, judge: FamilyJudge, times: int = 5) -> None:
         self.judge, self.times = judge, times
@@ -50,5 +50,6 @@ class Contrast:
         return {
             "correct": float(min(shares) > 0.5),
             "agreement": min(shares),
-            "margin": min(one.lift + one.weakest for one in found),
+            "margin": min(one.weakest for one in found),
+            "lift": min(one.lift for one in found),
         }

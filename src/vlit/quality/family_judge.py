@@ -2,7 +2,7 @@
 
 Small models say yes to everything, whatever they are asked, but they know more than they say. Two comparisons are made:
 the response's likelihood with its own image against that with other images of the dataset, and each of its tokens
-against the token the model finds likeliest in that place. That is another measurement than an asked verdict, and it is
+against what the model expects in that place. That is another measurement than an asked verdict, and it is
 reported under its own name, `C_contrast`, never as `C`.
 """
 
@@ -33,7 +33,8 @@ class Evidence:
     Attributes:
         votes: for each other image, whether the response is likelier with its own.
         lift: log-likelihood with its own image less that of a mixture of the others.
-        weakest: the least log-ratio of one of its tokens to the likeliest token in that place; at most 0.
+        weakest: the least, over its tokens, of log-probability plus entropy: how far a token falls short of what the
+            model's own tokens have on average in that place. Where much can be said, an unlikely token is no surprise.
     """
 
     votes: tuple[bool, ...]
@@ -90,7 +91,8 @@ class FamilyJudge:
         said = log_probabilities.gather(2, tokens.expand(len(images), -1).unsqueeze(2)).squeeze(2)
         totals = said.sum(dim=1)
         mixture = totals[1:].logsumexp(dim=0) - torch.log(torch.tensor(float(len(images) - 1)))
-        weakest = (said[0] - log_probabilities[0].max(dim=-1).values).min()
+        entropy = -(log_probabilities[0].exp() * log_probabilities[0]).sum(dim=-1)
+        weakest = (said[0] + entropy).min()
         votes = tuple(bool(totals[0] > other) for other in totals[1:])
         return Evidence(votes, float(totals[0] - mixture), float(weakest))
 
