@@ -1,4 +1,4 @@
-"""The report page of a dataset: indicators, distributions, tasks, clusters, maps; worst and best samples, with images."""
+"""The report page of a dataset: indicators, distributions, tasks, clusters, maps, worst and best samples."""
 
 from __future__ import annotations
 

@@ -88,6 +88,8 @@ class StatisticsStore:
         shard = shard or Shard()
         faults: Counter[str] = Counter()
         numbers = range(shard.number - 1, self._parts(samples), shard.of)
+        if len(numbers) and not (self._folder(measure) / _KEY).exists():
+            write_text(self._folder(measure) / _KEY, measure.key)
         for number in tqdm(numbers, desc=measure.name, disable=len(numbers) < 2):
             file = self._file(measure, number)
             if not file.exists():
@@ -168,8 +170,6 @@ class StatisticsStore:
             else {"sample_id": sample.id, "fault": None, **row}
             for sample, row in zip(samples, found, strict=True)
         ]  # fmt: skip
-        if not (file.parent / _KEY).exists():
-            write_text(file.parent / _KEY, measure.key)
         with whole(file) as temporary:
             pq.write_table(pa.Table.from_pylist(rows, schema=_full(measure)), temporary)
 
