@@ -88,7 +88,7 @@ class StatisticsStore:
         shard = shard or Shard()
         faults: Counter[str] = Counter()
         numbers = range(shard.number - 1, self._parts(samples), shard.of)
-        if len(numbers) and not (self._folder(measure) / _KEY).exists():
+        if numbers and not (self._folder(measure) / _KEY).exists():
             write_text(self._folder(measure) / _KEY, measure.key)
         for number in tqdm(numbers, desc=measure.name, disable=len(numbers) < 2):
             file = self._file(measure, number)
