@@ -14,6 +14,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ DEFAULTS = {
     "images": 512, "only": None, "cache": "cache/mini", "output": "results/benchmarks/quality_speed.json",
 }  # fmt: skip
 
+WORKERS = 2  # processes that parse
+
 
 def timed(task: Callable[[], Any]) -> tuple[float, Any]:
     """Seconds and result."""
@@ -38,16 +41,17 @@ def timed(task: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def peak(task: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
-    """Result of a task in a process of its own, and by how many MiB it grew that process at its peak."""
+    """Result of a task in a process of its own, and by how many MiB that and its children grew at their peak."""
     context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        return pool.apply(_measured, (task, arguments))
+    with ProcessPoolExecutor(1, context) as pool:
+        return pool.submit(_measured, task, arguments).result()
 
 
 def _measured(task: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, float]:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     found = task(*arguments)
-    return found, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    children = WORKERS * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # the largest of those that ended
+    return found, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before + children) / 1024
 
 
 def synthetic_samples(number: int, seed: int = 0) -> list[Sample]:
@@ -150,7 +154,9 @@ def _large_run(number: int, dims: int) -> dict[str, float]:
     try:
         from vlit.quality.objects import Objects
 
-        found["objects"] = timed(lambda: measured(Objects(workers=2), samples))[0]
+        objects = Objects(workers=WORKERS)
+        found["objects"] = timed(lambda: measured(objects, samples))[0]
+        objects.close()
     except Exception as error:
         found["objects"] = float("nan")
         print(f"objects left out: {error}")

@@ -83,6 +83,11 @@ class Objects:
         return {text: found for chunk, some in zip(chunks, parsed, strict=True)
                 for text, found in zip(chunk, some, strict=True)}  # fmt: skip
 
+    def close(self) -> None:
+        """End the processes that parse, if there are any."""
+        if "_pool" in self.__dict__:
+            self._pool.shutdown()
+
     @cached_property
     def _pool(self) -> ProcessPoolExecutor:
         # Spawned, not forked: a fork of a process with numeric libraries' threads can hang.
