@@ -100,7 +100,7 @@ def measured(folder: Path, samples: list[Sample]) -> dict[str, float]:
         "I_div": InstructionDiversity().of([("all", text) for text in texts])[0],
         "I_cx_rule": sum(scores) / len(scores),
         "instructions": len(set(texts)),
-        "responses": len({turn.response for sample in samples for turn in sample.turns}) / (5 * SAMPLES),
+        "responses": len({tuple(turn.response.split()[:2]) for sample in samples for turn in sample.turns}),
     }
 
 
