@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The study: quality of every dataset, the paper's grid, the doses; then its small files and its tables.
 #   experiments/study.sh                 all of it        PART=grid or PART=doses: a part
-#   JOBS=2 GRID_SEEDS="0 1 2 3 4" DOSE_SEEDS="0 1"        PYTHON=.venv/bin/python
+#   JOBS=2 GRID_SEEDS="0 1 2 3 4" DOSE_SEEDS="0 1"        PYTHON=.venv/bin/python   MODELS, PRINCIPLES: some of them
 # Further arguments are overrides of every run (tuning.max_steps=3). May be stopped and started at any time: what is done
 # is left alone, a killed run goes on from its checkpoint. A run that fails stops no other; its log is named at the end.
 set -uo pipefail
@@ -12,7 +12,8 @@ mkdir -p "$logs"
 export OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false
 
 grid="data=llava data=mimic_it data=ours data=ours_qc"
-principles="correctness task_diversity instruction_diversity response_diversity complexity balance"
+principles=${PRINCIPLES:-correctness task_diversity instruction_diversity response_diversity complexity balance}
+models=${MODELS:-llava blip2 openflamingo}
 dose_sets() {
   echo "data=dose dose.principle=base dose.level=0"
   for principle in $principles; do
@@ -25,12 +26,12 @@ datasets() {
 }
 cells() {
   for seed in ${GRID_SEEDS:-0 1 2 3 4}; do
-    [ "$part" = doses ] || for model in llava blip2 openflamingo; do
+    [ "$part" = doses ] || for model in $models; do
       for data in $grid; do echo "model=$model $data seed=$seed"; done
     done
   done
   for seed in ${DOSE_SEEDS:-0 1}; do
-    [ "$part" = grid ] || for model in llava blip2 openflamingo; do dose_sets | sed "s/^/model=$model /; s/$/ seed=$seed/"; done
+    [ "$part" = grid ] || for model in $models; do dose_sets | sed "s/^/model=$model /; s/$/ seed=$seed/"; done
   done
 }
 one() {  # command, number of all, overrides of the cell, further overrides
@@ -50,11 +51,11 @@ export -f one
 export python logs
 
 rm -f "$logs"/*.done "$logs"/*.failed
-# One at a time: the first draws the world and makes what the others share.
 if [ -z "${SKIP_QUALITY:-}" ]; then
-  datasets | while read -r set; do
-    one assess "$(datasets | wc -l)" "$set" </dev/null
-  done
+  # One at a time where they share a world, statistics and curated ids; doses share nothing.
+  [ "$part" = doses ] || for set in $grid; do one assess "$(datasets | wc -l)" "$set"; done
+  [ "$part" = grid ] || one assess "$(datasets | wc -l)" "$(dose_sets | head -n 1)"
+  [ "$part" = grid ] || dose_sets | tail -n +2 | xargs -d '\n' -P "$jobs" -I CELL bash -c 'one assess "$0" "$@"' "$(datasets | wc -l)" CELL
 fi
 cells | xargs -d '\n' -P "$jobs" -I CELL bash -c 'one train "$0" "$@"' "$(cells | wc -l)" CELL "$@"
 "$python" experiments/collect.py
