@@ -45,8 +45,8 @@ def seed_everything(seed: int) -> None:
 
 
 def prepare(cfg: DictConfig) -> None:
-    """Make what is missing, step by step (`prepare` of the scale)."""
-    for step in cfg.prepare:
+    """Make what is missing, step by step (`prepare` of the scale), and the dose where the dataset is one."""
+    for step in [*cfg.prepare, *([cfg.dose] if "dose" in cfg else [])]:
         instantiate(step)
 
 
