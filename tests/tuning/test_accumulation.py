@@ -79,5 +79,6 @@ def test_the_loss_multiplier_scales_the_gradient(family, tmp_path, sizes: list[i
     start = {name: one.detach().clone() for name, one in family("llava")[1].named_parameters()}
     whole = after_one_step(family, tmp_path, [4], None)
     scaled = after_one_step(family, tmp_path, sizes, None, multiplier=0.2)
-    for name, expected in whole.items():
-        torch.testing.assert_close(scaled[name] - start[name], 0.2 * (expected - start[name]), rtol=1e-3, atol=1e-5)
+    for name, expected in whole.items():  # as a whole: an element may be a small difference of large numbers
+        step, fifth = scaled[name] - start[name], 0.2 * (expected - start[name])
+        assert float((step - fifth).norm()) < 1e-3 * float(fifth.norm()) + 1e-4, name
