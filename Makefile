@@ -61,3 +61,7 @@ bench-quality: install  ## speed of the quality indicators against the reference
 .PHONY: bench-ranking
 bench-ranking: install  ## questions a second of our answer ranking against one full forward a choice
 	$(BIN)/python benchmarks/ranking_speed.py $(ARGS)
+
+.PHONY: bench-training
+bench-training: install  ## samples a second of tuning against a bare loop and transformers.Trainer
+	$(BIN)/python benchmarks/training_speed.py $(ARGS)

@@ -47,7 +47,8 @@ def main(cfg: DictConfig) -> None:
     found["details"]["set_aside_by_the_reader"] = rejects.counts()
     head = {"data": cfg.data.name, "scale": cfg.scale, "data_size": cfg.data_size, "fingerprint": fingerprint(drawn)}
     write_json(Path(cfg.output) / "quality.json", {**head, **found})
-    write_report(Path(cfg.output) / "report.html", cfg.data.name, found, tables, drawn)
+    page = Path(cfg.output) / "report.html"
+    write_report(page, cfg.data.name, found, tables, drawn, made.response_clusters)
     for key, value in found["indicators"].items():
         log.info("%-9s %s", key, "-" if value is None else f"{value:.2f}")
     log.info("wrote %s", Path(cfg.output) / "quality.json")

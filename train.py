@@ -30,7 +30,7 @@ def main(cfg: DictConfig) -> None:
     from vlit.data.rejects import Rejects
     from vlit.data.subset import fingerprint
     from vlit.data.templates import TEMPLATES
-    from vlit.tuning import setup
+    from vlit.tuning import setup, sharding
     from vlit.tuning.tune import tune
 
     folder = setup.run_folder(cfg)
@@ -48,6 +48,8 @@ def main(cfg: DictConfig) -> None:
     rejects.write(folder.rejects)
     folder.record_start(fingerprint(dataset.samples))
     tune(model, dataset, run)
+    if sharding.is_sharded(cfg):
+        model = sharding.gathered(cfg, folder.checkpoint)
     score_run(cfg, model, encoder, folder)
     log.info("wrote %s", folder.result)
 

@@ -13,10 +13,8 @@ import multiprocessing
 import resource
 import sys
 import time
-import types
 from collections.abc import Callable
-from importlib import import_module
-from importlib.util import find_spec
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +23,14 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from vlit.data.sample import Sample, Turn
-from vlit.errors import InputError
 from vlit.files import write_json
 
 DEFAULTS = {
     "samples": [10_000, 40_000, 158_000], "points": 50_000, "dims": 384, "nodes": 2_000, "texts": 2_000,
     "images": 512, "only": None, "cache": "cache/mini", "output": "results/benchmarks/quality_speed.json",
 }  # fmt: skip
+
+WORKERS = 2  # processes that parse
 
 
 def timed(task: Callable[[], Any]) -> tuple[float, Any]:
@@ -42,16 +41,17 @@ def timed(task: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def peak(task: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
-    """Result of a task in a process of its own, and by how many MiB it grew that process at its peak."""
+    """Result of a task in a process of its own, and by how many MiB that and its children grew at their peak."""
     context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        return pool.apply(_measured, (task, arguments))
+    with ProcessPoolExecutor(1, context) as pool:
+        return pool.submit(_measured, task, arguments).result()
 
 
 def _measured(task: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, float]:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     found = task(*arguments)
-    return found, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    children = WORKERS * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # the largest of those that ended
+    return found, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before + children) / 1024
 
 
 def synthetic_samples(number: int, seed: int = 0) -> list[Sample]:
@@ -83,54 +83,19 @@ def clustered(number: int, dims: int, seed: int = 0) -> np.ndarray:
     return (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
 
 
-def _ego_net_splitter() -> Any:
-    """Karateclub's class alone: `import karateclub` asks for gensim and more that it has no use for."""
-    spec = find_spec("karateclub")
-    if spec is None or spec.origin is None:
-        raise InputError("no karateclub to compare with: pip install --no-deps karateclub python-louvain")
-    for name in ("karateclub", "karateclub.community_detection", "karateclub.community_detection.overlapping"):
-        package = types.ModuleType(name)
-        package.__path__ = [str(Path(spec.origin).parent.joinpath(*name.split(".")[1:]))]
-        sys.modules[name] = package
-    return import_module("karateclub.community_detection.overlapping.ego_splitter").EgoNetSplitter
-
-
 def ego_splitting(options: Any) -> dict[str, Any]:
-    """Against karateclub's EgoNetSplitter, configured as Epasto et al. define the method with connected components.
+    """Against karateclub's EgoNetSplitter, configured with connected components (see `ego_splitting_reference`)."""
+    sys.path.insert(0, str(Path(__file__).parent))
+    from ego_splitting_reference import cluster_count, reference_splitter
 
-    Two things of it are changed. Its second step is Louvain's method; here it is connected components. And before
-    fitting it adds a loop at every node, which puts the ego into its own ego-net: every ego-net is then one component,
-    every node has one persona, and nothing is split. Here the loops are left out, as the method has them left out.
-    """
-    from vlit.quality.ego_splitting import edge_clusters
-
-    class Components(_ego_net_splitter()):  # type: ignore[misc]
-        def _check_graph(self, graph: nx.Graph) -> nx.Graph:
-            return graph
-
-        def _create_partitions(self) -> None:
-            parts = nx.connected_components(self.persona_graph)
-            self.partitions = {node: number for number, part in enumerate(parts) for node in part}
-            self.overlapping_partitions = {node: [] for node in self.graph.nodes()}
-            for node, part in self.partitions.items():
-                self.overlapping_partitions[self.personality_map[node]].append(part)
-
-    def theirs(graph: nx.Graph) -> int:
-        model = Components()
-        model.fit(graph)
-        return len(set(model.partitions.values()))
-
-    def ours(graph: nx.Graph) -> int:
-        return len(set(edge_clusters(np.array(graph.edges, np.int64).reshape(-1, 2))[1].tolist()))
-
+    theirs = reference_splitter()
     differ = 0
     for seed in range(200):
         graph = nx.gnp_random_graph(10 + seed % 60, 0.02 + 0.3 * (seed % 7) / 7, seed=seed)
-        graph = nx.convert_node_labels_to_integers(graph)
-        differ += graph.number_of_edges() > 0 and ours(graph) != theirs(graph)
+        differ += graph.number_of_edges() > 0 and cluster_count(graph) != theirs(graph)
     large = nx.powerlaw_cluster_graph(options.nodes, 8, 0.5, seed=0)
     slow, expected = timed(lambda: theirs(large))
-    fast, number = min((timed(lambda: ours(large)) for _ in range(3)), key=lambda pair: pair[0])
+    fast, number = min((timed(lambda: cluster_count(large)) for _ in range(3)), key=lambda pair: pair[0])
     return {
         "random_graphs_that_differ": differ, "nodes": options.nodes, "edges": large.number_of_edges(),
         "clusters": [number, expected], "seconds": fast, "karateclub_seconds": slow, "times_faster": slow / fast,
@@ -189,7 +154,9 @@ def _large_run(number: int, dims: int) -> dict[str, float]:
     try:
         from vlit.quality.objects import Objects
 
-        found["objects"] = timed(lambda: measured(Objects(), samples))[0]
+        objects = Objects(workers=WORKERS)
+        found["objects"] = timed(lambda: measured(objects, samples))[0]
+        objects.close()
     except Exception as error:
         found["objects"] = float("nan")
         print(f"objects left out: {error}")
@@ -233,6 +200,7 @@ def matching(options: Any) -> dict[str, Any]:
     from PIL import Image
 
     from vlit.models import clip as clips
+    from vlit.quality.image_features import ImageFeatures
     from vlit.quality.matching_degree import matching_degrees, texts_of
 
     cache = Path(options.cache)
@@ -262,9 +230,10 @@ def matching(options: Any) -> dict[str, Any]:
         for start in range(0, len(ids), 256):
             clip.model.encode_text(ids[start : start + 256])
 
+    features = ImageFeatures(clip, "mini", None, 256)
     bare()
     forward = min(timed(bare)[0] for _ in range(2))
-    ours = min(timed(lambda: matching_degrees(samples, clip, 256))[0] for _ in range(2))
+    ours = min(timed(lambda: matching_degrees(samples, features))[0] for _ in range(2))
     return {"images": len(pixels), "texts": len(ids), "seconds": ours, "bare_seconds": forward, "ratio": forward / ours}
 
 

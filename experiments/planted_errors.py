@@ -58,6 +58,8 @@ def evaluate(statistics: Path, data: Path, keep: float) -> dict[str, object]:
     scores = {
         "MD": read_scores(statistics, "matching_degree", "least"),
         "C": read_scores(statistics, "correctness", "agreement"),
+        "C_contrast votes": read_scores(statistics, "contrast", "agreement"),
+        "C_contrast": read_scores(statistics, "contrast", "margin"),
     }
     scores = {name: some for name, some in scores.items() if some}
     planted = [json.loads(line) for line in (data / "planted_errors.jsonl").read_text("utf-8").splitlines()]
@@ -66,8 +68,9 @@ def evaluate(statistics: Path, data: Path, keep: float) -> dict[str, object]:
         kinds.setdefault(error["kind"], set()).add(error["id"])
     ids = sorted(set.intersection(*(set(some) for some in scores.values())))
     columns = {name: np.array([some[one] for one in ids], float) for name, some in scores.items()}
-    if len(columns) > 1:
-        columns["combined"] = np.mean([rankdata(column) for column in columns.values()], axis=0)
+    together = [column for name, column in columns.items() if name != "C_contrast votes"]
+    if len(together) > 1:
+        columns["combined"] = np.mean([rankdata(column) for column in together], axis=0)
     any_error = set().union(*kinds.values())
     right = np.array([one not in any_error for one in ids])
     areas: dict[str, dict[str, object]] = {}
@@ -105,9 +108,9 @@ def main(cfg: DictConfig) -> None:
     for name, kinds in found["areas"].items():  # type: ignore[attr-defined]
         for kind, row in kinds.items():
             low, high = row["interval95"]
-            log.info("%-9s %-14s AUC %.3f [%.3f, %.3f], %d wrong", name, kind, row["auc"], low, high, row["wrong"])
+            log.info("%-16s %-9s AUC %.3f [%.3f, %.3f], %d wrong", name, kind, row["auc"], low, high, row["wrong"])
     for name, row in found["filter"].items():  # type: ignore[attr-defined]
-        log.info("filter by %-9s precision %.3f recall %.3f", name, row["precision"], row["recall"])
+        log.info("filter by %-16s precision %.3f recall %.3f", name, row["precision"], row["recall"])
     write_json(Path(cfg.output) / "planted_errors.json", found)
     log.info("wrote %s", Path(cfg.output) / "planted_errors.json")
 

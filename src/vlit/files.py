@@ -1,7 +1,8 @@
-"""Writing files whole or not at all: a temporary name in the same folder, then a rename."""
+"""Writing files whole or not at all: a temporary name in the same folder, then a rename; and one writer at a time."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import tempfile
@@ -28,6 +29,18 @@ def whole(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a file alone while something is made; wait for a process that holds it.
+
+    The system takes the lock from a process that ends, however it ends: there are no stale ones.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def write_text(path: Path, text: str) -> None:

@@ -88,4 +88,15 @@ TOP_LEVEL = {
 def test_there_is_no_other_top_level_key(compose) -> None:
     assert set(compose()) == TOP_LEVEL
     assert set(compose().benchmark) == {"annotations", "images", "scoring"}
-    assert set(compose().model) == {"name", "template", "add_bos", "build"}
+    assert set(compose().model) == {"name", "template", "add_bos", "build", "library"}
+
+
+def test_a_dose_is_chosen_by_principle_and_level(compose) -> None:
+    cfg = compose("data=dose", "dose.principle=correctness", "dose.level=2")
+    assert set(cfg) == TOP_LEVEL | {"dose"}
+    assert cfg.run_folder.endswith("/dose_correctness_2/seed0")
+    assert cfg.data_size == "all"
+    with open_dict(cfg):
+        cfg.dose.nobody_reads_this = 1
+    with pytest.raises(InstantiationException, match="nobody_reads_this"):
+        instantiate(cfg.dose)

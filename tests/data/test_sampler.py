@@ -84,3 +84,25 @@ def test_impossible_settings(options):
 def test_fewer_samples_than_ranks():
     with pytest.raises(InputError, match="too few"):
         list(LengthGroupedSampler([1], 1, seed=0, rank=0, world_size=2))
+
+
+@given(lengths=LENGTHS, batch_size=SIZES, world_size=RANKS, samples=st.integers(4, 500))
+def test_resampled_epochs_have_as_many_samples_as_asked_for(lengths, batch_size, world_size, samples):
+    parts = [list(one) for one in ranks(lengths, batch_size, world_size, samples=samples, resampled=True)]
+    drawn = [index for part in parts for batch in part for index in batch]
+    assert len(drawn) == samples and set(drawn) <= set(range(len(lengths)))
+    assert len({len(part) for part in parts}) == 1
+
+
+def test_resampling_draws_every_sample_alike():
+    batches = epoch_batches([5] * 10, batch_size=4, world_size=1, seed=0, epoch=0, samples=20_000, resampled=True)
+    counts = [sum(batch.count(index) for batch in batches) for index in range(10)]
+    assert all(abs(count - 2000) < 5 * 2000**0.5 for count in counts)  # five standard deviations
+
+
+def test_an_epoch_may_be_a_part_of_the_data():
+    batches = epoch_batches([5] * 10, batch_size=4, world_size=1, seed=0, epoch=0, samples=7)
+    drawn = [index for batch in batches for index in batch]
+    assert len(set(drawn)) == len(drawn) == 7
+    with pytest.raises(InputError, match="samples_per_epoch=11 of 10"):
+        epoch_batches([5] * 10, batch_size=4, world_size=1, seed=0, epoch=0, samples=11)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import open_clip
+import pyarrow as pa
 import pytest
 import torch
 from hydra.utils import instantiate
@@ -16,7 +20,9 @@ from vlit.files import read_jsonl
 from vlit.models import loading
 from vlit.models.clip import Clip
 from vlit.quality.curate import Curation
+from vlit.quality.image_features import ImageFeatures
 from vlit.quality.matching_degree import matching_degrees, texts_of
+from vlit.quality.statistics import MeasureFault, StatisticsStore
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +51,9 @@ def test_degrees_are_open_clips_own_cosines(clip: Clip, samples: list[Sample], c
     )
     model.eval()
     words = loading.tokenizer(cache / "weights" / "tokenizer")
-    for degree, sample in zip(matching_degrees(samples[:8], clip, batch_size=3), samples[:8], strict=True):
+    for degree, sample in zip(
+        matching_degrees(samples[:8], ImageFeatures(clip, "mini", None, batch_size=3)), samples[:8], strict=True
+    ):
         turns = []
         for turn in sample.turns:
             cosines = []
@@ -64,8 +72,10 @@ def test_degrees_are_open_clips_own_cosines(clip: Clip, samples: list[Sample], c
 def test_the_filter_keeps_the_share_with_the_largest_least_degree(
     clip: Clip, samples: list[Sample], tmp_path: Path
 ) -> None:
-    degrees = {degree.sample_id: degree.least for degree in matching_degrees(samples, clip, 64)}
-    kept = Curation(lambda: clip, 64, 0.5, tmp_path).kept("ours", samples)
+    degrees = {
+        degree.sample_id: degree.least for degree in matching_degrees(samples, ImageFeatures(clip, "mini", None))
+    }
+    kept = Curation(lambda: clip, "mini", tmp_path, keep=0.5).kept("ours", samples)
     assert len(kept.ids) == round(0.5 * len(samples))
     dropped = set(degrees) - set(kept.ids)
     assert min(degrees[id] for id in kept.ids) >= max(degrees[id] for id in dropped)
@@ -75,12 +85,12 @@ def test_the_filter_keeps_the_share_with_the_largest_least_degree(
 
 
 def test_another_threshold_needs_no_scoring(clip: Clip, samples: list[Sample], tmp_path: Path) -> None:
-    Curation(lambda: clip, 64, 0.5, tmp_path).kept("ours", samples)
+    Curation(lambda: clip, "mini", tmp_path, keep=0.5).kept("ours", samples)
 
     def no_clip() -> Clip:
         raise AssertionError("statistics were there")
 
-    kept = Curation(no_clip, 64, 0.9, tmp_path).kept("ours", samples)
+    kept = Curation(no_clip, "mini", tmp_path, keep=0.9).kept("ours", samples)
     assert len(kept.ids) == round(0.9 * len(samples))
 
 
@@ -88,11 +98,84 @@ def test_a_sample_without_an_image_is_set_aside_with_its_reason(
     clip: Clip, samples: list[Sample], tmp_path: Path
 ) -> None:
     text = Sample("text/1", (), (Turn("What is two plus two?", "Four"),))
-    kept = Curation(lambda: clip, 64, 1.0, tmp_path).kept("ours", [*samples[:3], text])
+    kept = Curation(lambda: clip, "mini", tmp_path, keep=1.0).kept("ours", [*samples[:3], text])
     assert "text/1" not in kept.ids
-    assert {"sample_id": "text/1", "reason": "no image to match"} in read_jsonl(tmp_path / "ours" / "rejects.jsonl")
+    assert {"sample_id": "text/1", "reason": "no matching degree: no image"} in read_jsonl(
+        tmp_path / "ours" / "rejects.jsonl"
+    )
 
 
 def test_an_impossible_share_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"quality.keep=1.5"):
-        Curation(lambda: None, 64, 1.5, tmp_path)  # type: ignore[arg-type, return-value]
+        Curation(lambda: None, "", tmp_path, keep=1.5)  # type: ignore[arg-type, return-value]
+
+
+class Given:
+    """A measure of values that are given."""
+
+    key = "given"
+
+    def __init__(self, name: str, column: str, kind: pa.DataType, values: dict[str, Any]) -> None:
+        self.name, self.column, self.values = name, column, values
+        self.schema = pa.schema([(column, kind)])
+
+    def rows(self, samples: Sequence[Sample]) -> list[dict[str, Any] | MeasureFault]:
+        found = [self.values.get(sample.id) for sample in samples]
+        return [MeasureFault("server timed out") if value is None else {self.column: value} for value in found]
+
+
+def test_both_statistics_rank_together_and_each_has_its_threshold(
+    clip: Clip, samples: list[Sample], tmp_path: Path
+) -> None:
+    samples = samples[:6]
+    ids = [sample.id for sample in samples]
+    store = StatisticsStore.of(tmp_path, "ours", samples)
+    degrees = dict(zip(ids, [10.0, 20.0, 30.0, 40.0, 50.0, 60.0], strict=True))
+    votes = dict(zip(ids, [1.0, 0.8, 0.6, 0.0, 0.2, None], strict=True))
+    measure = Given("matching_degree", "least", pa.float64(), degrees)
+    measure.key = "mini"
+    store.compute(measure, samples)
+    store.compute(Given("correctness", "agreement", pa.float64(), votes), samples)
+    both = ("matching_degree", "correctness")
+    # Ranks of the five with both: 1 2 3 4 5 and 5 4 3 1 2; sums 6 6 6 5 7; ties go by id, the larger id is kept.
+    kept = Curation(lambda: clip, "mini", tmp_path, rank_by=both, keep=0.6).kept("ours", samples)
+    assert set(kept.ids) == {ids[4], *sorted(ids[:3])[1:]}
+    reasons = {row["sample_id"]: row["reason"] for row in read_jsonl(tmp_path / "ours" / "rejects.jsonl")}
+    assert reasons[ids[5]] == "no correctness: server timed out"
+    assert reasons[ids[3]] == "matching degree and correctness below the threshold"
+    strict = Curation(lambda: clip, "mini", tmp_path, keep=1.0, matching_degree=20.0, correctness=0.5)
+    assert set(strict.kept("ours", samples).ids) == {ids[1], ids[2]}
+    reasons = {row["sample_id"]: row["reason"] for row in read_jsonl(tmp_path / "ours" / "rejects.jsonl")}
+    assert reasons[ids[0]] == "matching degree below the threshold"
+    assert reasons[ids[4]] == "correctness below the threshold"
+
+
+def test_a_balanced_draw_is_even_over_tasks(clip: Clip, samples: list[Sample], tmp_path: Path) -> None:
+    tasks = {sample.id: "rare" if place < 6 else "frequent" for place, sample in enumerate(samples)}
+    StatisticsStore.of(tmp_path, "ours", samples).compute(Given("tasks", "task", pa.string(), tasks), samples)
+    kept = Curation(lambda: clip, "mini", tmp_path, keep=1.0, balanced=14).kept("ours", samples)
+    assert Counter(tasks[name] for name in kept.ids) == {"rare": 6, "frequent": 8}
+    reasons = Counter(row["reason"] for row in read_jsonl(tmp_path / "ours" / "rejects.jsonl"))
+    assert reasons == {"not drawn: its task, frequent, has enough": len(samples) - 14}
+
+
+def test_statistics_nobody_has_measured_are_named(clip: Clip, samples: list[Sample], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no complete statistics of correctness .* run assess.py"):
+        Curation(lambda: clip, "mini", tmp_path, correctness=0.5).kept("ours", samples[:3])
+    with pytest.raises(
+        InputError, match=r"quality.rank_by=\['luck'\]: one or more of matching_degree, correctness, contrast"
+    ):
+        Curation(lambda: clip, "mini", tmp_path, rank_by=["luck"])
+
+
+def test_of_two_judges_one_must_be_named(clip: Clip, samples: list[Sample], tmp_path: Path) -> None:
+    samples = samples[:4]
+    store = StatisticsStore.of(tmp_path, "ours", samples)
+    for key, agreement in (("one|a", 0.0), ("two|b", 1.0)):
+        measure = Given("correctness", "agreement", pa.float64(), {sample.id: agreement for sample in samples})
+        measure.key = key
+        store.compute(measure, samples)
+    with pytest.raises(InputError, match=r"2 statistics of correctness .*'one|a', 'two|b'"):
+        Curation(lambda: clip, "mini", tmp_path, keep=1.0, correctness=0.5).kept("ours", samples)
+    kept = Curation(lambda: clip, "mini", tmp_path, keep=1.0, correctness=0.5, judge="two").kept("ours", samples)
+    assert len(kept.ids) == 4

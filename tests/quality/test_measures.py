@@ -5,16 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from hydra.utils import instantiate
 
+from vlit.data.collate import Item, collate
 from vlit.data.images import FileImage
 from vlit.data.rejects import Rejects
 from vlit.data.sample import Sample, Turn
 from vlit.data.templates import TEMPLATES
 from vlit.errors import InputError
-from vlit.quality.correctness import Correctness
+from vlit.quality.contrast import Contrast
 from vlit.quality.curate import Curation
 from vlit.quality.family_judge import FamilyJudge
+from vlit.quality.image_features import ImageFeatures
 from vlit.quality.matching_degree import matching_degrees
 from vlit.quality.matching_measure import MatchingMeasure
 from vlit.quality.objects import Objects
@@ -32,25 +35,57 @@ def test_stored_degrees_are_the_filters(compose, samples: list[Sample], tmp_path
     broken = tmp_path / "cut.jpg"
     broken.write_bytes(b"\xff\xd8 no image")
     odd = Sample("broken", (FileImage(broken),), (Turn("What?", "A red cup."),))
-    measure = MatchingMeasure(clip, "mini")
+    measure = MatchingMeasure(lambda: clip, "mini")
     store = StatisticsStore(tmp_path / "store", 16)
     assert store.compute(measure, [*samples, odd]) == {"unreadable image": 1}
     stored = {row["sample_id"]: row["least"] for row in store.read(measure, [*samples, odd]).to_pylist()}
-    direct = {degree.sample_id: degree.least for degree in matching_degrees(samples, clip, 64)}
+    direct = {
+        degree.sample_id: degree.least for degree in matching_degrees(samples, ImageFeatures(clip, "mini", None, 64))
+    }
     assert stored.pop("broken") is None
     assert stored == pytest.approx(direct, abs=1e-4)
-    kept = Curation(lambda: clip, 64, 0.8, tmp_path).kept("ours", samples)
+    kept = Curation(lambda: clip, "mini", tmp_path).kept("ours", samples)
     assert set(sorted(stored, key=stored.__getitem__)[-len(kept.ids) :]) == set(kept.ids)
 
 
-def test_a_family_votes_once_for_each_other_image(family, samples: list[Sample]) -> None:
+@pytest.mark.parametrize("name", ["llava", "blip2", "openflamingo"])
+def test_a_familys_evidence_is_that_of_whole_forward_passes(family, samples: list[Sample], name: str) -> None:
+    cfg, model, encoder = family(name)
+    template, sample = TEMPLATES[cfg.model.template], samples[0]
+    turn, other = sample.turns[0], next(one for one in samples if one.images[-1].key != sample.images[-1].key)
+    judge = FamilyJudge(model, encoder, template, [sample.images[-1], other.images[-1]], "mini")
+    found = judge.evidence(sample, turn, 1)
+    pieces = [*template.question_prompt(turn.instruction), *template.answer(turn.response)]
+    encoded = encoder.training(pieces, "x")
+    said, short = [], []
+    for image in (sample.images[-1], other.images[-1]):
+        pixels = model.image_transform(image.load()).unsqueeze(0)
+        batch = collate([Item("x", encoded.input_ids, encoded.labels, pixels)], model.tokenizer.pad_token_id)
+        with torch.inference_mode():
+            rows = model(batch)[0].log_softmax(dim=-1)
+        places = [place for place, label in enumerate(encoded.labels) if label != -100]
+        tokens = [float(rows[place - 1, encoded.labels[place]]) for place in places]
+        said.append(sum(tokens))
+        entropies = [-float((rows[place - 1].exp() * rows[place - 1]).sum()) for place in places]
+        short.append(min(token + entropy for token, entropy in zip(tokens, entropies, strict=True)))
+    assert found.lift == pytest.approx(said[0] - said[1], abs=1e-3)
+    assert found.weakest == pytest.approx(short[0], abs=1e-3)
+    assert found.votes == (said[0] > said[1],)
+
+
+def test_contrast_keeps_the_worst_response_and_is_the_same_again(family, samples: list[Sample]) -> None:
     cfg, model, encoder = family("llava")
     judge = FamilyJudge(model, encoder, TEMPLATES[cfg.model.template], [one.images[-1] for one in samples], "mini")
-    rows = Correctness(judge, times=3).rows(samples[:3])
+    rows = Contrast(judge, times=3).rows(samples[:3])
     for sample, row in zip(samples, rows, strict=False):
-        assert row["yes"] + row["no"] == 3 * len(sample.turns)
-        assert row["abstained"] == 0
-    assert rows == Correctness(judge, times=3).rows(samples[:3])
+        found = [judge.evidence(sample, turn, 3) for turn in sample.turns]
+        assert row["margin"] == pytest.approx(min(one.weakest for one in found))
+        assert row["agreement"] == min(sum(one.votes) / 3 for one in found)
+        assert row["correct"] == float(all(sum(one.votes) >= 2 for one in found))
+    text = Sample("text", (), (Turn("What?", "A cup."),))
+    assert [str(fault) for fault in Contrast(judge).rows([text])] == ["no image"]
+    alone = FamilyJudge(model, encoder, TEMPLATES[cfg.model.template], [samples[0].images[-1]], "mini")
+    assert [str(fault) for fault in Contrast(alone).rows(samples[:1])] == ["no other image to contrast with"]
 
 
 def test_objects_are_nominal_heads_and_a_compound_is_one() -> None:
@@ -74,3 +109,11 @@ def test_a_sentence_encoder_gives_unit_vectors_whatever_the_batch() -> None:
 def test_a_missing_encoder_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no sentence encoder at"):
         SentenceEncoder(str(tmp_path))
+
+
+def test_processes_parse_as_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("spacy")
+    monkeypatch.setattr("vlit.quality.objects._FEW", 3)
+    asked = [f"Is the {word} {place} the table red?" for word in ("cup", "dog", "train") for place in ("on", "near")]
+    samples = [Sample(text, (), (Turn(text, "Yes."),)) for text in asked]
+    assert Objects(batch_size=2, workers=2).rows(samples) == Objects(batch_size=2).rows(samples)

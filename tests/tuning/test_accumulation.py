@@ -37,7 +37,9 @@ def parts_of(batch: Batch, sizes: list[int]) -> list[Batch]:
     ]
 
 
-def after_one_step(family, tmp_path, sizes: list[int], clip: float | None) -> dict[str, torch.Tensor]:
+def after_one_step(
+    family, tmp_path, sizes: list[int], clip: float | None, multiplier: float = 1.0
+) -> dict[str, torch.Tensor]:
     cfg, model, encoder = family("llava")
     module = InstructionTuning(
         model,
@@ -45,6 +47,7 @@ def after_one_step(family, tmp_path, sizes: list[int], clip: float | None) -> di
         lambda one: matrices(one, 0.0),
         lambda total_steps, steps_per_epoch: constant_with_warmup(total_steps, steps_per_epoch, 0),
         seed=0,
+        loss_multiplier=multiplier,
     )
     trainer = L.Trainer(
         accelerator="cpu", max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
@@ -69,3 +72,13 @@ def test_a_mean_of_means_would_be_another_step(family, tmp_path, monkeypatch: py
     monkeypatch.setattr(InstructionTuning, "_parts", lambda self: 1)
     means = after_one_step(family, tmp_path, [1, 2, 1], None)
     assert any(not torch.allclose(means[name], one, rtol=1e-3, atol=1e-4) for name, one in whole.items())
+
+
+@pytest.mark.parametrize("sizes", [[4], [1, 2, 1]])
+def test_the_loss_multiplier_scales_the_gradient(family, tmp_path, sizes: list[int]) -> None:
+    start = {name: one.detach().clone() for name, one in family("llava")[1].named_parameters()}
+    whole = after_one_step(family, tmp_path, [4], None)
+    scaled = after_one_step(family, tmp_path, sizes, None, multiplier=0.2)
+    for name, expected in whole.items():  # as a whole: an element may be a small difference of large numbers
+        step, fifth = scaled[name] - start[name], 0.2 * (expected - start[name])
+        assert float((step - fifth).norm()) < 1e-3 * float(fifth.norm()) + 1e-4, name

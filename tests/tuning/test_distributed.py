@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,12 +18,15 @@ from vlit.files import read_jsonl
 STEPS = 3
 
 
-def outcome(cache: Path, runs: Path, model: str, *more: str) -> tuple[list[dict], list[dict]]:
-    command = [
+def command(cache: Path, runs: Path, model: str, *more: str) -> list[str]:
+    return [
         sys.executable, "train.py", *tiny_overrides(cache), f"paths.runs={runs}", f"model={model}", "data=llava",
         f"tuning.max_steps={STEPS}", "+tuning.global_batch=8", *more,
     ]  # fmt: skip
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def outcome(cache: Path, runs: Path, model: str, *more: str) -> tuple[list[dict], list[dict]]:
+    done = subprocess.run(command(cache, runs, model, *more), cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     folder = runs / "mini" / model / "llava" / "seed0"
     assert json.loads((folder / "result.json").read_text())["counts"]["Overall"] == 36
@@ -37,6 +43,49 @@ def test_two_processes_equal_one(cache: Path, tmp_path: Path, model: str) -> Non
     assert [row["question_id"] for row in two[1]] == [row["question_id"] for row in one[1]]  # none twice, none lost
     for ours, expected in zip(two[1], one[1], strict=True):
         assert ours["mean"] == pytest.approx(expected["mean"], rel=1e-3, abs=1e-3)
+
+
+SHARDED = (
+    "trainer.devices=2",
+    "trainer.strategy={_target_:lightning.pytorch.strategies.ModelParallelStrategy,data_parallel_size:2,"
+    "tensor_parallel_size:1,save_distributed_checkpoint:false,process_group_backend:gloo}",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", FAMILIES)
+def test_two_sharded_processes_equal_one(cache: Path, tmp_path: Path, model: str) -> None:
+    recompute = f"+model.build.gradient_checkpointing={str(model != 'openflamingo').lower()}"
+    one = outcome(cache, tmp_path / "one", model, "tuning.batch_size=8")
+    two = outcome(cache, tmp_path / "two", model, "tuning.batch_size=4", recompute, *SHARDED)
+    assert [row["step"] for row in two[0]] == list(range(1, STEPS + 1))
+    assert [row["loss"] for row in two[0]] == pytest.approx([row["loss"] for row in one[0]], rel=1e-4)
+    assert [row["question_id"] for row in two[1]] == [row["question_id"] for row in one[1]]
+    for ours, expected in zip(two[1], one[1], strict=True):
+        assert ours["mean"] == pytest.approx(expected["mean"], rel=1e-3, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_a_sharded_run_that_was_killed_ends_as_if_it_had_not_been(cache: Path, tmp_path: Path) -> None:
+    more = ("tuning.batch_size=4", "tuning.max_steps=6", "tuning.save_every=2", *SHARDED)
+    expected = outcome(cache, tmp_path / "whole", "llava", *more)
+    metrics = tmp_path / "cut" / "mini" / "llava" / "llava" / "seed0" / "metrics.jsonl"
+    process = subprocess.Popen(
+        command(cache, tmp_path / "cut", "llava", *more), cwd=ROOT, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 300
+    while not (metrics.exists() and len(metrics.read_text().splitlines()) >= 4):
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not metrics.with_name("result.json").exists()
+    steps, predictions = outcome(cache, tmp_path / "cut", "llava", *more)
+    assert [row["step"] for row in steps] == list(range(1, 7))
+    assert [row["loss"] for row in steps] == [row["loss"] for row in expected[0]]
+    assert predictions == expected[1]
 
 
 @pytest.mark.slow

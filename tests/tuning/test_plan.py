@@ -33,8 +33,11 @@ def test_llava_does_not_fit_unsharded_and_does_with_adapters(paper) -> None:
     rows = [line for line in whole.splitlines() if "tokens  " in line]
     assert [line.endswith("does not fit") for line in rows if "a copy" in line] == [True, True]
     assert [line.endswith("  fits") for line in rows if "sharded" in line] == [True, True]
+    assert "not every batch fits\n  trainer=v100x8_sharded shards: it fits" in whole
+    sharded = plan(paper("model=llava", "trainer=v100x8_sharded"))
+    assert "trainer.strategy shards over 8: it fits" in sharded
     adapted = plan(paper("model=llava", "trainer=1x24G"))
-    rows = [line for line in adapted.splitlines() if "a copy" in line]
+    rows = [line for line in adapted.splitlines() if "a copy" in line and "tokens  " in line]
     assert rows and all(line.endswith("  fits") for line in rows)
     assert "4 a GPU x 16 accumulated x 1 GPUs" in adapted
 
@@ -56,7 +59,10 @@ def test_mini_scale_has_no_plan(compose) -> None:
         plan(compose())
 
 
-@pytest.mark.parametrize(("trainer", "devices", "accumulated"), [("v100x8", 8, 2), ("a100x8", 8, 2), ("1x24G", 1, 16)])
+@pytest.mark.parametrize(
+    ("trainer", "devices", "accumulated"),
+    [("v100x8", 8, 2), ("v100x8_sharded", 8, 2), ("a100x8", 8, 2), ("1x24G", 1, 16)],
+)
 def test_presets_keep_the_global_batch(paper, trainer: str, devices: int, accumulated: int) -> None:
     cfg = paper("model=llava", f"trainer={trainer}")
     assert (cfg.trainer.devices, cfg.tuning.accumulation) == (devices, accumulated)

@@ -14,17 +14,20 @@ from omegaconf import DictConfig
 from vlit.analysis import conversations, figures
 from vlit.analysis.audit import audit
 from vlit.analysis.audit_text import audit_markdown
+from vlit.analysis.beside import beside
 from vlit.analysis.bootstrap import bootstrap
 from vlit.analysis.correlation import correlate
+from vlit.analysis.dose_response import PREFIX, effects, effects_table, predictions, predictions_table
 from vlit.analysis.hyperparameters import hyperparameter_tables
 from vlit.analysis.icc import FORMS
 from vlit.analysis.measurements import Quality, Scores
 from vlit.analysis.mixed import mixed_effects, mixed_table
+from vlit.analysis.noise import components, components_table, power_table
 from vlit.analysis.published import Published, read_published
 from vlit.analysis.report import Page, report_html
 from vlit.analysis.results_tables import table_3, table_4, table_4_extended, table_15
 from vlit.analysis.robust import robust, table_15_extended
-from vlit.analysis.runs import find_runs, missing_cells, read_run_quality, read_runs, select
+from vlit.analysis.runs import Run, find_runs, missing_cells, read_run_quality, read_runs, select
 from vlit.analysis.survey import read_survey, survey_tables, tree
 from vlit.analysis.table import Table, write_table
 from vlit.errors import InputError
@@ -88,6 +91,7 @@ class Results:
     figures: dict[str, Figure] = field(default_factory=dict)
     examples: list[conversations.Example] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    beside: str | None = None  # a page that sets the grid beside the paper's
 
 
 def build(options: Options) -> list[str]:
@@ -132,9 +136,23 @@ def _from_published(published: Published, options: Options) -> Results:
 
 
 def _from_runs(options: Options) -> Results:
-    scores = read_runs(select(find_runs(options.runs), options.only))
-    scale = Path(scores.sources[scores.mean.index[0]][0])
-    quality = read_run_quality(options.indicators, scores.datasets, _scale(scale))
+    """The grid's tables, and the dose-response where there are runs of doses; either may be absent."""
+    found = select(find_runs(options.runs), options.only)
+    dosed = [run for run in found if str(run.result["data"]).startswith(PREFIX)]
+    grid = [run for run in found if run not in dosed]
+    results = _grid(grid, options) if grid else Results(notes=["No run of the grid, doses only."])
+    if dosed:
+        _add_doses(dosed, results, options)
+    noisy = components(read_runs(found))
+    results.tables.append(components_table(noisy))
+    if noisy.seed.notna().any():
+        results.tables.append(power_table(noisy, len({run.key[0] for run in found})))
+    return results
+
+
+def _grid(runs: list[Run], options: Options) -> Results:
+    scores = read_runs(runs)
+    quality = read_run_quality(options.indicators, scores.datasets, str(runs[0].result["scale"]))
     results = _statistics(quality, scores, options)
     gaps = missing_cells(scores)
     results.notes.append(
@@ -145,7 +163,21 @@ def _from_runs(options: Options) -> Results:
     )
     results.tables.append(mixed_table(mixed_effects(quality, scores)))
     results.figures["fig05"] = figures.figure_5(_computed(results), "Quality indicators and performance")
+    results.beside = beside(read_published(options.published), quality, scores)
     return results
+
+
+def _add_doses(runs: list[Run], results: Results, options: Options) -> None:
+    scores = read_runs(runs)
+    quality = read_run_quality(options.indicators, scores.datasets, str(runs[0].result["scale"]))
+    results.tables += [
+        effects_table(effects(scores)),
+        predictions_table(predictions(quality, scores, options.seed)),
+    ]
+    gaps = missing_cells(scores)
+    results.notes.append(
+        f"Dose-response: {len(runs)} runs of {len(scores.datasets)} datasets, {len(gaps)} missing of those begun."
+    )
 
 
 def _statistics(quality: Quality, scores: Scores, options: Options) -> Results:
@@ -175,12 +207,6 @@ def _computed(results: Results) -> pd.DataFrame:
     return frame[frame.indicator.isin([row[0] for row in table.rows])]
 
 
-def _scale(folder: Path) -> str:
-    from vlit.files import read_json
-
-    return str(read_json(folder / "result.json")["scale"])
-
-
 def _write(results: Results, options: Options, found: Future[dict[str, Any]] | None) -> list[str]:
     output, lines = options.output, []
     for table in [*results.tables, *(example.table for example in results.examples)]:
@@ -195,6 +221,9 @@ def _write(results: Results, options: Options, found: Future[dict[str, Any]] | N
         write_json(output / "audit.json", audited)
         write_text(output / "audit.md", audit_markdown(audited))
         lines.append(f"audit: {output / 'audit.md'} and {output / 'audit.json'}")
+    if results.beside is not None:
+        write_text(output / "beside_the_paper.md", results.beside)
+        lines.append(f"beside the paper's: {output / 'beside_the_paper.md'}")
     page = Page(options.source, results.tables, pictures, results.examples, results.notes, audited)
     write_text(output / "report.html", report_html(page))
     lines.append(f"report: {output / 'report.html'}")

@@ -76,6 +76,9 @@ _TABLE_8 = {
     "freeze_lm_embeddings": Setting("model.build.trained", lambda parts: not any("embed" in part for part in parts)),
     "num_epochs": Setting("tuning.epochs"),
     "warmup_steps": Setting("tuning.schedule.warmup_steps"),
+    "dataset_resampled": Setting("tuning.resampled"),
+    "train_num_samples": Setting("tuning.samples_per_epoch"),
+    "loss_multiplier": Setting("tuning.loss_multiplier"),
 }
 SETTINGS = {"table06": _TABLE_6, "table07": _TABLE_7, "table08": _TABLE_8}
 

@@ -18,6 +18,8 @@ from vlit.analysis.table import Table, as_html
 _SECTIONS = (
     ("Results", "Tables 3 and 4", ("table03", "table04", "table04_extended")),
     ("Correlation", "Table 15 and Figure 5", ("table15", "table15_extended", "mixed_effects")),
+    ("Doses", "One principle varied at a time", ("dose_effects", "dose_predictions")),
+    ("Noise", "One run by seed and questions, and the power of a study", ("noise", "power")),
     ("Survey", "Tables 1, 2 and 5, Figure 2", ("table01", "table02", "table05")),
     ("Hyperparameters", "Tables 6-8", ("table06", "table07", "table08")),
 )
@@ -53,7 +55,8 @@ def report_html(page: Page) -> str:
     for title, subtitle, names in _SECTIONS:
         parts = [_figure(name, page.figures[name]) for name in _FIGURES.get(title, ()) if name in page.figures]
         parts += [_table(by_name[name]) for name in names if name in by_name]
-        sections.append({"title": title, "subtitle": subtitle, "parts": parts})
+        if parts:
+            sections.append({"title": title, "subtitle": subtitle, "parts": parts})
     if page.examples:
         parts = [Markup(example_html(example)) for example in page.examples]
         sections.append({"title": "Conversations", "subtitle": "Tables 9-14", "parts": parts})

@@ -17,6 +17,7 @@ from vlit.errors import InputError
 from vlit.files import write_json
 from vlit.tuning import setup
 from vlit.tuning.run_folder import RunFolder
+from vlit.tuning.sharding import scoring_trainer
 from vlit.tuning.tune import restore
 
 log = logging.getLogger(__name__)
@@ -53,10 +54,9 @@ def evaluate_again(cfg: DictConfig) -> Path:
     rejects.write(folder / "rejects.jsonl")
     predictions = folder / "predictions.jsonl"
     predictions.unlink(missing_ok=True)
-    scored = evaluate(
-        model, tuned.model.template, setup.encoder(tuned, model), questions, scoring, instantiate(tuned.trainer),
-        predictions,
-    )  # fmt: skip
+    trainer = scoring_trainer(tuned, instantiate(tuned.trainer))
+    encoder = setup.encoder(tuned, model)
+    scored = evaluate(model, tuned.model.template, encoder, questions, scoring, trainer, predictions)
     content = {**result(tuned, scored, scoring.name, annotations.name), "control": cfg.control}
     write_json(folder / "result.json", content)
     log.info("%s", table(scored))

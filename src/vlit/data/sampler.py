@@ -13,21 +13,50 @@ WINDOW = 50  # batches; samples are sorted by length within a random window of s
 
 
 def epoch_batches(
-    lengths: Sequence[int], *, batch_size: int, world_size: int, seed: int, epoch: int, drop_last: bool = False
+    lengths: Sequence[int],
+    *,
+    batch_size: int,
+    world_size: int,
+    seed: int,
+    epoch: int,
+    drop_last: bool = False,
+    samples: int | None = None,
+    resampled: bool = False,
 ) -> list[list[int]]:
     """Order one epoch: a list of global batches, each of `batch_size * world_size` indices into `lengths`.
 
-    Every index occurs once. The last batch formed may be smaller (`drop_last` leaves it out); one too small to give
-    every rank a sample joins another, so that all ranks take equally many steps.
+    Every index occurs once, unless `samples` or `resampled` says otherwise. The last batch formed may be smaller
+    (`drop_last` leaves it out); one too small to give every rank a sample joins another, so that all ranks take equally
+    many steps.
+
+    Args:
+        lengths: tokens of each sample.
+        batch_size: samples a batch and rank.
+        world_size: number of ranks.
+        seed: of the order.
+        epoch: its number; each has another order.
+        drop_last: leave out the last, smaller batch.
+        samples: an epoch has so many, open_flamingo's `train_num_samples`; None takes all there are.
+        resampled: draw each sample from all of them again, open_flamingo's `dataset_resampled` (which draws whole
+            files of samples): some occur twice in an epoch, some not at all.
 
     Raises:
-        InputError: if there are fewer samples than ranks, or `drop_last` leaves none.
+        InputError: if there are fewer samples than ranks, `drop_last` leaves none, or `samples` are more than there are
+            without `resampled`.
     """
     size = batch_size * world_size
-    if len(lengths) < (size if drop_last else world_size):
-        raise InputError(f"{len(lengths)} samples are too few for {world_size} ranks of batch size {batch_size}")
+    count = len(lengths) if samples is None else samples
+    if not resampled and count > len(lengths):
+        raise InputError(
+            f"tuning.samples_per_epoch={count} of {len(lengths)} samples: set tuning.resampled=true to draw some twice"
+        )
+    if not lengths or count < (size if drop_last else world_size):
+        raise InputError(f"{count} samples are too few for {world_size} ranks of batch size {batch_size}")
     chance = np.random.default_rng([seed, epoch])
-    order = chance.permutation(len(lengths)).tolist()
+    if resampled:
+        order = chance.integers(len(lengths), size=count).tolist()
+    else:
+        order = chance.permutation(len(lengths))[:count].tolist()
     batches = []
     for start in range(0, len(order), size * WINDOW):
         window = sorted(order[start : start + size * WINDOW], key=lambda index: -lengths[index])
@@ -50,6 +79,8 @@ class LengthGroupedSampler(Sampler[list[int]]):
         rank: of this process, below `world_size`.
         world_size: number of processes; each step, they take disjoint parts of one global batch.
         drop_last: leave out the last, smaller batch.
+        samples: of an epoch, as in `epoch_batches`.
+        resampled: as in `epoch_batches`.
     """
 
     def __init__(
@@ -61,6 +92,8 @@ class LengthGroupedSampler(Sampler[list[int]]):
         rank: int = 0,
         world_size: int = 1,
         drop_last: bool = False,
+        samples: int | None = None,
+        resampled: bool = False,
     ) -> None:
         if batch_size < 1 or not 0 <= rank < world_size:
             raise InputError(f"batch_size={batch_size}, rank={rank}, world_size={world_size} do not fit together")
@@ -70,6 +103,8 @@ class LengthGroupedSampler(Sampler[list[int]]):
         self.rank = rank
         self.world_size = world_size
         self.drop_last = drop_last
+        self.samples = samples
+        self.resampled = resampled
         self.epoch = 0
         self.skip = 0
 
@@ -99,4 +134,6 @@ class LengthGroupedSampler(Sampler[list[int]]):
             seed=self.seed,
             epoch=self.epoch,
             drop_last=self.drop_last,
+            samples=self.samples,
+            resampled=self.resampled,
         )

@@ -7,12 +7,14 @@ False`), its final layer norm, Q-Former, queries and projection learn.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Literal
 
 import torch
 from torch import nn
 from transformers import Blip2ForConditionalGeneration, DynamicCache, PreTrainedTokenizerBase
 
 from vlit.data.collate import Batch
+from vlit.errors import InputError
 from vlit.models import loading
 from vlit.models.family import Read, insert_features
 from vlit.models.freeze import FreezePolicy
@@ -43,6 +45,11 @@ class Blip2(nn.Module):
         self.policy = FreezePolicy(PARTS, tuple(trained))
         self.policy.apply(self)
 
+    @property
+    def language_model(self) -> Any:
+        """OPT."""
+        return self.network.language_model
+
     def encode_images(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """What the queries read from each image, in the language model's width: (images, queries, hidden)."""
         patches = self.network.vision_model(pixel_values).last_hidden_state
@@ -52,14 +59,14 @@ class Blip2(nn.Module):
 
     def forward(self, batch: Batch, features: torch.Tensor | None = None) -> torch.Tensor:
         """Logits (batch, length, vocabulary)."""
-        return self.network.language_model(
+        return self.language_model(
             inputs_embeds=self._embed(batch, features), attention_mask=batch.attention_mask, use_cache=False
         ).logits
 
     def read(self, batch: Batch, features: torch.Tensor | None = None) -> Read:
         """Read left-padded prompts once."""
         cache = DynamicCache()
-        output = self.network.language_model(
+        output = self.language_model(
             inputs_embeds=self._embed(batch, features),
             attention_mask=batch.attention_mask,
             past_key_values=cache,
@@ -71,13 +78,13 @@ class Blip2(nn.Module):
     def go_on(self, read: Read, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Logits of text that follows what was read."""
         mask = torch.cat([read.attention_mask, attention_mask], dim=1)
-        return self.network.language_model(
+        return self.language_model(
             input_ids=input_ids, attention_mask=mask, past_key_values=read.cache, use_cache=True
         ).logits
 
     def _embed(self, batch: Batch, features: torch.Tensor | None) -> torch.Tensor:
         features = self.encode_images(batch.pixel_values) if features is None else features
-        embeddings = self.network.get_input_embeddings()(batch.input_ids)
+        embeddings = self.language_model.get_input_embeddings()(batch.input_ids)
         return insert_features(embeddings, batch.input_ids, self.image_token_id, features)
 
     @torch.inference_mode()
@@ -105,6 +112,7 @@ def build(
     trained: Sequence[str],
     image_token: str = "<image>",
     gradient_checkpointing: bool = False,
+    library: Literal["transformers", "lavis"] = "transformers",
 ) -> Blip2:
     """Load BLIP-2 from a transformers folder.
 
@@ -115,10 +123,13 @@ def build(
         trained: the parts that learn.
         image_token: the placeholder's text.
         gradient_checkpointing: compute the vision encoder's activations again in the backward pass, as LAVIS does.
+        library: whose modules compute: transformers' (default), or LAVIS's own with the same weights in them.
 
     Raises:
         InputError: if something is missing or does not fit.
     """
+    if library not in ("transformers", "lavis"):
+        raise InputError(f"model.library={library}: it is transformers or lavis")
     model = loading.pretrained(Blip2ForConditionalGeneration, loading.require(network, sources["network"]))
     words = loading.tokenizer(loading.require(tokenizer, sources["network"]))
     if image_token not in words.get_vocab():
@@ -126,6 +137,10 @@ def build(
     if len(words) > model.get_input_embeddings().num_embeddings:
         model.resize_token_embeddings(len(words))
     model.config.image_token_index = words.convert_tokens_to_ids(image_token)
+    if library == "lavis":
+        from vlit.models.lavis_blip2 import from_transformers
+
+        return from_transformers(model, words, trained, gradient_checkpointing)
     if gradient_checkpointing:
         model.vision_model.gradient_checkpointing_enable({"use_reentrant": False})
     return Blip2(model, words, trained)

@@ -70,3 +70,10 @@ def load(name: str, weights: str, configs: str | None, tokenizer: str | None, so
             return tokenize(words, texts, context)
 
     return Clip(model, ImageTransform(configuration["vision_cfg"]["image_size"]), to_ids)
+
+
+def state(name: str, weights: str) -> str:
+    """Name a model and the state of its weights file: what was computed with another file is not this model's."""
+    file = Path(weights)
+    found = file.stat() if file.exists() else None
+    return f"{name}|{file.name}|{(found.st_size, found.st_mtime_ns) if found else None}"

@@ -1,6 +1,6 @@
 """Tensor names of open_clip's vision transformer in the two layouts of transformers.
 
-Every tensor of the source must find a place in the target and every place must be filled: `load_exactly` sees to it.
+Every tensor of the source must find a place in the target and every place must be filled: `mini.load` sees to it.
 """
 
 from __future__ import annotations

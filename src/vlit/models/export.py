@@ -1,4 +1,7 @@
-"""Tuned LLaVA and BLIP-2 as ordinary transformers folders, which `from_pretrained` loads without this project."""
+"""Tuned models as others load them, without this project.
+
+LLaVA and BLIP-2 become ordinary transformers folders, OpenFlamingo a `checkpoint.pt` for its own package.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +10,53 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
+from transformers import Blip2ForConditionalGeneration, PreTrainedModel
 
 from vlit.errors import InputError
 from vlit.models.blip2 import Blip2
+from vlit.models.checkpoints import load_named, published_projector_state, transformers_blip2_state
 from vlit.models.llava import Llava
 from vlit.models.lora import merge_lora
+from vlit.models.openflamingo import OpenFlamingo, published_state
 
 
-def export(model: Llava | Blip2, folder: Path) -> None:
+def export(model: Llava | Blip2 | OpenFlamingo, folder: Path) -> None:
     """Write network and tokenizer; adapters are merged into the model first.
+
+    Beside LLaVA's folder stands `mm_projector.bin`, as the original LLaVA has it. OpenFlamingo's file is for
+    `load_state_dict(torch.load(file), strict=False)`, as its published one.
 
     Raises:
         InputError: if the folder exists.
     """
     if folder.exists():
         raise InputError(f"{folder} exists: choose another folder to export to")
-    if "lora" in model.policy.parts:
+    adapted = "lora" in model.policy.parts
+    if adapted:
         merge_lora(model)
-    network: Any = _with_published_projector(model) if isinstance(model, Llava) else model.network
     temporary = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(temporary, ignore_errors=True)
-    network.save_pretrained(str(temporary))
+    temporary.mkdir(parents=True)
+    if isinstance(model, OpenFlamingo):
+        torch.save(published_state(model.network, language=adapted), temporary / "checkpoint.pt")
+    else:
+        _transformers_network(model).save_pretrained(str(temporary))
+    if isinstance(model, Llava):
+        torch.save(published_projector_state(model.network.model.multi_modal_projector), temporary / "mm_projector.bin")
     model.tokenizer.save_pretrained(str(temporary))
     temporary.replace(folder)
+
+
+def _transformers_network(model: Llava | Blip2) -> Any:
+    if isinstance(model, Llava):
+        return _with_published_projector(model)
+    if not isinstance(model.network, PreTrainedModel):  # LAVIS's modules
+        network = Blip2ForConditionalGeneration(model.config)
+        load_named(network, transformers_blip2_state(model.network.state_dict()), "LAVIS's network")
+        return network
+    return model.network
 
 
 def _with_published_projector(model: Llava) -> Any:

@@ -23,6 +23,7 @@ from transformers import (
 
 from vlit.data.collate import Batch
 from vlit.models import loading
+from vlit.models.checkpoints import load_named, projector_state
 from vlit.models.family import Read, insert_features, positions
 from vlit.models.freeze import FreezePolicy
 from vlit.models.image_transform import ImageTransform
@@ -165,8 +166,7 @@ def build(
         decoder.resize_token_embeddings(len(words))
     linear = nn.Linear(tower.config.hidden_size, decoder.config.hidden_size)
     path = loading.require(projector, sources["projector"])
-    state = {name.rsplit(".", 1)[-1]: tensor for name, tensor in loading.load_float(path).items()}
-    loading.load_exactly(linear, state, path)
+    load_named(linear, projector_state(loading.load_float(path)), str(path))
     network = assemble(tower, decoder, linear, words.convert_tokens_to_ids(image_token), select_layer)
     if gradient_checkpointing:
         network.model.language_model.gradient_checkpointing_enable({"use_reentrant": False})

@@ -62,17 +62,6 @@ def load_float(path: Path) -> dict[str, torch.Tensor]:
         state = load_file(str(path))
     else:
         state = torch.load(path, map_location="cpu", weights_only=True)
+        for wrapper in ("model", "model_state_dict"):  # LAVIS, open_flamingo: beside optimiser and epoch
+            state = state[wrapper] if isinstance(state.get(wrapper), dict) else state
     return {name: tensor.float() for name, tensor in state.items()}
-
-
-def load_exactly(module: torch.nn.Module, state: dict[str, torch.Tensor], origin: Path) -> None:
-    """Load a state dict whose names are exactly the module's.
-
-    Raises:
-        InputError: naming the tensors that are missing or unknown.
-    """
-    own = set(module.state_dict())
-    missing, unknown = sorted(own - set(state)), sorted(set(state) - own)
-    if missing or unknown:
-        raise InputError(f"{origin} does not fit: missing {missing[:5]}, unknown {unknown[:5]}")
-    module.load_state_dict(state)

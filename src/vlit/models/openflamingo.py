@@ -23,6 +23,7 @@ from transformers import DynamicCache, PreTrainedTokenizerBase
 from vlit.data.collate import Batch
 from vlit.errors import InputError
 from vlit.models import loading
+from vlit.models.checkpoints import flamingo_state
 from vlit.models.family import Read
 from vlit.models.freeze import FreezePolicy
 from vlit.models.image_transform import ImageTransform
@@ -233,15 +234,35 @@ def connector_state(network: Flamingo) -> dict[str, torch.Tensor]:
     return state
 
 
+def published_state(network: Flamingo, language: bool = False) -> dict[str, torch.Tensor]:
+    """What the package itself saves, under its names: perceiver, cross-attention, input embeddings.
+
+    Embeddings are kept though frozen, since those of `<image>` and `<|endofchunk|>` begin at random. `language` adds
+    the language model, for one that has learned.
+    """
+    embeddings = network.lang_encoder.get_input_embeddings().weight
+    return {
+        name: parameter.detach().cpu()
+        for name, parameter in network.named_parameters()
+        if name.startswith("perceiver.")
+        or "gated_cross_attn" in name
+        or parameter is embeddings
+        or (language and name.startswith("lang_encoder."))
+    }
+
+
 def load_connectors(network: Flamingo, path: Path) -> None:
     """Load perceiver and cross-attention (and new embeddings, where a checkpoint holds them), every name accounted for.
 
     Raises:
         InputError: naming the tensors that are missing or unknown.
     """
-    state = {name.removeprefix("module."): tensor for name, tensor in loading.load_float(path).items()}
-    own, whole = set(connector_state(network)), set(network.state_dict())
-    missing, unknown = sorted(own - set(state)), sorted(set(state) - whole)
+    state = flamingo_state(loading.load_float(path))
+    whole = network.state_dict()
+    missing, unknown = sorted(connector_state(network).keys() - state.keys()), sorted(state.keys() - whole.keys())
     if missing or unknown:
         raise InputError(f"{path} does not fit: missing {missing[:5]}, unknown {unknown[:5]}")
+    for name, tensor in state.items():
+        if tensor.shape != whole[name].shape:
+            raise InputError(f"{path} does not fit: {name} is {tuple(tensor.shape)}, not {tuple(whole[name].shape)}")
     network.load_state_dict(state, strict=False)

@@ -49,6 +49,7 @@ class Assessment:
         propose: encoder -> the measure of proposed tags.
         assign: encoder, tag system -> the measure of tasks.
         missing: indicators that no measure is configured for, with the reason.
+        response_clusters: the cluster of each sample's responses (-1: noise), once `indicators` has found them.
     """
 
     measures: dict[str, Callable[[], Measure]]
@@ -59,6 +60,7 @@ class Assessment:
     tags: Tags = field(default_factory=Tags)
     instruction_diversity: InstructionDiversity = field(default_factory=InstructionDiversity)
     response_diversity: ResponseDiversity = field(default_factory=ResponseDiversity)
+    response_clusters: dict[str, int] = field(default_factory=dict, init=False)
 
     @cached_property
     def encode(self) -> Encode:
@@ -115,6 +117,8 @@ class Assessment:
         if embeddings:
             points = np.array(embeddings, np.float32)
             values["R"], labels = self.response_diversity.of(points)
+            names = [row["sample_id"] for row in rows["R"] if row["fault"] is None]
+            self.response_clusters = dict(zip(names, labels.tolist(), strict=True))
             details["response_clusters"] = dict(Counter(map(str, labels.tolist())).most_common())
         reasons = {key: self.missing.get(key, "no sample has a value") for key in _ALL if key not in values}
         return {"indicators": {**dict.fromkeys(_ALL), **values}, "reasons": reasons, "details": details}

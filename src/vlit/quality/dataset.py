@@ -58,7 +58,7 @@ def common_size(datasets: Mapping[str, DatasetSpec], chosen: DatasetSpec, count:
     for name, dataset in datasets.items():
         if name == chosen.name:
             continue
-        key = f"{name} {_state(dataset)} keep={curation.keep if dataset.curated_from else None}"
+        key = f"{name} {_state(dataset)} {curation.rules if dataset.curated_from else ''}"
         if key not in known:
             known[key] = len(dataset.load(curation, Rejects()))
             write_json(memory, known)

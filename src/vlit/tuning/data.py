@@ -30,15 +30,28 @@ class InstructionData(L.LightningDataModule):
         seed: of the order.
         pad_id: padding token.
         workers: loader processes.
+        samples: of an epoch, as in `epoch_batches`.
+        resampled: as in `epoch_batches`.
     """
 
-    def __init__(self, dataset: InstructionDataset, batch_size: int, seed: int, pad_id: int, workers: int) -> None:
+    def __init__(
+        self,
+        dataset: InstructionDataset,
+        batch_size: int,
+        seed: int,
+        pad_id: int,
+        workers: int,
+        samples: int | None = None,
+        resampled: bool = False,
+    ) -> None:
         super().__init__()
         self.dataset = dataset
         self.batch_size = batch_size
         self.seed = seed
         self.pad_id = pad_id
         self.workers = workers
+        self.samples = samples
+        self.resampled = resampled
 
     def train_dataloader(self) -> ResumableLoader:
         """The batches of an epoch."""
@@ -49,6 +62,8 @@ class InstructionData(L.LightningDataModule):
             self.seed,
             rank=self.trainer.global_rank,
             world_size=self.trainer.world_size,
+            samples=self.samples,
+            resampled=self.resampled,
         )
         return ResumableLoader(
             self.dataset, batch_sampler=self.sampler, collate_fn=self._collate, num_workers=self.workers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import lightning as L
@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from vlit.errors import InputError
 from vlit.models.scoring import token_loss
 from vlit.tuning.schedules import Schedule
+from vlit.tuning.sharding import shard
 
 SUM_SCALE = 1024  # summed losses are divided by it on the way, so that half precision can hold their gradients
 
@@ -27,6 +28,7 @@ class InstructionTuning(L.LightningModule):
         schedule: (total_steps, steps_per_epoch) -> factor of the learning rate by step.
         seed: of everything random inside a step (dropout); a pure function of it and the step, so that a resumed run
             repeats an uninterrupted one.
+        loss_multiplier: of the loss whose gradient is taken; the loss that is told stays as it is.
     """
 
     strict_loading = False  # checkpoints hold what learns; `on_load_checkpoint` checks that they hold all of it
@@ -38,6 +40,7 @@ class InstructionTuning(L.LightningModule):
         groups: Callable[..., list[dict[str, Any]]],
         schedule: Callable[..., Schedule],
         seed: int,
+        loss_multiplier: float = 1.0,
     ) -> None:
         super().__init__()
         self.model = model
@@ -45,7 +48,13 @@ class InstructionTuning(L.LightningModule):
         self.make_groups = groups
         self.make_schedule = schedule
         self.seed = seed
+        self.loss_multiplier = loss_multiplier
         self.supervised = torch.tensor(0)  # tokens of the optimiser step in the making
+
+    def configure_model(self) -> None:
+        """Shard the model where the strategy asks for it."""
+        if self.device_mesh is not None:
+            shard(self.model, self.device_mesh["data_parallel"])
 
     def on_train_start(self) -> None:
         """Frozen parts stay in evaluation mode; a resumed run goes on with its next batch."""
@@ -70,17 +79,17 @@ class InstructionTuning(L.LightningModule):
             )
         mean, tokens = loss.total / loss.tokens, batch.attention_mask.sum()
         if self._parts() == 1:
-            return {"loss": mean, "mean": mean.detach(), "tokens": tokens}
+            return {"loss": mean * self.loss_multiplier, "mean": mean.detach(), "tokens": tokens}
         supervised = self._over_processes(loss.tokens)
         self.supervised = self.supervised + supervised
         mean = self._over_processes(loss.total.detach()) / supervised
-        return {"loss": loss.total / SUM_SCALE, "mean": mean, "tokens": tokens}
+        return {"loss": loss.total * (self.loss_multiplier / SUM_SCALE), "mean": mean, "tokens": tokens}
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Make the gradient that of the mean over all tokens of the step; loss scaling is undone, clipping follows."""
         if self._parts() == 1:
             return
-        factor = SUM_SCALE * self._parts() / self.supervised  # Lightning has divided by the number of parts
+        factor = float(SUM_SCALE * self._parts() / self.supervised)  # Lightning has divided by the number of parts
         for parameter in self.parameters():
             if parameter.grad is not None:
                 parameter.grad.mul_(factor)
@@ -107,7 +116,16 @@ class InstructionTuning(L.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint that does not hold exactly the parameters that learn."""
-        learning, stored = set(self.state_dict()), set(checkpoint["state_dict"])
+        if "state_dict" in checkpoint:  # a sharding strategy has taken it out; `tune` asks before
+            self.check_names(checkpoint["state_dict"])
+
+    def check_names(self, state: Mapping[str, Any]) -> None:
+        """Refuse a state that does not hold exactly the parameters that learn.
+
+        Raises:
+            InputError: naming one that differs.
+        """
+        learning, stored = set(self.state_dict()), set(state)
         if learning != stored:
             difference = sorted(learning ^ stored)
             raise InputError(

@@ -19,6 +19,7 @@ from vlit.errors import InputError
 from vlit.global_batch import check_global_batch
 from vlit.models.activations import saved_bytes
 from vlit.tuning import setup
+from vlit.tuning.sharding import is_sharded
 
 GIB = 2**30
 ADAM = 2  # moments, in float32 like the gradient
@@ -77,6 +78,7 @@ def plan(cfg: DictConfig) -> str:
     check_global_batch(cfg.tuning.global_batch, cfg.tuning.batch_size, cfg.tuning.accumulation, processes)
     model = setup.skeleton(cfg)
     samples = cfg.data_size if isinstance(cfg.data_size, int) else cfg.planned.samples
+    samples = cfg.tuning.get("samples_per_epoch") or samples
     steps = math.ceil(samples / cfg.tuning.global_batch) * cfg.tuning.epochs
     steps = steps if cfg.tuning.max_steps < 0 else min(steps, cfg.tuning.max_steps)
     tokens = samples * cfg.tuning.epochs * cfg.planned.length
@@ -115,8 +117,16 @@ def _memory_lines(cfg: DictConfig, model: Any, processes: int) -> Iterator[str]:
                 f"  {f'{name}, {length} tokens':<36}{one.weights:>9.1f}{one.gradients:>11.1f}{one.optimiser:>11.1f}"
                 f"{one.activations:>13.1f}{one.total:>8.1f}  {'fits' if one.total <= available else 'does not fit'}"
             )
-    if not all(fit for (shards, _), fit in fits.items() if shards == 1):
-        yield f"  trainer.strategy={cfg.trainer.strategy} keeps a copy on each GPU: not every batch fits"
+    if is_sharded(cfg):
+        taken, said = processes, f"trainer.strategy shards over {processes}"
+    else:
+        taken, said = 1, f"trainer.strategy={cfg.trainer.strategy} keeps a copy on each GPU"
+    if all(fit for (shards, _), fit in fits.items() if shards == taken):
+        yield f"  {said}: it fits"
+    else:
+        yield f"  {said}: not every batch fits"
+        if taken == 1 and processes > 1 and all(fit for (shards, _), fit in fits.items() if shards == processes):
+            yield "  trainer=v100x8_sharded shards: it fits"
 
 
 def _weights(cfg: DictConfig) -> Iterator[tuple[Path, str]]:

@@ -15,6 +15,7 @@ from vlit.data.encode import Encoder
 from vlit.data.rejects import Rejects
 from vlit.data.sample import Sample
 from vlit.errors import InputError
+from vlit.files import locked
 from vlit.quality.dataset import tuning_samples
 from vlit.tuning.run_folder import RunFolder
 from vlit.tuning.tune import TuningRun
@@ -45,9 +46,15 @@ def seed_everything(seed: int) -> None:
 
 
 def prepare(cfg: DictConfig) -> None:
-    """Make what is missing, step by step (`prepare` of the scale)."""
-    for step in cfg.prepare:
-        instantiate(step)
+    """Make what is missing, step by step (`prepare` of the scale), and the dose where the dataset is one.
+
+    Runs that start together, as in a sweep, find it made by the first.
+    """
+    steps = [*cfg.prepare, *([cfg.dose] if "dose" in cfg else [])]
+    if steps:
+        with locked(Path(cfg.paths.cache) / "preparing.lock"):
+            for step in steps:
+                instantiate(step)
 
 
 def samples(cfg: DictConfig, rejects: Rejects) -> list[Sample]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 
 from vlit.data.dataset import InstructionDataset
 from vlit.errors import InputError
@@ -39,6 +40,10 @@ class TuningSpec:
         groups: model -> parameter groups.
         schedule: (total_steps, steps_per_epoch) -> factor of the rate by step.
         global_batch: samples an optimiser step over all processes; None takes what the others make.
+        samples_per_epoch: open_flamingo's `train_num_samples`; None takes the whole dataset.
+        resampled: draw each sample anew from the whole dataset, open_flamingo's `dataset_resampled`.
+        loss_multiplier: open_flamingo's: of the loss that is derived, not of the one that is told. Adam does not notice
+            the size of a gradient, clipping does.
     """
 
     epochs: int
@@ -54,6 +59,9 @@ class TuningSpec:
     groups: Callable[..., Any]
     schedule: Callable[..., Any]
     global_batch: int | None = None
+    samples_per_epoch: int | None = None
+    resampled: bool = False
+    loss_multiplier: float = 1.0
 
     def __post_init__(self) -> None:
         least = {"epochs": 1, "max_steps": -1, "batch_size": 1, "accumulation": 1, "max_length": 1, "workers": 0}
@@ -61,6 +69,8 @@ class TuningSpec:
             value = getattr(self, name)
             if not isinstance(value, int) or value < lowest:
                 raise InputError(f"tuning.{name}={value}: it is a whole number, at least {lowest}")
+        if self.loss_multiplier <= 0:
+            raise InputError(f"tuning.loss_multiplier={self.loss_multiplier}: it is above 0")
 
 
 @dataclass(frozen=True)
@@ -87,8 +97,16 @@ def tune(model: Any, dataset: InstructionDataset, run: TuningRun) -> None:
     spec, folder = run.spec, run.folder
     for part, state, size in model.policy.report(model):
         log.info("%-16s %-8s %12d parameters", part, state, size)
-    module = InstructionTuning(model, spec.optimizer, spec.groups, spec.schedule, run.seed)
-    data = InstructionData(dataset, spec.batch_size, run.seed, model.tokenizer.pad_token_id, spec.workers)
+    module = InstructionTuning(model, spec.optimizer, spec.groups, spec.schedule, run.seed, spec.loss_multiplier)
+    data = InstructionData(
+        dataset,
+        spec.batch_size,
+        run.seed,
+        model.tokenizer.pad_token_id,
+        spec.workers,
+        samples=spec.samples_per_epoch,
+        resampled=spec.resampled,
+    )
     trainer = run.trainer(
         max_epochs=spec.epochs,
         max_steps=spec.max_steps,
@@ -104,6 +122,7 @@ def tune(model: Any, dataset: InstructionDataset, run: TuningRun) -> None:
     start = folder.checkpoint if folder.checkpoint.exists() else None
     if start is not None:
         log.info("going on from %s", start)
+        module.check_names(torch.load(start, map_location="cpu", mmap=True, weights_only=False)["state_dict"])
     trainer.fit(module, data, ckpt_path=None if start is None else str(start), weights_only=False)
 
 
@@ -113,9 +132,7 @@ def restore(model: Any, checkpoint: Path) -> None:
     Raises:
         InputError: if they are not exactly the parameters that the model's policy trains.
     """
-    import torch
-
     module = InstructionTuning(model, lambda groups: None, lambda model: [], lambda **sizes: lambda step: 1.0, 0)  # type: ignore[arg-type, return-value]
     stored = torch.load(checkpoint, map_location="cpu", weights_only=False)
-    module.on_load_checkpoint(stored)
+    module.check_names(stored["state_dict"])
     module.load_state_dict(stored["state_dict"], strict=False)

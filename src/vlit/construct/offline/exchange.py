@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 from vlit.construct.offline.facts import ImageFacts
@@ -29,7 +29,8 @@ class Exchange:
     """An instruction, its right response, and responses that are wrong in a plausible way.
 
     `alternatives` say the same as `response` with another value of the same type; `error` is the kind of error they
-    make: object, count, attribute, text or location. They are empty where no such error is made.
+    make: object, count, attribute, text or location. They are empty where no such error is made. `put` is how it was
+    put into words, where it came from a `Phrasing`.
     """
 
     ability: str
@@ -37,6 +38,7 @@ class Exchange:
     response: str
     error: str = ""
     alternatives: tuple[str, ...] = ()
+    put: Put | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -77,11 +79,35 @@ class Phrasing:
         error: str = "",
     ) -> Exchange:
         """Fill an instruction with `slots`, and the response and the alternatives with `right` and each `wrong` too."""
-        form = self.short if short else rng.choice(self.sentences)
+        sentence = None if short else rng.randrange(len(self.sentences))
+        instruction = rng.randrange(len(self.instructions))
+        return Put(self, ability, tuple(slots), right, tuple(wrong), error, instruction, sentence).exchange()
+
+
+@dataclass(frozen=True)
+class Put:
+    """A question of a phrasing with its slots and answers, in one of its wordings: it can be put in another.
+
+    `instruction` and `sentence` are places in the phrasing; no sentence is the short phrase.
+    """
+
+    phrasing: Phrasing
+    ability: str
+    slots: tuple[str, ...]
+    right: Mapping[str, str]
+    wrong: tuple[Mapping[str, str], ...]
+    error: str
+    instruction: int
+    sentence: int | None
+
+    def exchange(self) -> Exchange:
+        """Put it into words."""
+        form = self.phrasing.short if self.sentence is None else self.phrasing.sentences[self.sentence]
         return Exchange(
-            ability,
-            capitalised(rng.choice(self.instructions).format(*slots)),
-            capitalised(form.format(*slots, **right)),
-            error if wrong else "",
-            tuple(capitalised(form.format(*slots, **fields)) for fields in wrong),
+            self.ability,
+            capitalised(self.phrasing.instructions[self.instruction].format(*self.slots)),
+            capitalised(form.format(*self.slots, **self.right)),
+            self.error if self.wrong else "",
+            tuple(capitalised(form.format(*self.slots, **fields)) for fields in self.wrong),
+            self,
         )

@@ -1,0 +1,67 @@
+"""karateclub's `EgoNetSplitter` with connected components in both steps, as Epasto et al. (2017) define the method.
+
+Two things of it are changed. Its second step is Louvain's method; here it is connected components. And before fitting
+it adds a loop at every node, which puts the ego into its own ego-net: every ego-net is then one component, every node
+has one persona, and nothing is split. Here the loops are left out, as the method has them left out.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import numpy as np
+
+from vlit.errors import InputError
+from vlit.quality.ego_splitting import edge_clusters
+
+
+def reference_splitter() -> Callable[[nx.Graph], int]:
+    """Graph with nodes 0, 1 ... -> number of clusters by karateclub.
+
+    Raises:
+        InputError: if karateclub is not installed.
+    """
+
+    class Components(_ego_net_splitter()):  # type: ignore[misc]
+        def _check_graph(self, graph: nx.Graph) -> nx.Graph:
+            return graph
+
+        def _create_partitions(self) -> None:
+            parts = nx.connected_components(self.persona_graph)
+            self.partitions = {node: number for number, part in enumerate(parts) for node in part}
+            self.overlapping_partitions = {node: [] for node in self.graph.nodes()}
+            for node, part in self.partitions.items():
+                self.overlapping_partitions[self.personality_map[node]].append(part)
+
+    def count(graph: nx.Graph) -> int:
+        model = Components()
+        model.fit(graph)
+        return len(set(model.partitions.values()))
+
+    return count
+
+
+def cluster_count(graph: nx.Graph) -> int:
+    """The same by ours."""
+    return len(set(edge_clusters(np.array(graph.edges, np.int64).reshape(-1, 2))[1].tolist()))
+
+
+@cache
+def _ego_net_splitter() -> Any:
+    """Karateclub's class alone: `import karateclub` asks for gensim and more that it has no use for."""
+    spec = find_spec("karateclub")
+    if spec is None or spec.origin is None:
+        raise InputError("no karateclub to compare with: pip install --no-deps karateclub==1.3.3 python-louvain==0.16")
+    for name in ("karateclub", "karateclub.community_detection", "karateclub.community_detection.overlapping"):
+        package = types.ModuleType(name)
+        package.__path__ = [str(Path(spec.origin).parent.joinpath(*name.split(".")[1:]))]
+        sys.modules[name] = package
+    return import_module("karateclub.community_detection.overlapping.ego_splitter").EgoNetSplitter

@@ -1,0 +1,130 @@
+"""Dose-response: what varying one principle does to performance, and which indicator predicts it over all doses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from vlit.analysis.correlation import LEAST, pair, why_undefined
+from vlit.analysis.measurements import Quality, Scores
+from vlit.analysis.names import indicator_row
+from vlit.analysis.results_tables import repr_number
+from vlit.analysis.table import Table, number
+from vlit.construct.doses.design import BASE_DOSE, PRINCIPLES, doses
+
+RESAMPLES = 999
+PREFIX = "dose_"
+
+
+def effects(scores: Scores) -> pd.DataFrame:
+    """Slope of each column on each principle's dose: score ~ dose + model, errors clustered by dataset (statsmodels).
+
+    The dose is standardised over a principle's datasets, the base among them, so a slope is in percentage points per
+    standard deviation. Runs of one dataset share its content and are no independent evidence: intervals are from the t
+    distribution with one degree of freedom less than there are datasets. With five of them they are rough.
+
+    Returns:
+        Columns principle, dimension, datasets, runs, slope, low, high, p, reason (why there is none, else empty).
+    """
+    rows = [_effect(principle, column, scores) for principle in PRINCIPLES for column in scores.columns]
+    return pd.DataFrame(rows)
+
+
+def predictions(quality: Quality, scores: Scores, seed: int = 0) -> pd.DataFrame:
+    """Spearman's rho of each indicator with each column over datasets (mean over models), with a 95% interval.
+
+    The interval is a percentile bootstrap over datasets (scipy).
+
+    Returns:
+        Columns indicator, dimension, n, rho, low, high, p, reason.
+    """
+    means = scores.dataset_means
+    return pd.DataFrame(
+        [_prediction(key, column, quality, means, seed) for key in quality.keys for column in means.columns]
+    )
+
+
+def effects_table(found: pd.DataFrame) -> Table:
+    """The slopes as a table, a principle a row."""
+    title = "Effect of each principle on performance (percentage points per standard deviation of its dose, 95%)"
+    notes = ["score ~ dose + model, errors clustered by dataset; dose 0 is the base dataset."]
+    return _wide("dose_effects", title, found, "principle", "slope", 1, notes)
+
+
+def predictions_table(found: pd.DataFrame) -> Table:
+    """The rank correlations as a table, an indicator a row."""
+    title = "Rank correlation of each indicator with performance over the dose datasets (95% bootstrap)"
+    notes = [f"Spearman's rho over {', '.join(map(str, sorted(set(found.n))))} datasets, mean over models."]
+    return _wide("dose_predictions", title, found, "indicator", "rho", 2, notes)
+
+
+def _effect(principle: str, column: str, scores: Scores) -> dict[str, object]:
+    from statsmodels.formula.api import ols  # slow to import, and seldom needed
+
+    dose = {each.name: each.dose for each in doses() if each.principle == principle}
+    dose["dose_base_0"] = BASE_DOSE[principle]
+    long = scores.per_seed[column].rename("score").reset_index().dropna()
+    long = long[long.data.isin(dose)]
+    x = pd.Series({name: value for name, value in dose.items() if name in set(long.data)}, dtype=float)
+    base = {"principle": principle, "dimension": column, "datasets": len(x), "runs": len(long)}
+    nothing = dict.fromkeys(("slope", "low", "high", "p"), np.nan)
+    if len(x) < LEAST:
+        return {**base, **nothing, "reason": f"{len(x)} datasets have runs, {LEAST} are needed"}
+    if np.ptp(long.score) == 0:
+        return {**base, **nothing, "reason": "the score is the same in every run"}
+    long["dose"] = long.data.map((x - x.mean()) / x.std(ddof=1))
+    formula = "score ~ dose" + (" + C(model)" if long.model.nunique() > 1 else "")
+    groups = pd.factorize(long.data)[0]
+    fit = ols(formula, long).fit(cov_type="cluster", cov_kwds={"groups": groups}, use_t=True)
+    low, high = fit.conf_int().loc["dose"]
+    estimates = {"slope": float(fit.params["dose"]), "low": float(low), "high": float(high)}
+    return {**base, **estimates, "p": float(fit.pvalues["dose"]), "reason": ""}
+
+
+def _prediction(key: str, column: str, quality: Quality, means: pd.DataFrame, seed: int) -> dict[str, object]:
+    x, y = pair(quality.values[key], means[column])
+    base = {"indicator": indicator_row(key), "dimension": column, "n": len(x)}
+    reason = why_undefined(x, y)
+    if reason:
+        return {**base, **dict.fromkeys(("rho", "low", "high", "p"), np.nan), "reason": reason}
+    result = stats.spearmanr(x, y)
+    spread = stats.bootstrap(
+        (x, np.round(y, 9)), _rho, paired=True, vectorized=True, n_resamples=RESAMPLES, method="percentile",
+        rng=np.random.default_rng(seed),
+    ).bootstrap_distribution  # fmt: skip
+    low, high = np.nanpercentile(spread, [2.5, 97.5])
+    return {
+        **base, "rho": float(result.statistic), "low": float(low), "high": float(high), "p": float(result.pvalue),
+        "reason": "",
+    }  # fmt: skip
+
+
+def _rho(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Spearman's rho of each row; NaN where a resample is constant."""
+    a, b = (stats.rankdata(values, axis=axis) for values in np.broadcast_arrays(x, y))
+    a, b = (values - values.mean(axis, keepdims=True) for values in (a, b))
+    size = np.linalg.norm(a, axis=axis) * np.linalg.norm(b, axis=axis)
+    return np.divide((a * b).sum(axis), size, out=np.full_like(size, np.nan), where=size > 0)
+
+
+def _wide(name: str, title: str, found: pd.DataFrame, index: str, value: str, decimals: int, notes: list[str]) -> Table:
+    columns = list(dict.fromkeys(found.dimension))
+    rows: list[list[str]] = []
+    bold: set[tuple[int, int]] = set()
+    for label in dict.fromkeys(found[index]):
+        cells = found[found[index] == label].set_index("dimension")
+        for place, column in enumerate(columns, start=1):
+            if cells.loc[column, "low"] > 0 or cells.loc[column, "high"] < 0:
+                bold.add((len(rows), place))
+        rows.append([label, *(_cell(cells.loc[column], value, decimals) for column in columns)])
+        notes += [f"{label} is undefined: {reason}." for reason in dict.fromkeys(cells.reason[cells.reason != ""])]
+    exact = [[repr_number(v) if isinstance(v, float) else str(v) for v in row] for row in found.itertuples(index=False)]
+    notes = ["Bold: the interval leaves out 0; no correction for the number of cells.", *notes]
+    return Table(name, title, ["", *columns], rows, bold, notes=notes, exact=exact, exact_header=list(found.columns))
+
+
+def _cell(cell: pd.Series, value: str, decimals: int) -> str:
+    if cell.reason:
+        return ""
+    return f"{number(cell[value], decimals)} ({number(cell.low, decimals)} to {number(cell.high, decimals)})"

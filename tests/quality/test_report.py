@@ -1,0 +1,42 @@
+"""The report page shows every part of an assessment, and an image that can't be read as such."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image
+
+from vlit.data.images import FileImage
+from vlit.data.sample import Sample, Turn
+from vlit.quality.report import write_report
+
+
+def test_the_page_has_indicators_distributions_maps_and_samples(tmp_path: Path) -> None:
+    image, broken = tmp_path / "red.png", tmp_path / "cut.png"
+    Image.new("RGB", (8, 8), "red").save(image)
+    broken.write_bytes(b"no image")
+    turns = (Turn("What is <this>?", "A red square."),)
+    samples = [Sample("a", (FileImage(image),), turns), Sample("b", (FileImage(broken),), turns)]
+    nothing = {"sample_id": ["a", "b"], "fault": [None, None]}
+    tables = {
+        "MD": pa.table({**nothing, "least": [20.0, 30.0]}),
+        "T": pa.table({**nothing, "task": ["object recognition", "advice"]}),
+        "R": pa.table({**nothing, "embedding": [np.eye(2, 4)[0], np.eye(2, 4)[1]]}),
+    }
+    found = {
+        "indicators": {"MD": 25.0, "C": None},
+        "reasons": {"C": "no judge"},
+        "details": {
+            "faults": {"MD": {"unreadable image": 1}}, "tasks": {"object recognition": 1, "advice": 1},
+            "lowest": {"worst": ["a"], "best": ["b"]},
+        },
+    }  # fmt: skip
+    write_report(tmp_path / "report.html", "ours", found, tables, samples, {"a": 0, "b": -1})
+    page = (tmp_path / "report.html").read_text()
+    assert "25.00" in page and "no judge" in page and "unreadable image" in page
+    assert "MD: least by sample" in page and "Samples of each task" in page
+    assert "cluster 0: 1" in page and "Responses by task" in page
+    assert page.count("data:image/png;base64,") == 1 and "<figure>unreadable image" in page
+    assert "What is &lt;this&gt;?" in page and "<this>" not in page
