@@ -65,7 +65,7 @@ def test_variance_by_seed_and_by_question(scores: Scores) -> None:
     assert components_table(components(scores)).rows[0][0] == "Overall"
 
 
-@pytest.mark.parametrize(("effect", "datasets"), [(0.0, 4), (1.0, 4), (1.0, 12), (0.5, 24)])
+@pytest.mark.parametrize(("effect", "datasets"), [(0.0, 4), (1.0, 4), (1.0, 12), (0.5, 24), (8.0, 24)])
 def test_simulated_power_is_the_closed_forms(effect: float, datasets: int) -> None:
     expected = power(effect, 1.0, datasets)
     assert simulated_power(effect, 1.0, datasets) == pytest.approx(expected, abs=4 * (0.25 / 2000) ** 0.5)
