@@ -49,7 +49,7 @@ def main(cfg: DictConfig) -> None:
     folder.record_start(fingerprint(dataset.samples))
     tune(model, dataset, run)
     if sharding.is_sharded(cfg):
-        model = sharding.gathered(cfg, folder.checkpoint)
+        model = setup.tuned_model(cfg, folder.checkpoint)  # in one piece again
     score_run(cfg, model, encoder, folder)
     log.info("wrote %s", folder.result)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import multiprocessing
 import resource
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -85,7 +84,6 @@ def clustered(number: int, dims: int, seed: int = 0) -> np.ndarray:
 
 def ego_splitting(options: Any) -> dict[str, Any]:
     """Against karateclub's EgoNetSplitter, configured with connected components (see `ego_splitting_reference`)."""
-    sys.path.insert(0, str(Path(__file__).parent))
     from ego_splitting_reference import cluster_count, reference_splitter
 
     theirs = reference_splitter()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -44,6 +47,21 @@ def tiny_overrides(cache: Path) -> list[str]:
         *[f"{size}=60" for size in sizes],
         *rates,
     ]
+
+
+def kill_in_training(command: list[str], metrics: Path, steps: int) -> None:
+    """Start a command and kill it with SIGKILL, and all it has started, once `metrics` has so many steps."""
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 300
+    while not (metrics.exists() and len(metrics.read_text().splitlines()) >= steps):
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not metrics.with_name("result.json").exists()
 
 
 @pytest.fixture(scope="session")

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import FAMILIES, ROOT, tiny_overrides
+from tests.conftest import FAMILIES, ROOT, kill_in_training, tiny_overrides
 from vlit.files import read_jsonl
 
 STEPS = 3
@@ -70,18 +67,7 @@ def test_a_sharded_run_that_was_killed_ends_as_if_it_had_not_been(cache: Path, t
     more = ("tuning.batch_size=4", "tuning.max_steps=6", "tuning.save_every=2", *SHARDED)
     expected = outcome(cache, tmp_path / "whole", "llava", *more)
     metrics = tmp_path / "cut" / "mini" / "llava" / "llava" / "seed0" / "metrics.jsonl"
-    process = subprocess.Popen(
-        command(cache, tmp_path / "cut", "llava", *more), cwd=ROOT, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    deadline = time.monotonic() + 300
-    while not (metrics.exists() and len(metrics.read_text().splitlines()) >= 4):
-        assert process.poll() is None, "the run ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not metrics.with_name("result.json").exists()
+    kill_in_training(command(cache, tmp_path / "cut", "llava", *more), metrics, steps=4)
     steps, predictions = outcome(cache, tmp_path / "cut", "llava", *more)
     assert [row["step"] for row in steps] == list(range(1, 7))
     assert [row["loss"] for row in steps] == [row["loss"] for row in expected[0]]

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, tiny_overrides
+from tests.conftest import ROOT, kill_in_training, tiny_overrides
 
 STEPS = 12
 
@@ -55,17 +52,7 @@ def test_two_runs_with_one_seed_are_equal(undisturbed, cache: Path, tmp_path: Pa
 
 def test_a_run_killed_in_training_ends_as_if_it_had_not_been(undisturbed, cache: Path, tmp_path: Path) -> None:
     metrics = tmp_path / "mini" / "openflamingo" / "ours_qc" / "seed0" / "metrics.jsonl"
-    process = subprocess.Popen(
-        command(cache, tmp_path), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    deadline = time.monotonic() + 300
-    while not (metrics.exists() and len(metrics.read_text().splitlines()) >= 5):
-        assert process.poll() is None, "the run ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not metrics.with_name("result.json").exists()
+    kill_in_training(command(cache, tmp_path), metrics, steps=5)
     subprocess.run(command(cache, tmp_path), cwd=ROOT, check=True, capture_output=True)
     assert outcome(tmp_path) == undisturbed
 

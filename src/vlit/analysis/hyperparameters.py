@@ -116,11 +116,11 @@ def compare(table: str, configuration: Config, published: Path) -> list[Compared
 
 
 def paper_configuration(model: str, conf: Path) -> Config:
-    """What `python train.py model=MODEL scale=paper` composes, interpolations unresolved but for the accumulation."""
+    """What `python train.py model=MODEL scale=paper` composes, interpolations unresolved but for `tuning`'s."""
     running = GlobalHydra.instance().is_initialized()
     with nullcontext() if running else initialize_config_dir(str(conf.resolve()), version_base="1.3"):
         cfg = compose("train", overrides=[f"model={model}", "scale=paper"])
-    cfg.tuning.accumulation = cfg.tuning.accumulation  # computed, where the paper has a number
+    OmegaConf.resolve(cfg.tuning)  # holds computed numbers; the rest names folders of a running command
     container = OmegaConf.to_container(cfg, resolve=False)
     return {str(key): value for key, value in container.items()} if isinstance(container, dict) else {}
 

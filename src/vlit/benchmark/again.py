@@ -18,7 +18,6 @@ from vlit.files import write_json
 from vlit.tuning import setup
 from vlit.tuning.run_folder import RunFolder
 from vlit.tuning.sharding import scoring_trainer
-from vlit.tuning.tune import restore
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +46,7 @@ def evaluate_again(cfg: DictConfig) -> Path:
     if cfg.control == "shuffled_images":
         questions = shuffled_images(questions, cfg.seed)
     scoring = Scoring(cfg.mode, cfg.normalisation, tuned.benchmark.scoring.batch_size, tuned.benchmark.scoring.workers)
-    model = setup.model(tuned)
-    restore(model, run.checkpoint)
+    model = setup.tuned_model(tuned, run.checkpoint)
     name = "-".join(part for part in (annotations.stem, scoring.name, cfg.control) if part)
     folder = run.path / "evaluations" / name
     rejects.write(folder / "rejects.jsonl")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from vlit.construct.built import mark_of, replacing
 from vlit.construct.offline import llava, mimic_it, ours
 from vlit.construct.offline.exchange import Conversation
 from vlit.construct.offline.facts import ImageFacts
@@ -69,29 +69,17 @@ def build_mini_datasets(world_folder: str | Path, spec: MiniDatasetsSpec, folder
     if _is_built(folder, mark):
         return folder
     annotations = read_annotations(coco)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
-        fresh = Path(temporary) / "fresh"
+    with replacing(folder, lambda: _is_built(folder, mark)) as fresh:
         _write_llava(annotations, spec, fresh / "llava")
         _write_mimic_it(annotations, spec, fresh / "mimic_it", coco / IMAGES)
         _write_ours(annotations, spec, fresh / "ours", coco / IMAGES)
         write_json(fresh / MARK, mark)
-        if _is_built(folder, mark):
-            return folder  # another process was faster: its files are the same
-        if folder.exists():
-            folder.replace(Path(temporary) / "earlier")
-        fresh.replace(folder)
     return folder
 
 
 def _is_built(folder: Path, mark: dict[str, Any]) -> bool:
     """Say whether the folder holds exactly what `mark` says; False if it is absent, empty or an earlier build."""
-    if (folder / MARK).is_file():
-        found: object = read_json(folder / MARK, mend="remove the folder and build again")
-        return found == mark
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} is there and no earlier build: move it away, or name another folder")
-    return False
+    return mark_of(folder, MARK, "build") == mark
 
 
 def _write_llava(annotations: Sequence[ImageAnnotations], spec: MiniDatasetsSpec, folder: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import torch
 from torch import nn
-from transformers import Blip2ForConditionalGeneration, DynamicCache, PreTrainedTokenizerBase
+from transformers import Blip2Config, Blip2ForConditionalGeneration, DynamicCache, PreTrainedTokenizerBase
 
 from vlit.data.collate import Batch
 from vlit.errors import InputError
@@ -33,16 +33,23 @@ PARTS: dict[str, tuple[str, ...]] = {
 class Blip2(nn.Module):
     """BLIP-2 as a `VisionLanguageModel`."""
 
+    parts = PARTS
+
     def __init__(
-        self, network: Blip2ForConditionalGeneration, tokenizer: PreTrainedTokenizerBase, trained: Sequence[str]
+        self,
+        network: Any,
+        tokenizer: PreTrainedTokenizerBase,
+        trained: Sequence[str],
+        config: Blip2Config | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self.tokenizer = tokenizer
-        self.image_token_id: int = network.config.image_token_index
-        self.tokens_per_image: int = network.config.num_query_tokens
-        self.image_transform = ImageTransform(network.config.vision_config.image_size, crop=False)
-        self.policy = FreezePolicy(PARTS, tuple(trained))
+        self.config: Blip2Config = config or network.config
+        self.image_token_id: int = self.config.image_token_index
+        self.tokens_per_image: int = self.config.num_query_tokens
+        self.image_transform = ImageTransform(self.config.vision_config.image_size, crop=False)
+        self.policy = FreezePolicy(self.parts, tuple(trained))
         self.policy.apply(self)
 
     @property
@@ -90,19 +97,16 @@ class Blip2(nn.Module):
     @torch.inference_mode()
     def generate(self, batch: Batch, max_new_tokens: int, num_beams: int = 1) -> list[str]:
         """Continue left-padded prompts; a new line ends the answer, as in LAVIS."""
-        produced = self.network.generate(
-            input_ids=batch.input_ids,
+        produced = self.language_model.generate(
+            inputs_embeds=self._embed(batch, None),
             attention_mask=batch.attention_mask,
-            pixel_values=batch.pixel_values,
             max_new_tokens=max_new_tokens,
             num_beams=num_beams,
             do_sample=False,
             eos_token_id=self.tokenizer.encode("\n", add_special_tokens=False)[-1],
             pad_token_id=self.tokenizer.pad_token_id,
         )
-        # transformers returns prompt and continuation together when it is given input ids
-        new = produced[:, batch.input_ids.shape[1] :]
-        return [text.strip() for text in self.tokenizer.batch_decode(new, skip_special_tokens=True)]
+        return [text.strip() for text in self.tokenizer.batch_decode(produced, skip_special_tokens=True)]
 
 
 def build(

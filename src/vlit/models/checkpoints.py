@@ -7,7 +7,7 @@ no rule knows, and one that the target lacks, is an error that says which.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import torch
 from torch import nn
@@ -44,6 +44,8 @@ Q_FORMER_NAMES = (
 )
 LAVIS_BLOCK, OUR_BLOCK = "visual_encoder.blocks.", "vision_model.encoder.layers."
 LAVIS_LAYER, OUR_LAYER = "Qformer.bert.encoder.layer.", "qformer.encoder.layer."
+LAVIS_BIAS = re.compile(rf"{re.escape(LAVIS_BLOCK)}(\d+)\.attn\.[qv]_bias")
+OUR_BIAS = re.compile(rf"{re.escape(OUR_BLOCK)}(\d+)\.self_attn\.qkv\.bias")
 LAVIS_POSITIONS = "Qformer.bert.embeddings.position_ids"  # a buffer 0, 1, 2, ...; no weight
 
 PROJECTOR = "model.mm_projector."
@@ -57,25 +59,16 @@ def transformers_blip2_state(lavis: Mapping[str, torch.Tensor]) -> State:
     Raises:
         InputError: naming the tensors that have no place.
     """
-    out: State = {}
-    unknown = []
-    for name, tensor in lavis.items():
-        found = re.fullmatch(rf"{re.escape(LAVIS_BLOCK)}(\d+)\.attn\.([qv])_bias", name)
-        if found:
-            place = f"{OUR_BLOCK}{found[1]}.self_attn.qkv.bias"
-            query, key, value = out.get(place, torch.zeros(3 * len(tensor), dtype=tensor.dtype)).chunk(3)
-            out[place] = torch.cat([tensor, key, value] if found[2] == "q" else [query, key, tensor])
-        elif name != LAVIS_POSITIONS:
-            target = _renamed(name, 0)
-            if target is None:
-                unknown.append(name)
-            else:
-                out[target] = tensor
+    biases = {name: found for name in lavis if (found := LAVIS_BIAS.fullmatch(name))}
     for layer in {name.split(".")[2] for name in lavis if name.startswith(LAVIS_BLOCK)}:
-        kinds = [kind for kind in "qv" if f"{LAVIS_BLOCK}{layer}.attn.{kind}_bias" not in lavis]
+        kinds = [kind for kind in "qv" if f"{LAVIS_BLOCK}{layer}.attn.{kind}_bias" not in biases]
         if kinds:
             raise InputError(f"a LAVIS checkpoint without {LAVIS_BLOCK}{layer}.attn.{kinds[0]}_bias")
-    _refuse(unknown, "LAVIS's BLIP-2")
+    plain = {name: tensor for name, tensor in lavis.items() if name not in biases and name != LAVIS_POSITIONS}
+    out = _translated(plain, 0, "LAVIS's BLIP-2")
+    for layer in {found[1] for found in biases.values()}:
+        query, value = (lavis[f"{LAVIS_BLOCK}{layer}.attn.{kind}_bias"] for kind in "qv")
+        out[f"{OUR_BLOCK}{layer}.self_attn.qkv.bias"] = torch.cat([query, torch.zeros_like(query), value])
     return out
 
 
@@ -88,21 +81,13 @@ def lavis_blip2_state(ours: Mapping[str, torch.Tensor]) -> State:
     Raises:
         InputError: naming the tensors that have no place.
     """
-    out: State = {}
-    unknown = []
-    for name, tensor in ours.items():
-        found = re.fullmatch(rf"{re.escape(OUR_BLOCK)}(\d+)\.self_attn\.qkv\.bias", name)
-        if found:
-            query, _, value = tensor.chunk(3)
-            out[f"{LAVIS_BLOCK}{found[1]}.attn.q_bias"] = query.clone()
-            out[f"{LAVIS_BLOCK}{found[1]}.attn.v_bias"] = value.clone()
-            continue
-        target = _renamed(name, 1)
-        if target is None:
-            unknown.append(name)
-        else:
-            out[target] = tensor
-    _refuse(unknown, "transformers' BLIP-2")
+    biases = {name: found for name in ours if (found := OUR_BIAS.fullmatch(name))}
+    plain = {name: tensor for name, tensor in ours.items() if name not in biases}
+    out = _translated(plain, 1, "transformers' BLIP-2")
+    for name, found in biases.items():
+        query, _, value = ours[name].chunk(3)
+        out[f"{LAVIS_BLOCK}{found[1]}.attn.q_bias"] = query.clone()
+        out[f"{LAVIS_BLOCK}{found[1]}.attn.v_bias"] = value.clone()
     return out
 
 
@@ -150,21 +135,42 @@ def published_projector_state(projector: nn.Linear) -> State:
     return {f"{PROJECTOR}{name}": tensor.detach() for name, tensor in projector.state_dict().items()}
 
 
-def load_named(module: nn.Module, state: Mapping[str, torch.Tensor], origin: str, apart: tuple[str, ...] = ()) -> None:
+def load_named(
+    module: nn.Module,
+    state: Mapping[str, torch.Tensor],
+    origin: str,
+    apart: tuple[str, ...] = (),
+    required: Collection[str] | None = None,
+) -> None:
     """Load a state whose names and shapes are exactly the module's, except those that begin with one of `apart`.
+
+    Args:
+        module: what to load into.
+        state: its tensors.
+        origin: said when they do not fit.
+        apart: beginnings of names that come from elsewhere.
+        required: names that must be there; None: all.
 
     Raises:
         InputError: naming what is missing, unknown or of another shape.
     """
     own = {name: tensor for name, tensor in module.state_dict().items() if not name.startswith(apart or ("\0",))}
     own.pop(LAVIS_POSITIONS, None)
-    missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    needed = set(own if required is None else required)
+    missing, unknown = sorted(needed - state.keys()), sorted(state.keys() - own.keys())
     if missing or unknown:
         raise InputError(f"{origin} does not fit: missing {missing[:5]}, unknown {unknown[:5]}")
     for name, tensor in state.items():
         if tensor.shape != own[name].shape:
             raise InputError(f"{origin} does not fit: {name} is {tuple(tensor.shape)}, not {tuple(own[name].shape)}")
     module.load_state_dict(dict(state), strict=False)
+
+
+def _translated(state: Mapping[str, torch.Tensor], side: int, what: str) -> State:
+    """A BLIP-2 state under the other side's names, each of which must have one; `side` as in `_renamed`."""
+    targets = {name: _renamed(name, side) for name in state}
+    _refuse([name for name, target in targets.items() if target is None], what)
+    return {target: state[name] for name, target in targets.items() if target is not None}
 
 
 def _renamed(name: str, side: int) -> str | None:

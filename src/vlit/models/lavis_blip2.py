@@ -14,12 +14,9 @@ import torch
 from torch import nn
 from transformers import BertConfig, Blip2Config, Blip2ForConditionalGeneration, PreTrainedTokenizerBase
 
-from vlit.data.collate import Batch
 from vlit.models import lavis_shims
 from vlit.models.blip2 import Blip2
 from vlit.models.checkpoints import lavis_blip2_state, load_named
-from vlit.models.freeze import FreezePolicy
-from vlit.models.image_transform import ImageTransform
 
 PARTS: dict[str, tuple[str, ...]] = {
     "vision_encoder": ("network.visual_encoder",),
@@ -34,18 +31,7 @@ PARTS: dict[str, tuple[str, ...]] = {
 class LavisBlip2(Blip2):
     """BLIP-2 as a `VisionLanguageModel`, over LAVIS's `Blip2OPT`."""
 
-    def __init__(
-        self, network: Any, config: Blip2Config, tokenizer: PreTrainedTokenizerBase, trained: Sequence[str]
-    ) -> None:
-        nn.Module.__init__(self)
-        self.network = network
-        self.config = config
-        self.tokenizer = tokenizer
-        self.image_token_id = config.image_token_index
-        self.tokens_per_image = network.query_tokens.shape[1]
-        self.image_transform = ImageTransform(network.visual_encoder.image_size, crop=False)
-        self.policy = FreezePolicy(PARTS, tuple(trained))
-        self.policy.apply(self)
+    parts = PARTS
 
     @property
     def language_model(self) -> Any:
@@ -63,20 +49,6 @@ class LavisBlip2(Blip2):
         ).last_hidden_state
         return self.network.opt_proj(read)
 
-    @torch.inference_mode()
-    def generate(self, batch: Batch, max_new_tokens: int, num_beams: int = 1) -> list[str]:
-        """Continue left-padded prompts; LAVIS's own `generate` needs its old copy of OPT."""
-        produced = self.language_model.generate(
-            inputs_embeds=self._embed(batch, None),
-            attention_mask=batch.attention_mask,
-            max_new_tokens=max_new_tokens,
-            num_beams=num_beams,
-            do_sample=False,
-            eos_token_id=self.tokenizer.encode("\n", add_special_tokens=False)[-1],
-            pad_token_id=self.tokenizer.pad_token_id,
-        )
-        return [text.strip() for text in self.tokenizer.batch_decode(produced, skip_special_tokens=True)]
-
 
 def from_transformers(
     source: Blip2ForConditionalGeneration,
@@ -88,7 +60,7 @@ def from_transformers(
     network = blip2_opt(source.config, source.language_model, tokenizer, gradient_checkpointing)
     own = {name: tensor for name, tensor in source.state_dict().items() if not name.startswith("language_model.")}
     load_named(network, lavis_blip2_state(own), "the transformers model", apart=("opt_model.",))
-    return LavisBlip2(network, source.config, tokenizer, trained)
+    return LavisBlip2(network, tokenizer, trained, source.config)
 
 
 def blip2_opt(

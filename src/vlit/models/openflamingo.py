@@ -23,7 +23,7 @@ from transformers import DynamicCache, PreTrainedTokenizerBase
 from vlit.data.collate import Batch
 from vlit.errors import InputError
 from vlit.models import loading
-from vlit.models.checkpoints import flamingo_state
+from vlit.models.checkpoints import flamingo_state, load_named
 from vlit.models.family import Read
 from vlit.models.freeze import FreezePolicy
 from vlit.models.image_transform import ImageTransform
@@ -258,11 +258,4 @@ def load_connectors(network: Flamingo, path: Path) -> None:
         InputError: naming the tensors that are missing or unknown.
     """
     state = flamingo_state(loading.load_float(path))
-    whole = network.state_dict()
-    missing, unknown = sorted(connector_state(network).keys() - state.keys()), sorted(state.keys() - whole.keys())
-    if missing or unknown:
-        raise InputError(f"{path} does not fit: missing {missing[:5]}, unknown {unknown[:5]}")
-    for name, tensor in state.items():
-        if tensor.shape != whole[name].shape:
-            raise InputError(f"{path} does not fit: {name} is {tuple(tensor.shape)}, not {tuple(whole[name].shape)}")
-    network.load_state_dict(state, strict=False)
+    load_named(network, state, str(path), required=connector_state(network).keys())

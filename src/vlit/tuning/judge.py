@@ -12,7 +12,6 @@ from vlit.data.templates import TEMPLATES
 from vlit.quality.family_judge import FamilyJudge
 from vlit.tuning import setup
 from vlit.tuning.run_folder import RunFolder
-from vlit.tuning.tune import restore
 
 
 def family_judge(cfg: DictConfig, samples: Sequence[Sample]) -> FamilyJudge:
@@ -25,7 +24,6 @@ def family_judge(cfg: DictConfig, samples: Sequence[Sample]) -> FamilyJudge:
         loaded = OmegaConf.load(run.config)
         assert isinstance(loaded, DictConfig)
         source, key = loaded, f"{run.path.resolve()}|{run.checkpoint.stat().st_mtime_ns}"
-        model = setup.model(source)
-        restore(model, run.checkpoint)
+        model = setup.tuned_model(source, run.checkpoint)
     pool = [sample.images[-1] for sample in samples if sample.images]
     return FamilyJudge(model, setup.encoder(source, model), TEMPLATES[source.model.template], pool, key)

@@ -31,7 +31,7 @@ class InstructionTuning(L.LightningModule):
         loss_multiplier: of the loss whose gradient is taken; the loss that is told stays as it is.
     """
 
-    strict_loading = False  # checkpoints hold what learns; `on_load_checkpoint` checks that they hold all of it
+    strict_loading = False  # checkpoints hold what learns; `check_names` says whether they hold all of it
 
     def __init__(
         self,
@@ -114,13 +114,10 @@ class InstructionTuning(L.LightningModule):
         learning = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
         return {name: tensor for name, tensor in super().state_dict(*args, **kwargs).items() if name in learning}
 
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint that does not hold exactly the parameters that learn."""
-        if "state_dict" in checkpoint:  # a sharding strategy has taken it out; `tune` asks before
-            self.check_names(checkpoint["state_dict"])
-
     def check_names(self, state: Mapping[str, Any]) -> None:
-        """Refuse a state that does not hold exactly the parameters that learn.
+        """Refuse a checkpoint's state that does not hold exactly the parameters that learn.
+
+        Asked before loading: sharding strategies take the state out before Lightning's own hook sees a checkpoint.
 
         Raises:
             InputError: naming one that differs.

@@ -18,7 +18,7 @@ from vlit.errors import InputError
 from vlit.files import locked
 from vlit.quality.dataset import tuning_samples
 from vlit.tuning.run_folder import RunFolder
-from vlit.tuning.tune import TuningRun
+from vlit.tuning.tune import TuningRun, restore
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +78,13 @@ def whole_dataset(cfg: DictConfig, rejects: Rejects) -> list[Sample]:
 def model(cfg: DictConfig) -> Any:
     """The model as it is before tuning."""
     return _adapted(cfg, instantiate(cfg.model.build))
+
+
+def tuned_model(cfg: DictConfig, checkpoint: Path) -> Any:
+    """The model with what tuning trained, from a run's checkpoint."""
+    built = model(cfg)
+    restore(built, checkpoint)
+    return built
 
 
 def skeleton(cfg: DictConfig) -> Any:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import lightning as L
 from omegaconf import DictConfig
@@ -42,13 +41,3 @@ def is_sharded(cfg: DictConfig) -> bool:
 def scoring_trainer(cfg: DictConfig, trainer: Callable[..., L.Trainer]) -> Callable[..., L.Trainer]:
     """The trainer to score with: a copy of the model in each process, whatever the strategy of tuning."""
     return functools.partial(trainer, strategy="ddp") if is_sharded(cfg) else trainer
-
-
-def gathered(cfg: DictConfig, checkpoint: Any) -> Any:
-    """The tuned model in one piece, from its checkpoint."""
-    from vlit.tuning import setup
-    from vlit.tuning.tune import restore
-
-    model = setup.model(cfg)
-    restore(model, checkpoint)
-    return model

@@ -2,8 +2,7 @@
 
 It stands in for COCO 2014 (section 5.1.2 of the paper) and SEED-Bench (5.1.3) where those cannot be had. The other
 rooms read only the files `build_world` writes; `pretraining_scenes`, `render`, `captions`, `document`,
-`short_document` and
-`question_answers` feed the pre-training of the mini models.
+`short_document` and `question_answers` feed the pre-training of the mini models.
 """
 
 from vlit.world.build import WorldSpec, build_world

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from vlit.construct.built import mark_of, replacing
 from vlit.construct.doses.ask import ask
 from vlit.construct.doses.design import BASE, BASE_DOSE, Dose, Settings, dose
 from vlit.construct.doses.say import say
@@ -18,7 +18,6 @@ from vlit.construct.offline.facts import ImageFacts
 from vlit.construct.offline.ours import coco_arc_records
 from vlit.construct.offline.planted import PLANTED
 from vlit.construct.sources import SOURCES, read_annotations
-from vlit.errors import InputError
 from vlit.files import read_json, write_json, write_jsonl
 
 MANIFEST = "dose.json"  # written last: what the folder was built from
@@ -52,19 +51,12 @@ def build_dose(
     images = [ImageFacts(image.restricted(SOURCES)) for image in read_annotations(Path(world_folder) / "coco")]
     asked = ask(images, chosen.settings, samples, seed)
     said, planted = say(asked, chosen.settings, [f"dose/global/{number:06d}" for number in range(samples)], seed)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
-        fresh = Path(temporary) / "fresh"
+    with replacing(folder, lambda: _is_built(folder, mark)) as fresh:
         write_json(fresh / "global.json", coco_arc_records(said))
         write_jsonl(fresh / PLANTED, (error.record() for error in planted))
         write_json(
             fresh / MANIFEST, {**mark, "base_dose": _base_dose(chosen), "counted": _counted(asked, said, planted)}
         )
-        if _is_built(folder, mark):
-            return folder  # another process was faster: its files are the same
-        if folder.exists():
-            folder.replace(Path(temporary) / "earlier")
-        fresh.replace(folder)
     return folder
 
 
@@ -99,9 +91,5 @@ def _world(folder: Path) -> Any:
 
 
 def _is_built(folder: Path, mark: dict[str, Any]) -> bool:
-    if (folder / MANIFEST).is_file():
-        found = read_json(folder / MANIFEST, mend="remove the folder and build again")
-        return isinstance(found, dict) and {key: found.get(key) for key in mark} == mark
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} is there and no earlier dose: move it away, or name another folder")
-    return False
+    found = mark_of(folder, MANIFEST, "dose")
+    return isinstance(found, dict) and {key: found.get(key) for key in mark} == mark

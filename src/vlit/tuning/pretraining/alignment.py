@@ -181,21 +181,19 @@ class Family:
 
     Attributes:
         template: its prompts.
-        parts: the files that ship what alignment trains.
         start: (shipped parts, cache, weights of the language model) -> the model before alignment.
-        state: what alignment trains, by the names of these files.
+        state: what alignment trains, by the names of the files that ship it.
     """
 
     template: str
-    parts: tuple[str, ...]
     start: Callable[[Path, Path, Path], Any]
     state: Callable[[Any], dict[str, State]]
 
 
 FAMILIES = {
-    "llava": Family("vicuna_v1", ("llava", "llama"), start_llava, llava_state),
-    "blip2": Family("blip2", ("blip2", "opt"), start_blip2, blip2_state),
-    "openflamingo": Family("flamingo", ("openflamingo",), start_openflamingo, openflamingo_state),
+    "llava": Family("vicuna_v1", start_llava, llava_state),
+    "blip2": Family("blip2", start_blip2, blip2_state),
+    "openflamingo": Family("flamingo", start_openflamingo, openflamingo_state),
 }
 
 
@@ -215,20 +213,21 @@ def started(name: str, parts: Path, work: Path, text: Path, start: Path | None, 
     model = family.start(parts, work, text)
     if start is not None:
         with torch.no_grad():
-            for part in trained(name, start):
-                _copy(loading.load_float(start / f"{part}.safetensors"), family.state(model)[part])
+            for part, state in _trained(name, model, start).items():
+                _copy(loading.load_float(start / f"{part}.safetensors"), state)
     return model
 
 
 def write(name: str, model: Any, output: Path) -> None:
     """Write what alignment trains of a family to a folder."""
-    for part in trained(name, output):
-        loading.save_half(FAMILIES[name].state(model)[part], output / f"{part}.safetensors")
+    for part, state in _trained(name, model, output).items():
+        loading.save_half(state, output / f"{part}.safetensors")
 
 
-def trained(name: str, output: Path) -> tuple[str, ...]:
-    """The parts of a family that the round which writes to `output` trains: before captions, no language model."""
-    return (name,) if output.name == "connector" else FAMILIES[name].parts
+def _trained(name: str, model: Any, output: Path) -> dict[str, State]:
+    """What the round that writes to `output` trains of a family: before captions, no language model."""
+    state = FAMILIES[name].state(model)
+    return {name: state[name]} if output.name == "connector" else state
 
 
 def _copy(source: State, target: State) -> None:

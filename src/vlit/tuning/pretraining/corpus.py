@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -86,27 +87,31 @@ def described(document: str) -> str:
 
 def questions(scenes: int, seed: int, cache: Path) -> list[list[tuple[str, str]]]:
     """Questions with answers about the first of the scenes of `pairs`."""
-    file = cache / f"questions-{scenes}-{seed}.json"
-    if not file.exists():
-        made = tqdm(pretraining_scenes(scenes, seed), total=scenes, desc="questions")
-        write_json(file, [QUESTION.findall(document(scene, random.Random(scene.id))) for scene in made], indent=None)
-    return [[(question, answer) for question, answer in asked] for asked in read_json(file)]
+
+    def asked_of(scene: Scene, rng: random.Random) -> list[tuple[str, str]]:
+        return QUESTION.findall(document(scene, rng))
+
+    written = _written("questions", asked_of, scenes, seed, cache, seed)
+    return [[(question, answer) for question, answer in asked] for asked in written]
 
 
 def documents(scenes: int, seed: int, cache: Path) -> list[str]:
     """Text documents about scenes that are never drawn: a description, then questions with answers."""
-    return _written("documents", document, scenes, seed, cache)
+    return _written("documents", document, scenes, seed, cache, seed + 1)
 
 
 def short_documents(scenes: int, seed: int, cache: Path) -> list[str]:
     """Short text documents about the same scenes, each about one or two of its things."""
-    return _written("short-documents", short_document, scenes, seed, cache)
+    return _written("short-documents", short_document, scenes, seed, cache, seed + 1)
 
 
-def _written(name: str, write: Callable[[Scene, random.Random], str], scenes: int, seed: int, cache: Path) -> list[str]:
+def _written(
+    name: str, write: Callable[[Scene, random.Random], Any], scenes: int, seed: int, cache: Path, drawn_by: int
+) -> Any:
+    """What `write` makes of each scene that the seed `drawn_by` gives, kept in the cache."""
     file = cache / f"{name}-{scenes}-{seed}.json"
     if not file.exists():
-        made = tqdm(pretraining_scenes(scenes, seed + 1), total=scenes, desc=name)
+        made = tqdm(pretraining_scenes(scenes, drawn_by), total=scenes, desc=name)
         write_json(file, [write(scene, random.Random(scene.id)) for scene in made], indent=None)
     return read_json(file)
 
