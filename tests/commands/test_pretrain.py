@@ -13,9 +13,10 @@ from tests.conftest import ROOT
 from vlit.models import mini
 from vlit.tuning.pretraining.loop import batches
 
-TOWERS, TEXT = ("clip_first", "clip", "eva"), ("opt_short", "opt_text", "vicuna")
+TOWERS = ("clip_first", "clip_second", "clip", "eva")
+TEXT = ("opt_short", "opt_text", "vicuna_short", "vicuna")
 LLAVA, BLIP2 = ("llava_captions", "llava"), ("blip2_connector", "blip2_captions", "blip2")
-FLAMINGO = ("openflamingo_connector", "openflamingo_captions", "openflamingo_questions", "openflamingo")
+FLAMINGO = ("openflamingo_connector", "openflamingo_captions", "openflamingo")
 STAGES = (*TOWERS, *TEXT, *LLAVA, *BLIP2, *FLAMINGO)
 
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from vlit.tuning.pretraining.connector import SIZES, RegionLabels, train
+from vlit.tuning.pretraining.connector import RegionLabels, train
 from vlit.tuning.pretraining.corpus import Pairs
-from vlit.tuning.pretraining.dense import ATTRIBUTES, GRID, patch_labels
+from vlit.tuning.pretraining.dense import ATTRIBUTES, GRID, LABELS, patch_labels
 from vlit.world import pretraining_scenes
 from vlit.world.scene import Scene
 
@@ -29,7 +29,7 @@ def test_each_token_answers_for_its_own_patches() -> None:
         regions.read.bias.zero_()
         for patch in range(GRID * GRID):
             token, place = divmod(patch, 4)
-            regions.read.weight[place * sum(SIZES) + int(kinds[patch]), token] = 50.0
+            regions.read.weight[place * sum(LABELS) + int(kinds[patch]), token] = 50.0
         loss = regions(tokens, labels)
     assert float(loss) == pytest.approx(math.log(8), abs=1e-4)  # all kinds right, settings at chance
 

@@ -1,8 +1,9 @@
 """Feature alignment: each family learns to caption the world's pictures, so that tuning starts from an aligned model.
 
-It goes in two rounds: captions and descriptions of whole images, then short questions about them. The second stands
-for what the published models know from far more data: a frozen language model of this size, that never answered a
-question about an image, does not begin to in 200 steps of tuning.
+It goes in two rounds: captions and descriptions of whole images, then short questions about them, of every SEED-Bench
+dimension. The second stands for what the published models know from far more data: a frozen language model of this
+size, that never answered a question about an image, does not begin to in 200 steps of tuning. All the while the tokens
+of Q-Former and perceiver go on telling what patches show (`connector`), which captions and questions alone unlearn.
 It is what LLaVA's first stage, BLIP-2's COCO captioning checkpoint and OpenFlamingo's training on image-text pairs
 are to the paper. A language model this small cannot take in foreign features unchanged. LLaVA therefore trains its
 language model besides the projector (published LLaVA: the projector alone), and BLIP-2 trains OPT besides its Q-Former
@@ -14,7 +15,7 @@ frozen.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,15 +32,43 @@ from vlit.data.templates import TEMPLATES, Template
 from vlit.models import blip2, convert, llava, loading, mini, openflamingo
 from vlit.models.scoring import token_loss
 from vlit.tuning.pretraining import language
-from vlit.tuning.pretraining.corpus import Pairs
+from vlit.tuning.pretraining.connector import region_labels
+from vlit.tuning.pretraining.corpus import Asked, Pairs
 from vlit.tuning.pretraining.loop import batches, fit
 
 INSTRUCTION = "Describe the image."
 MAX_LENGTH = 288
 ASKED = 4  # questions an image and step at most: more images and steps teach more than longer dialogues
+SHORT = 0.75  # share of short answers, as the benchmark's are; the others are sentences
+TOLD = 0.3  # weight of what the tokens tell of patches
 OPEN_GATE = 1.0  # of OpenFlamingo's cross-attention at the start, before tanh
 State = dict[str, torch.Tensor]
-Questions = list[list[tuple[str, str]]]  # of each image, with answers
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What is asked about the first images.
+
+    Attributes:
+        asked: of each image.
+        weights: dimension -> how often its questions are drawn, relative to the others that an image has.
+    """
+
+    asked: list[list[Asked]]
+    weights: Mapping[str, float]
+
+    def dialogue(self, index: int, rng: random.Random) -> list[tuple[str, str]]:
+        """Questions about an image with answers, of as many dimensions."""
+        by_dimension: dict[str, list[Asked]] = {}
+        for asked in self.asked[index]:
+            by_dimension.setdefault(asked.dimension, []).append(asked)
+        drawn: list[tuple[str, str]] = []
+        while by_dimension and len(drawn) < ASKED:
+            names = list(by_dimension)
+            name = rng.choices(names, [self.weights[dimension] for dimension in names])[0]
+            asked = rng.choice(by_dimension.pop(name))
+            drawn.append((asked.question, asked.answer if rng.random() < SHORT else asked.sentence))
+        return drawn
 
 
 def align(
@@ -62,36 +91,37 @@ def align(
     """
     template = TEMPLATES[FAMILIES[name].template]
     encoder = Encoder(model.tokenizer, model.image_token_id, model.tokens_per_image, MAX_LENGTH, add_bos=True)
-    texts = data.descriptions if questions is None else ["".join(map("".join, asked)) for asked in questions]
-    batch = batches([len(text) for text in texts], batch_size, seed)
+    lengths = [len(text) for text in data.descriptions] if questions is None else [0] * len(questions.asked)
+    batch = batches(lengths, batch_size, seed)
     forms = (TEMPLATES["blip2"], TEMPLATES["flamingo"])
     read = language.reading(spoken, forms, model.tokenizer, batch_size // 4, seed, MAX_LENGTH) if spoken else None
+    told = region_labels(model, data) if FAMILIES[name].connects else None
 
     def loss(step: int) -> torch.Tensor:
-        indices = batch(step)
-        made = _batch(data, questions, indices, template, encoder, random.Random(step))
-        value = token_loss(model(made), made.labels)
-        seen = value.total / value.tokens
-        return seen if read is None else seen + read(model.network.language_model, step)
+        indices, rng = batch(step), random.Random(step)
+        asked = [
+            [(INSTRUCTION, _text(data, index, rng))] if questions is None else questions.dialogue(index, rng)
+            for index in indices
+        ]
+        made = _batch(data, indices, asked, template, encoder)
+        features = model.encode_images(made.pixel_values)
+        value = token_loss(model(made, features), made.labels)
+        total = value.total / value.tokens
+        if told is not None:
+            total = total + TOLD * told(features, data.patches[indices])
+        return total if read is None else total + read(model.network.language_model, step)
 
-    fit(name, model, loss, steps, rate, saved)
+    learner = model if told is None else nn.ModuleDict({"model": model, "labels": told})
+    fit(name, learner, loss, steps, rate, saved)
 
 
 def _batch(
-    data: Pairs,
-    questions: Questions | None,
-    indices: list[int],
-    template: Template,
-    encoder: Encoder,
-    rng: random.Random,
+    data: Pairs, indices: list[int], asked: list[list[tuple[str, str]]], template: Template, encoder: Encoder
 ) -> Batch:
+    """A dialogue about each image."""
     items = []
-    for index in indices:
-        if questions is None:
-            asked = [(INSTRUCTION, _text(data, index, rng))]
-        else:
-            asked = rng.sample(questions[index], min(ASKED, len(questions[index])))
-        turns = tuple(Turn(question, answer, int(place == 0)) for place, (question, answer) in enumerate(asked))
+    for index, dialogue in zip(indices, asked, strict=True):
+        turns = tuple(Turn(question, answer, int(place == 0)) for place, (question, answer) in enumerate(dialogue))
         encoded = encoder.training(
             template.render(Sample(str(index), (FileImage(Path(str(index))),), turns)), str(index)
         )
@@ -181,19 +211,21 @@ class Family:
 
     Attributes:
         template: its prompts.
+        connects: whether a module of its own makes its image tokens out of patches.
         start: (shipped parts, cache, weights of the language model) -> the model before alignment.
         state: what alignment trains, by the names of the files that ship it.
     """
 
     template: str
+    connects: bool
     start: Callable[[Path, Path, Path], Any]
     state: Callable[[Any], dict[str, State]]
 
 
 FAMILIES = {
-    "llava": Family("vicuna_v1", start_llava, llava_state),
-    "blip2": Family("blip2", start_blip2, blip2_state),
-    "openflamingo": Family("flamingo", start_openflamingo, openflamingo_state),
+    "llava": Family("vicuna_v1", False, start_llava, llava_state),
+    "blip2": Family("blip2", True, start_blip2, blip2_state),
+    "openflamingo": Family("flamingo", True, start_openflamingo, openflamingo_state),
 }
 
 

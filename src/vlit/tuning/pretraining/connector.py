@@ -11,13 +11,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from vlit.tuning.pretraining.corpus import Pairs
-from vlit.tuning.pretraining.dense import ATTRIBUTES, GRID, NONE
+from vlit.tuning.pretraining.dense import GRID, LABELS, label_loss
 from vlit.tuning.pretraining.loop import batches, fit
 
-SIZES = [len(values) for values in ATTRIBUTES.values()]
+IMPORTANCE = {"word": 3.0}  # few patches show a sign, and one token is to say which word it holds
 
 
 class RegionLabels(nn.Module):
@@ -29,22 +28,24 @@ class RegionLabels(nn.Module):
             raise ValueError(f"{tokens} tokens can't share {GRID * GRID} patches evenly")
         self.share = GRID * GRID // tokens
         self.norm = nn.LayerNorm(width)
-        self.read = nn.Linear(width, self.share * sum(SIZES))
+        self.read = nn.Linear(width, self.share * sum(LABELS))
 
     def forward(self, tokens: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Sum over attributes of the mean cross entropy.
+        """`label_loss` of what the tokens tell, written words weighed more.
 
         Args:
             tokens: (batch, tokens, width).
             labels: (batch, patches, attributes).
         """
-        read = self.read(self.norm(tokens)).unflatten(-1, (self.share, sum(SIZES))).flatten(1, 2)
-        losses = []
-        for place, logits in enumerate(read.split(SIZES, dim=-1)):
-            wanted = labels[..., place].long()
-            if bool((wanted != NONE).any()):
-                losses.append(functional.cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=NONE))
-        return torch.stack(losses).sum()
+        read = self.read(self.norm(tokens)).unflatten(-1, (self.share, sum(LABELS))).flatten(1, 2)
+        return label_loss(read, labels, IMPORTANCE)
+
+
+def region_labels(model: Any, data: Pairs) -> RegionLabels:
+    """Readings that fit a model's image tokens."""
+    with torch.no_grad():
+        tokens = model.encode_images(data.pixels([0]))
+    return RegionLabels(tokens.shape[1], tokens.shape[2])
 
 
 def train(
@@ -62,9 +63,7 @@ def train(
         batch_size: images a step.
         rate: peak learning rate.
     """
-    with torch.no_grad():
-        tokens = model.encode_images(data.pixels([0]))
-    learner = nn.ModuleDict({"model": model, "labels": RegionLabels(tokens.shape[1], tokens.shape[2])})
+    learner = nn.ModuleDict({"model": model, "labels": region_labels(model, data)})
     batch = batches([0] * len(data.patches), batch_size, seed)
 
     def loss(step: int) -> torch.Tensor:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from vlit.world import (
     captions,
     document,
     pretraining_scenes,
+    question_answers,
     read_truth,
     render,
     short_document,
@@ -59,6 +60,15 @@ class Pairs:
         return (chosen - mean) / std
 
 
+class Asked(NamedTuple):
+    """A question about a picture, its short answer, its answer as a sentence, and its SEED-Bench dimension."""
+
+    question: str
+    answer: str
+    sentence: str
+    dimension: str
+
+
 def pairs(scenes: int, seed: int, cache: Path) -> Pairs:
     """Render the pre-training scenes once and keep them."""
     pixels, texts = cache / f"pictures-{scenes}-{seed}.npz", cache / f"captions-{scenes}-{seed}.json"
@@ -85,14 +95,14 @@ def described(document: str) -> str:
     return document.split("\nQuestion:", maxsplit=1)[0]
 
 
-def questions(scenes: int, seed: int, cache: Path) -> list[list[tuple[str, str]]]:
-    """Questions with answers about the first of the scenes of `pairs`."""
+def questions(scenes: int, seed: int, cache: Path) -> list[list[Asked]]:
+    """All questions about each of the scenes of `pairs`, with answers."""
+    written = _written("questions", _asked, scenes, seed, cache, seed)
+    return [[Asked(*row) for row in rows] for rows in written]
 
-    def asked_of(scene: Scene, rng: random.Random) -> list[tuple[str, str]]:
-        return QUESTION.findall(document(scene, rng))
 
-    written = _written("questions", asked_of, scenes, seed, cache, seed)
-    return [[(question, answer) for question, answer in asked] for asked in written]
+def _asked(scene: Scene, rng: random.Random) -> list[Asked]:
+    return [Asked(qa.question, qa.answer, qa.sentence, qa.dimension) for qa in question_answers(scene, rng)]
 
 
 def documents(scenes: int, seed: int, cache: Path) -> list[str]:

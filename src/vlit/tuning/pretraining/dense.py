@@ -7,6 +7,8 @@ GLIP, Li et al. 2022), besides the contrastive loss of `clip`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,6 +22,7 @@ PATCH = 8  # pixels a side, as in `weights/mini/open_clip`
 GRID = CANVAS // PATCH
 COVERED = 0.2  # least share of a patch that a thing must cover to be what the patch shows
 NONE = -1  # no label: nothing is learned
+NOTHING = 0.15  # weight of patches that show only the background: they are most, and soon known
 
 # label -> its values; "kind" has one more, for patches that show only the background
 ATTRIBUTES: dict[str, tuple[str, ...]] = {
@@ -30,6 +33,7 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "word": WORDS,
     "setting": SETTINGS,
 }
+LABELS = [len(values) for values in ATTRIBUTES.values()]
 
 
 def patch_labels(scene: Scene) -> NDArray[np.int8]:
@@ -65,26 +69,38 @@ def _cover(shown: NDArray[np.int64], box: tuple[int, int, int, int], index: int)
     shown[y : y + height, x : x + width] = index
 
 
+def label_loss(logits: torch.Tensor, labels: torch.Tensor, importance: Mapping[str, float]) -> torch.Tensor:
+    """Sum over attributes of the mean cross entropy of readings of patches.
+
+    Args:
+        logits: (..., sum of `LABELS`).
+        labels: (..., attributes), `NONE` where there is none.
+        importance: of an attribute, where it is not 1.
+    """
+    losses = []
+    for place, (name, read) in enumerate(zip(ATTRIBUTES, logits.split(LABELS, dim=-1), strict=True)):
+        wanted = labels[..., place].long()
+        if bool((wanted != NONE).any()):
+            weight = torch.tensor([1.0] * (LABELS[0] - 1) + [NOTHING]) if name == "kind" else None
+            loss = functional.cross_entropy(read.flatten(0, -2), wanted.flatten(), weight=weight, ignore_index=NONE)
+            losses.append(importance.get(name, 1.0) * loss)
+    return torch.stack(losses).sum()
+
+
 class DenseLabels(nn.Module):
     """Linear readings of the tokens of an image encoder's last two blocks: LLaVA reads the last but one."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
-        self.read = nn.Linear(width, sum(map(len, ATTRIBUTES.values())))
+        self.read = nn.Linear(width, sum(LABELS))
 
     def forward(self, blocks: list[torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
-        """Sum over attributes of the mean cross entropy.
+        """The mean `label_loss` of both blocks.
 
         Args:
             blocks: tokens (batch, patches, width) of the last two blocks, without the class token.
             labels: (batch, patches, attributes).
         """
-        sizes = [len(values) for values in ATTRIBUTES.values()]
-        losses = []
-        for norm, tokens in zip(self.norms, blocks, strict=True):
-            for place, logits in enumerate(self.read(norm(tokens)).split(sizes, dim=-1)):
-                wanted = labels[..., place].long()
-                if bool((wanted != NONE).any()):
-                    losses.append(functional.cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=NONE))
-        return torch.stack(losses).sum() / len(blocks)
+        read = [self.read(norm(tokens)) for norm, tokens in zip(self.norms, blocks, strict=True)]
+        return torch.stack([label_loss(logits, labels, {}) for logits in read]).mean()

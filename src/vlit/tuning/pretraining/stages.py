@@ -10,12 +10,13 @@ from typing import Any
 
 import torch
 
-from vlit.data.templates import BLIP2, FLAMINGO, VICUNA_V1, Template
+from vlit.data.templates import BLIP2, FLAMINGO, VICUNA_V1
 from vlit.errors import InputError
 from vlit.models import loading, mini
 from vlit.tuning.pretraining import alignment, clip, connector, corpus, language, tokenizer
 
-ROUNDS = ("connector", "captions", "questions")  # of alignment before the last, kept in the cache
+ROUNDS = ("connector", "captions")  # of alignment before the last, kept in the cache
+UNSHIPPED = ("clip_first", "clip_second", "eva", "opt_short", "opt_text", "vicuna_short", "vicuna")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Pretraining:
         seed: of everything.
         scenes: pictures for CLIP and alignment.
         asked: pictures of these that alignment asks questions about.
+        asked_for: dimension -> how often alignment asks for it, relative to the others that a picture can be asked for.
         documents: texts for the language models.
         conversations: scenes of the world that OPT's conversations are about.
         vocabulary: tokens.
@@ -54,6 +56,7 @@ class Pretraining:
     seed: int
     scenes: int
     asked: int
+    asked_for: dict[str, float]
     documents: int
     conversations: int
     vocabulary: int
@@ -89,8 +92,7 @@ class Pretraining:
         family, _, round = stage.partition("_")
         if round in ROUNDS:
             return self.cache / round / f"{family}.safetensors"
-        # What goes on into a later stage is not shipped itself.
-        folder = self.cache if stage in ("clip_first", "eva", "opt_short", "opt_text", "vicuna") else self.parts
+        folder = self.cache if stage in UNSHIPPED else self.parts
         return folder / f"{stage}.safetensors"
 
     def saved(self, stage: str) -> Path:
@@ -117,10 +119,9 @@ def _tokenizer(plan: Pretraining, stage: str) -> None:
 
 
 def _clip(plan: Pretraining, stage: str) -> None:
-    names = {"clip_first": "clip-mini", "clip": "clip-mini", "eva": "eva-mini"}
-    before = {"clip": "clip_first", "eva": "clip"}
+    before = {"clip_second": "clip_first", "eva": "clip_second", "clip": "clip_second"}
     clip.train(
-        names[stage],
+        "eva-mini" if stage == "eva" else "clip-mini",
         plan.parts / "open_clip",
         plan.pairs(),
         loading.tokenizer(plan.parts / "tokenizer"),
@@ -134,7 +135,7 @@ def _clip(plan: Pretraining, stage: str) -> None:
 
 def _short(plan: Pretraining, stage: str) -> None:
     texts = corpus.short_documents(plan.documents, plan.seed, plan.cache)
-    _read(plan, stage, "opt", texts, (BLIP2, FLAMINGO))
+    _read(plan, stage, texts)
 
 
 def _opt(plan: Pretraining, stage: str) -> None:
@@ -142,21 +143,16 @@ def _opt(plan: Pretraining, stage: str) -> None:
     spoken = corpus.conversations(plan.conversations, plan.seed, plan.cache)
     texts = [*spoken, *plan.texts()[: len(spoken)]]
     random.Random(plan.seed).shuffle(texts)
-    _read(plan, stage, "opt", texts, (BLIP2, FLAMINGO), start=plan.output("opt_short"))
+    _read(plan, stage, texts, start=plan.output("opt_short"))
 
 
 def _vicuna(plan: Pretraining, stage: str) -> None:
-    _read(plan, stage, "llama", plan.texts(), (VICUNA_V1,))
+    """LLaMA goes on with long documents; it meets conversations in tuning, in which it learns."""
+    _read(plan, stage, plan.texts(), start=plan.output("vicuna_short"))
 
 
-def _read(
-    plan: Pretraining,
-    stage: str,
-    name: str,
-    texts: list[str],
-    templates: tuple[Template, ...],
-    start: Path | None = None,
-) -> None:
+def _read(plan: Pretraining, stage: str, texts: list[str], start: Path | None = None) -> None:
+    name, templates = ("opt", (BLIP2, FLAMINGO)) if stage.startswith("opt") else ("llama", (VICUNA_V1,))
     language.train(
         stage,
         mini.configuration(plan.parts, name),
@@ -184,9 +180,9 @@ def _captions(plan: Pretraining, stage: str) -> None:
 
 
 def _questions(plan: Pretraining, stage: str) -> None:
-    asked = corpus.questions(plan.asked, plan.seed, plan.cache)
+    asked = alignment.Questions(corpus.questions(plan.asked, plan.seed, plan.cache), plan.asked_for)
     spoken = corpus.conversations(plan.conversations, plan.seed, plan.cache) if stage == "blip2" else None
-    _align(plan, stage, "questions" if stage == "openflamingo" else "captions", asked, spoken)
+    _align(plan, stage, "captions", asked, spoken)
 
 
 def _align(
@@ -198,15 +194,18 @@ def _align(
 ) -> None:
     """Train a round from the round `before` and write it."""
     family = stage.partition("_")[0]
-    text = plan.parts / "opt.safetensors" if stage == "openflamingo" else None
-    model = _started(plan, family, before, text)
+    model = _started(plan, family, before)
     budget = vars(plan.budgets[stage])
     alignment.align(family, model, plan.pairs(), asked, spoken, plan.saved(stage), plan.seed, **budget)
     alignment.write(family, model, plan.output(stage).parent)
 
 
-def _started(plan: Pretraining, family: str, before: str | None, text: Path | None = None) -> Any:
-    text = text or plan.cache / f"{'vicuna' if family == 'llava' else 'opt_text'}.safetensors"
+def _started(plan: Pretraining, family: str, before: str | None) -> Any:
+    text = {
+        "llava": plan.output("vicuna"),
+        "blip2": plan.output("opt_text"),
+        "openflamingo": plan.parts / "opt.safetensors",  # as BLIP-2's alignment leaves it
+    }[family]
     start = plan.cache / before if before else None
     return alignment.started(family, plan.parts, plan.cache, text, start, plan.seed)
 
@@ -214,10 +213,12 @@ def _started(plan: Pretraining, family: str, before: str | None, text: Path | No
 STAGES: dict[str, Callable[[Pretraining, str], None]] = {
     "tokenizer": _tokenizer,
     "clip_first": _clip,
+    "clip_second": _clip,
     "clip": _clip,
     "eva": _clip,
     "opt_short": _short,
     "opt_text": _opt,
+    "vicuna_short": _short,
     "vicuna": _vicuna,
     "llava_captions": _captions,
     "llava": _questions,
@@ -226,6 +227,5 @@ STAGES: dict[str, Callable[[Pretraining, str], None]] = {
     "blip2": _questions,
     "openflamingo_connector": _connector,
     "openflamingo_captions": _captions,
-    "openflamingo_questions": _questions,
     "openflamingo": _questions,
 }
