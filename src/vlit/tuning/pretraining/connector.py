@@ -16,6 +16,8 @@ from vlit.tuning.pretraining.corpus import Pairs
 from vlit.tuning.pretraining.dense import GRID, LABELS, label_loss
 from vlit.tuning.pretraining.loop import batches, fit
 
+# What makes image tokens out of patches; the encoder stays, whose features a new Q-Former would spoil at first.
+LEARNS = {"blip2": ("q_former", "query_tokens", "projection"), "openflamingo": ("perceiver",)}
 IMPORTANCE = {"word": 3.0}  # few patches show a sign, and one token is to say which word it holds
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +171,7 @@ def _read(plan: Pretraining, stage: str, texts: list[str], start: Path | None = 
 def _connector(plan: Pretraining, stage: str) -> None:
     family = stage.partition("_")[0]
     model = _started(plan, family, None)
+    replace(model.policy, trained=connector.LEARNS[family]).apply(model)
     connector.train(stage, model, plan.pairs(), plan.saved(stage), plan.seed, **vars(plan.budgets[stage]))
     alignment.write(family, model, plan.output(stage).parent)
 
