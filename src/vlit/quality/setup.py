@@ -45,7 +45,7 @@ def assessment(cfg: DictConfig, family_judge: Callable[[], Any]) -> Assessment:
     measures: dict[str, Callable[[], Measure]] = {
         "MD": lambda: instantiate(cfg.quality).measure(),
         "R": lambda: ResponseEmbedding(one_encoder()),
-        "OG": lambda: Objects(cfg.parser.model, workers=cfg.parser.workers),
+        "OG": lambda: Objects(instantiate(cfg.parser)),
         "I_cx_rule": RuleComplexity,
     }
     missing = {"C": NO_JUDGE, "I_cx": NO_LLM}
