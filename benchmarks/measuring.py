@@ -32,8 +32,9 @@ def spent(task: Callable[[], Any]) -> tuple[Spent, Any]:
 
 
 def peak(task: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
-    """Result of a task in a process of its own, and the peak of memory in MiB: of that process and of each of its
-    children, added up though they need not have come at the same time.
+    """Result of a task in a process of its own, and the peak of memory in MiB.
+
+    That is the sum over the process and its children, though their peaks need not have come at the same time.
     """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context) as pool:

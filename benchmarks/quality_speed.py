@@ -24,7 +24,7 @@ from vlit.errors import InputError
 from vlit.files import read_json, write_json
 
 DEFAULTS = {
-    "samples": [10_000, 40_000, 158_000], "points": 50_000, "dims": 384, "nodes": 2_000, "texts": 2_000,
+    "samples": [10_000, 40_000, 160_000], "points": 50_000, "dims": 384, "nodes": 2_000, "texts": 2_000,
     "images": 512, "workers": 2, "only": None, "force": False, "cache": "cache/mini",
     "output": "results/benchmarks/quality_speed",
 }  # fmt: skip

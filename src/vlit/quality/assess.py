@@ -20,10 +20,11 @@ import pyarrow.compute as pc
 
 from vlit.data.sample import Sample
 from vlit.errors import InputError
+from vlit.quality.answers import Asking
 from vlit.quality.balance import balance
 from vlit.quality.instruction_diversity import InstructionDiversity
 from vlit.quality.response_diversity import ResponseDiversity, vectors
-from vlit.quality.statistics import Measure, Shard, StatisticsStore
+from vlit.quality.statistics import Measure, Shard, StatisticsStore, text_fault
 from vlit.quality.tag_system import TagSystem, tag_system
 from vlit.quality.task_tags import tasks_in_use
 from vlit.quality.texts import Encode, instructions
@@ -81,7 +82,7 @@ class Assessment:
             except InputError as error:
                 self._set_missing(key, str(error))
                 continue
-            store.compute(made[key], samples, shard)
+            self._compute(store, made[key], samples, shard)
         if shard.of > 1:
             return {}
         tables = {key: store.read(measure, samples) for key, measure in made.items()}
@@ -89,9 +90,15 @@ class Assessment:
             system = self.system(tables["tags"])
             log.info("%d tags: %s", len(system.tags), ", ".join(system.tags))
             tasks = self.assign(self.encode, system)
-            store.compute(tasks, samples, shard)
+            self._compute(store, tasks, samples, shard)
             tables["T"] = store.read(tasks, samples)
         return tables
+
+    def _compute(self, store: StatisticsStore, measure: Measure, samples: Sequence[Sample], shard: Shard) -> None:
+        if isinstance(measure, Asking):
+            missing = (one for one in store.missing(measure, samples, shard) if text_fault(one) is None)
+            measure.answers([question for one in missing for question in measure.questions(one)])
+        store.compute(measure, samples, shard)
 
     def system(self, proposals: pa.Table) -> TagSystem:
         """The tag system of a dataset's proposals."""
