@@ -65,6 +65,7 @@ def large_run(number: int, dims: int, workers: int) -> dict[str, Any]:
             took, table = spent(compute)
             looked_up = Spent(encode.spent.wall - before.wall, encode.spent.cpu - before.cpu)
             steps[f"{name}: statistic"] = Spent(took.wall - looked_up.wall, took.cpu - looked_up.cpu)
+            print(f"{number} {name}: {steps[f'{name}: statistic']}", flush=True)
             return table
 
         tables = {

@@ -123,9 +123,15 @@ class _Job:
         self.retries = 0
 
     async def run(self) -> None:
-        from openai import AsyncOpenAI  # a second to import: only where a server is asked
+        from openai import AsyncOpenAI, DefaultAioHttpClient  # a second to import: only where a server is asked
 
-        client = AsyncOpenAI(api_key=self.key, base_url=self.spec.base_url, timeout=self.spec.timeout, max_retries=0)
+        client = AsyncOpenAI(
+            api_key=self.key,
+            base_url=self.spec.base_url,
+            timeout=self.spec.timeout,
+            max_retries=0,
+            http_client=DefaultAioHttpClient(),  # by aiohttp: little more than half the time a request of the default
+        )
         with tqdm(total=len(self.missing), desc=f"asking {self.spec.model}", unit="request", disable=None) as progress:
             waiting = iter(self.missing.items())
             async with client:
