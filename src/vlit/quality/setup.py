@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
@@ -47,7 +48,7 @@ def assessment(cfg: DictConfig, family_judge: Callable[[], Any]) -> Assessment:
     measures: dict[str, Callable[[], Measure]] = {
         "MD": lambda: instantiate(cfg.quality).measure(),
         "R": lambda: ResponseEmbedding(one_encoder()),
-        "OG": lambda: Objects(instantiate(cfg.parser)),
+        "OG": lambda: Objects(_made(cfg.parser)),
         "I_cx_rule": RuleComplexity,
     }
     missing = {"C": NO_JUDGE, "I_cx": NO_LLM}
@@ -55,7 +56,7 @@ def assessment(cfg: DictConfig, family_judge: Callable[[], Any]) -> Assessment:
         if cfg.judge.kind == "family":
             measures["C_contrast"] = lambda: Contrast(family_judge(), cfg.judge.times)
         else:
-            build = partial(instantiate, cfg.judge.build)
+            build = partial(_made, cfg.judge.build)
             measures["C"] = lambda: Correctness(build(), cfg.judge.times, cfg.judge.workers)
     answers = _answers(cfg)
     if answers is not None:
@@ -81,4 +82,14 @@ def _answers(cfg: DictConfig) -> Answers | None:
     shard, replies = Shard.parse(cfg.shard), Path(cfg.llm.replies)
     if shard.of > 1:
         replies = replies.with_stem(f"{replies.stem}-{shard.number}-of-{shard.of}")
-    return Answers(instantiate(cfg.llm.build, _convert_="all"), replies)
+    return Answers(_made(cfg.llm.build), replies)
+
+
+def _made(config: DictConfig) -> Any:
+    """Instantiate; what the object itself refuses is its own error, so that an indicator can stay empty for it."""
+    try:
+        return instantiate(config, _convert_="all")
+    except InstantiationException as error:
+        if isinstance(error.__cause__, InputError):
+            raise error.__cause__ from None
+        raise
