@@ -58,6 +58,10 @@ bench-quality: install  ## speed of the quality indicators against the reference
 	$(PIP) --no-deps karateclub==1.3.3 python-louvain==0.16
 	$(BIN)/python benchmarks/quality_speed.py $(ARGS)
 
+.PHONY: bench-construct
+bench-construct: install  ## requests a second of construction against a local server
+	$(BIN)/python benchmarks/construction_speed.py $(ARGS)
+
 .PHONY: bench-ranking
 bench-ranking: install  ## questions a second of our answer ranking against one full forward a choice
 	$(BIN)/python benchmarks/ranking_speed.py $(ARGS)

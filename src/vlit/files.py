@@ -78,9 +78,9 @@ def read_json(path: Path, mend: str = "check the path") -> Any:
 def read_jsonl(path: Path) -> list[Any]:
     """Read a file with one JSON value a line; a broken line is an `InputError` that names it."""
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         try:
             rows.append(json.loads(line))
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"{path}:{number} is not valid JSON ({error}): remove or mend the line") from None
     return rows

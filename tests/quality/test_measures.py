@@ -22,6 +22,7 @@ from vlit.quality.matching_degree import matching_degrees
 from vlit.quality.matching_measure import MatchingMeasure
 from vlit.quality.objects import Objects
 from vlit.quality.sentence_encoder import SentenceEncoder
+from vlit.quality.spacy_parser import SpacyParser
 from vlit.quality.statistics import StatisticsStore
 
 
@@ -91,7 +92,7 @@ def test_contrast_keeps_the_worst_response_and_is_the_same_again(family, samples
 def test_objects_are_nominal_heads_and_a_compound_is_one() -> None:
     pytest.importorskip("spacy")
     asked = "The coffee cup is on the table."
-    row = Objects().rows([Sample("a", (), (Turn(asked, "Yes."), Turn("Is it big?", "No.")))])[0]
+    row = Objects(SpacyParser()).rows([Sample("a", (), (Turn(asked, "Yes."), Turn("Is it big?", "No.")))])[0]
     assert row == {"objects": 1.0, "elements": ["cup", "table"]}
 
 
@@ -113,7 +114,9 @@ def test_a_missing_encoder_is_named(tmp_path: Path) -> None:
 
 def test_processes_parse_as_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("spacy")
-    monkeypatch.setattr("vlit.quality.objects._FEW", 3)
+    monkeypatch.setattr("vlit.quality.spacy_parser._FEW", 3)
     asked = [f"Is the {word} {place} the table red?" for word in ("cup", "dog", "train") for place in ("on", "near")]
     samples = [Sample(text, (), (Turn(text, "Yes."),)) for text in asked]
-    assert Objects(batch_size=2, workers=2).rows(samples) == Objects(batch_size=2).rows(samples)
+    several = SpacyParser(batch_size=2, workers=2)
+    assert Objects(several).rows(samples) == Objects(SpacyParser(batch_size=2)).rows(samples)
+    several.close()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import open_clip
 import torch
 from transformers import PreTrainedTokenizerBase
@@ -32,12 +34,16 @@ class Clip:
 
 def tokenize(words: PreTrainedTokenizerBase, texts: list[str], context: int) -> torch.Tensor:
     """Token ids (n, context) as open_clip's text tower with `pool_type: eos` reads them: text, end token, padding."""
-    ends = int(words.eos_token_id)
-    rows = torch.full((len(texts), context), int(words.pad_token_id))
-    for place, ids in enumerate(words(texts, add_special_tokens=False)["input_ids"]):
-        kept = [*ids[: context - 1], ends]
-        rows[place, : len(kept)] = torch.tensor(kept)
-    return rows
+    read = words(
+        texts, add_special_tokens=False, truncation=True, max_length=context - 1,
+        return_attention_mask=False, return_token_type_ids=False,
+    )["input_ids"]  # fmt: skip
+    lengths = np.array([len(ids) for ids in read], np.int64).reshape(-1, 1)
+    rows = np.full((len(texts), context), int(words.pad_token_id), np.int64)
+    places = np.arange(context)[None, :]
+    rows[places < lengths] = np.fromiter(chain.from_iterable(read), np.int64)
+    rows[places == lengths] = int(words.eos_token_id)
+    return torch.from_numpy(rows)
 
 
 def load(name: str, weights: str, configs: str | None, tokenizer: str | None, source: str) -> Clip:

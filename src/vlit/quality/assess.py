@@ -8,21 +8,23 @@ language model, no parser) stays empty with its reason, and stand-ins have names
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from vlit.data.sample import Sample
 from vlit.errors import InputError
+from vlit.quality.answers import Asking
 from vlit.quality.balance import balance
 from vlit.quality.instruction_diversity import InstructionDiversity
-from vlit.quality.response_diversity import ResponseDiversity
-from vlit.quality.statistics import Measure, Shard, StatisticsStore
+from vlit.quality.response_diversity import ResponseDiversity, vectors
+from vlit.quality.statistics import Measure, Shard, StatisticsStore, text_fault
 from vlit.quality.tag_system import TagSystem, tag_system
 from vlit.quality.task_tags import tasks_in_use
 from vlit.quality.texts import Encode, instructions
@@ -80,7 +82,7 @@ class Assessment:
             except InputError as error:
                 self._set_missing(key, str(error))
                 continue
-            store.compute(made[key], samples, shard)
+            self._compute(store, made[key], samples, shard)
         if shard.of > 1:
             return {}
         tables = {key: store.read(measure, samples) for key, measure in made.items()}
@@ -88,9 +90,15 @@ class Assessment:
             system = self.system(tables["tags"])
             log.info("%d tags: %s", len(system.tags), ", ".join(system.tags))
             tasks = self.assign(self.encode, system)
-            store.compute(tasks, samples, shard)
+            self._compute(store, tasks, samples, shard)
             tables["T"] = store.read(tasks, samples)
         return tables
+
+    def _compute(self, store: StatisticsStore, measure: Measure, samples: Sequence[Sample], shard: Shard) -> None:
+        if isinstance(measure, Asking):
+            missing = (one for one in store.missing(measure, samples, shard) if text_fault(one) is None)
+            measure.answers([question for one in missing for question in measure.questions(one)])
+        store.compute(measure, samples, shard)
 
     def system(self, proposals: pa.Table) -> TagSystem:
         """The tag system of a dataset's proposals."""
@@ -99,26 +107,24 @@ class Assessment:
 
     def indicators(self, tables: dict[str, pa.Table], samples: Sequence[Sample]) -> dict[str, Any]:
         """The indicators over drawn samples: `{indicators, reasons, details}` of `quality.json`."""
-        ids = {sample.id for sample in samples}
-        rows = {key: _drawn(table, ids) for key, table in tables.items()}
+        drawn = pa.array([sample.id for sample in samples], pa.string())
+        tables = {key: table.filter(pc.is_in(table["sample_id"], drawn)) for key, table in tables.items()}
+        measured = {key: table.filter(pc.is_null(table["fault"])) for key, table in tables.items()}
+        measured = {key: table for key, table in measured.items() if len(table)}
         values: dict[str, float | int] = {}
         details: dict[str, Any] = {
             "samples": len(samples),
-            "faults": {key: _faults(some) for key, some in rows.items()},
+            "faults": {key: _faults(table) for key, table in tables.items()},
         }
         for key, column, scale in _MEANS:
-            found = [row[column] for row in rows.get(key, []) if row["fault"] is None]
-            if found:
-                values[key] = scale * sum(found) / len(found)
-        details["lowest"] = _lowest(rows.get("MD", []))
-        if any(row["fault"] is None for row in rows.get("T", [])):
-            self._tasks(rows["T"], samples, values, details)
-        embeddings = [row["embedding"] for row in rows.get("R", []) if row["fault"] is None]
-        if embeddings:
-            points = np.array(embeddings, np.float32)
-            values["R"], labels = self.response_diversity.of(points)
-            names = [row["sample_id"] for row in rows["R"] if row["fault"] is None]
-            self.response_clusters = dict(zip(names, labels.tolist(), strict=True))
+            if key in measured:
+                values[key] = scale * math.fsum(measured[key][column].to_pylist()) / len(measured[key])
+        details["lowest"] = _lowest(measured["MD"]) if "MD" in measured else {"worst": [], "best": []}
+        if "T" in measured:
+            self._tasks(measured["T"], samples, values, details)
+        if "R" in measured:
+            values["R"], labels = self.response_diversity.of(vectors(measured["R"]["embedding"]))
+            self.response_clusters = dict(zip(measured["R"]["sample_id"].to_pylist(), labels.tolist(), strict=True))
             details["response_clusters"] = dict(Counter(map(str, labels.tolist())).most_common())
         reasons = {key: self.missing.get(key, "no sample has a value") for key in _ALL if key not in values}
         return {"indicators": {**dict.fromkeys(_ALL), **values}, "reasons": reasons, "details": details}
@@ -129,11 +135,11 @@ class Assessment:
         log.warning("%s stays empty: %s", key, reason)
 
     def _tasks(
-        self, rows: list[dict[str, Any]], samples: Sequence[Sample], values: dict[str, float | int],
-        details: dict[str, Any],
-    ) -> None:  # fmt: skip
-        tasks = {row["sample_id"]: row["task"] for row in rows if row["fault"] is None}
-        of_instructions = {row["sample_id"]: row["tasks"] for row in rows if row["fault"] is None}
+        self, table: pa.Table, samples: Sequence[Sample], values: dict[str, float | int], details: dict[str, Any]
+    ) -> None:
+        ids = table["sample_id"].to_pylist()
+        tasks = dict(zip(ids, table["task"].to_pylist(), strict=True))
+        of_instructions = dict(zip(ids, table["tasks"].to_pylist(), strict=True))
         details["tasks"] = dict(Counter(tasks.values()).most_common())
         used = tasks_in_use(list(tasks.values()), self.tags.coverage)
         values["T"] = len(used)
@@ -158,14 +164,10 @@ _MEANS = (
 )
 
 
-def _drawn(table: pa.Table, ids: set[str]) -> list[dict[str, Any]]:
-    return [row for row in table.to_pylist() if row["sample_id"] in ids]
+def _faults(table: pa.Table) -> dict[str, int]:
+    return dict(Counter(fault for fault in table["fault"].to_pylist() if fault).most_common())
 
 
-def _faults(rows: list[dict[str, Any]]) -> dict[str, int]:
-    return dict(Counter(row["fault"] for row in rows if row["fault"]).most_common())
-
-
-def _lowest(rows: list[dict[str, Any]], number: int = 12) -> dict[str, list[str]]:
-    ranked = sorted((row["least"], row["sample_id"]) for row in rows if row["fault"] is None)
+def _lowest(table: pa.Table, number: int = 12) -> dict[str, list[str]]:
+    ranked = sorted(zip(table["least"].to_pylist(), table["sample_id"].to_pylist(), strict=True))
     return {"worst": [name for _, name in ranked[:number]], "best": [name for _, name in ranked[::-1][:number]]}

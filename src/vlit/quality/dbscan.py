@@ -66,33 +66,53 @@ def dbscan(points: NDArray[np.floating], eps: float, min_samples: int) -> Intege
 
 def neighbours(points: NDArray[np.floating], eps: float) -> Iterator[tuple[Integers, Integers]]:
     """Pairs (i, j), i < j, at most `eps` apart, in blocks of at most 2048 x 2048 points."""
-    exact = points.astype(np.float64, copy=False)
-    single = (exact - exact.mean(axis=0)).astype(np.float32) if len(exact) else exact.astype(np.float32)
-    half = (single.astype(np.float64) ** 2).sum(axis=1).astype(np.float32)[:, None] / 2
-    ones = np.ones_like(half)
-    left, right = np.hstack([single, -half, ones]), np.hstack([single, ones, -half])  # product: -distance ** 2 / 2
+    if not len(points):
+        return
+    single, half = _centred(points)
     limit = -(eps**2) / 2
-    slack = 1e-6 * (float(half.max()) * 4 + eps**2) * np.sqrt(points.shape[1]) if len(points) else 0.0
+    slack = 1e-6 * (float(half.max()) * 4 + eps**2) * np.sqrt(points.shape[1])
     for row in range(0, len(points), _BLOCK):
+        rows = half[row : row + _BLOCK]
+        left = np.hstack([single[row : row + _BLOCK], -rows, np.ones_like(rows)])
         for column in range(row, len(points), _BLOCK):
-            product = left[row : row + _BLOCK] @ right[column : column + _BLOCK].T
+            columns = half[column : column + _BLOCK]
+            right = np.hstack([single[column : column + _BLOCK], np.ones_like(columns), -columns])
+            product = left @ right.T  # -distance ** 2 / 2
             near = np.flatnonzero(product >= np.float32(limit - slack))
             one, two = np.divmod(near, product.shape[1])
             values = product.ravel()[near]
             one, two = one + row, two + column
             inside = values >= limit + slack
-            _measure_again(exact, one, two, np.flatnonzero(~inside), eps, inside)
+            _measure_again(points, one, two, np.flatnonzero(~inside), eps, inside)
             inside &= one < two
             if inside.any():
                 yield one[inside], two[inside]
 
 
+def _centred(points: NDArray[np.floating]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Points around their mean in single precision, and half their squared lengths (n, 1), without a double copy."""
+    middle = np.mean(points, axis=0, dtype=np.float64)
+    single = np.empty(points.shape, np.float32)
+    half = np.empty((len(points), 1), np.float32)
+    for start in range(0, len(points), _BLOCK):
+        some = slice(start, start + _BLOCK)
+        single[some] = points[some] - middle
+        half[some, 0] = (single[some].astype(np.float64) ** 2).sum(axis=1) / 2
+    return single, half
+
+
 def _measure_again(
-    exact: NDArray[np.float64], one: Integers, two: Integers, doubtful: Integers, eps: float, inside: NDArray[np.bool_]
+    points: NDArray[np.floating],
+    one: Integers,
+    two: Integers,
+    doubtful: Integers,
+    eps: float,
+    inside: NDArray[np.bool_],
 ) -> None:
     for start in range(0, len(doubtful), 20_000):
         some = doubtful[start : start + 20_000]
-        inside[some] = ((exact[one[some]] - exact[two[some]]) ** 2).sum(axis=1) <= eps**2
+        apart = points[one[some]].astype(np.float64) - points[two[some]]
+        inside[some] = (apart**2).sum(axis=1) <= eps**2
 
 
 def _joined(labels: Integers, one: Integers, two: Integers) -> Integers:

@@ -22,13 +22,15 @@ _PAIRS_AT_ONCE = 2_000_000  # bounds memory: about 100 MB
 
 def unique_edges(pairs: Integers) -> Integers:
     """Undirected edges (m, 2), each once with the smaller node first, without loops; sorted."""
-    ordered = np.sort(np.asarray(pairs, np.int64).reshape(-1, 2), axis=1)
-    ordered = ordered[ordered[:, 0] != ordered[:, 1]]
-    if not len(ordered):
-        return ordered
-    base = int(ordered.max()) + 1
-    keys = np.unique(ordered[:, 0] * base + ordered[:, 1])
-    return np.stack([keys // base, keys % base], axis=1)
+    given = np.asarray(pairs, np.int64).reshape(-1, 2)
+    low, high = np.minimum(given[:, 0], given[:, 1]), np.maximum(given[:, 0], given[:, 1])
+    if not (low != high).any():
+        return np.zeros((0, 2), np.int64)
+    base = int(high.max()) + 1
+    keys = np.sort((low * base + high)[low != high])
+    keys = keys[np.append(True, keys[1:] != keys[:-1])]
+    low = keys // base
+    return np.stack([low, keys - low * base], axis=1)
 
 
 def edge_clusters(pairs: Integers) -> tuple[Integers, Integers]:
@@ -46,14 +48,16 @@ def edge_clusters(pairs: Integers) -> tuple[Integers, Integers]:
     # Each edge leads from the end of lower degree to the other, so that the pairs at a node stay few (m ** 1.5).
     degrees = np.bincount(edges.ravel())
     rank = np.empty(len(degrees), np.int64)
-    rank[np.lexsort((np.arange(len(degrees)), degrees))] = np.arange(len(degrees))
-    oriented = np.sort(rank[edges], axis=1)
-    keys = oriented[:, 0] * len(degrees) + oriented[:, 1]
+    rank[np.argsort(degrees, kind="stable")] = np.arange(len(degrees))
+    one, two = rank[edges[:, 0]], rank[edges[:, 1]]
+    keys = np.minimum(one, two) * len(degrees) + np.maximum(one, two)
     order = np.argsort(keys)
-    heads, tails, keys = oriented[order, 0], oriented[order, 1], keys[order]
+    keys = keys[order]
+    heads = keys // len(degrees)
+    tails = keys - heads * len(degrees)
     last = np.searchsorted(heads, heads, side="right")  # an edge pairs with the later ones that leave the same node
     partners = last - np.arange(len(heads)) - 1
-    labels = np.arange(len(heads))
+    labels = np.arange(len(heads))  # without gaps, and so are those of connected components
     for first, end in _blocks(partners):
         one = np.repeat(np.arange(first, end), partners[first:end])
         starts = np.cumsum(partners[first:end]) - partners[first:end]
@@ -65,7 +69,7 @@ def edge_clusters(pairs: Integers) -> tuple[Integers, Integers]:
         labels = _joined(labels, np.concatenate([one, one]), np.concatenate([two, third]))
     clusters = np.empty(len(edges), np.int64)
     clusters[order] = labels
-    return edges, np.unique(clusters, return_inverse=True)[1]
+    return edges, clusters
 
 
 def cluster_sizes(pairs: Integers) -> Integers:

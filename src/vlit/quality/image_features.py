@@ -8,21 +8,22 @@ products of one to three rows are rounded otherwise), so shards that share the f
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch.nn import functional
 
 from vlit.data.sample import ImageSource
 from vlit.models.clip import Clip
 
 Vector = NDArray[np.float32]
+Made = TypeVar("Made")
 _TABLE = "CREATE TABLE IF NOT EXISTS features (model TEXT, image TEXT, vector BLOB, PRIMARY KEY (model, image))"
 _LEAST = 8  # rows encoded at once
 _DECODERS = 8  # Pillow decodes outside Python's lock
@@ -48,19 +49,27 @@ class ImageFeatures:
         found = self._kept(list(by_key))
         new = {key: image for key, image in by_key.items() if key not in found}
         with ThreadPoolExecutor(_DECODERS) as pool:
-            for some in _chunks(list(new), self.batch_size):
-                fresh = self._encode(dict(zip(some, pool.map(_decoded, map(new.__getitem__, some)), strict=True)))
+
+            def decoded(some: Sequence[str]) -> dict[str, torch.Tensor | None]:
+                return dict(zip(some, pool.map(self._decoded, map(new.__getitem__, some)), strict=True))
+
+            for some in ahead(decoded, chunks(list(new), self.batch_size)):
+                fresh = self._encode(some)
                 self._keep(fresh)
                 found.update(fresh)
         return [None if key is None else found.get(key) for key in keys]
 
-    @torch.inference_mode()
-    def _encode(self, decoded: dict[str, Image.Image | None]) -> dict[str, Vector]:
-        readable = {key: image for key, image in decoded.items() if image is not None}
+    def _decoded(self, image: ImageSource) -> torch.Tensor | None:
+        try:
+            return self.clip.image_transform(image.load())
+        except OSError:
+            return None
+
+    def _encode(self, decoded: dict[str, torch.Tensor | None]) -> dict[str, Vector]:
+        readable = {key: pixels for key, pixels in decoded.items() if pixels is not None}
         if not readable:
             return {}
-        pixels = torch.stack([self.clip.image_transform(image) for image in readable.values()])
-        vectors = unit(self.clip.model.encode_image, pixels)  # type: ignore[arg-type]
+        vectors = unit(self.clip.model.encode_image, torch.stack(list(readable.values())))  # type: ignore[arg-type]
         return dict(zip(readable, vectors, strict=True))
 
     def _kept(self, keys: Sequence[str]) -> dict[str, Vector]:
@@ -68,7 +77,7 @@ class ImageFeatures:
             return {}
         found: dict[str, Vector] = {}
         with closing(self._connection()) as connection:
-            for some in _chunks(keys, 500):
+            for some in chunks(keys, 500):
                 places = ",".join("?" * len(some))
                 query = f"SELECT image, vector FROM features WHERE model = ? AND image IN ({places})"
                 rows = connection.execute(query, (self.key, *some))
@@ -103,13 +112,19 @@ def _key(image: ImageSource) -> str | None:
         return None
 
 
-def _decoded(image: ImageSource) -> Image.Image | None:
-    try:
-        return image.load()
-    except OSError:
-        return None
+def ahead(make: Callable[[Sequence[str]], Made], given: Iterable[Sequence[str]]) -> Iterator[Made]:
+    """What `make` makes of each of the given, the next one already under way while one is used."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = None
+        for some in given:
+            last, waiting = waiting, pool.submit(make, some)
+            if last is not None:
+                yield last.result()
+        if waiting is not None:
+            yield waiting.result()
 
 
-def _chunks(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+def chunks(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """So many at a time."""
     for start in range(0, len(items), size):
         yield items[start : start + size]

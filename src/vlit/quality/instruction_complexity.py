@@ -1,8 +1,8 @@
 """Instruction complexity (I): a score from 1 to 10 by a language model that saw scored examples (4.2.3, Table 4).
 
 The paper fixes LLaMA-2, instruction and reply as input, manually scored examples, 1 to 10, and the mean. The
-examples are ours. A sample's score is the mean over its turns. LLaMA-2 or any other model stands behind an
-OpenAI-compatible server.
+examples are ours. A sample's score is the mean over its turns. LLaMA-2 or any other model runs through transformers,
+behind an OpenAI-compatible server, or is asked by batch files (`answers`).
 
 Offline there is a stand-in, `RuleComplexity`, a count of surface signs. It is no language model's score and is always
 reported under its own name, `I_cx_rule`, never as `I_cx`.
@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
 
 from vlit.data.sample import Sample, Turn
-from vlit.quality.chat import ChatServer
+from vlit.quality.answers import Answers, Question
 from vlit.quality.statistics import MeasureFault
 
 SYSTEM = (
@@ -49,22 +48,17 @@ class AskedComplexity:
     indicator = "I_cx"
     schema = pa.schema([("complexity", pa.float32())])
 
-    def __init__(self, server: ChatServer, workers: int = 4) -> None:
-        self.server, self.workers, self.key = server, workers, f"llm|{server.key}"
+    def __init__(self, answers: Answers) -> None:
+        self.answers, self.key = answers, f"llm|{answers.key}"
+
+    def questions(self, sample: Sample) -> list[Question]:
+        """One for each turn."""
+        shown = "\n\n".join(_case(Turn(asked, said)) + f" {score}" for asked, said, score in EXAMPLES)
+        return [Question(SYSTEM, f"{shown}\n\n{_case(turn)}") for turn in sample.turns if turn.supervised]
 
     def rows(self, samples: Sequence[Sample]) -> list[dict[str, Any] | MeasureFault]:
-        """Ask once a turn."""
-        with ThreadPoolExecutor(self.workers) as pool:
-            return list(pool.map(self._row, samples))
-
-    def _row(self, sample: Sample) -> dict[str, Any] | MeasureFault:
-        shown = "\n\n".join(_case(Turn(asked, said)) + f" {score}" for asked, said, score in EXAMPLES)
-        turns = [turn for turn in sample.turns if turn.supervised]
-        try:
-            scores = [read_score(self.server(SYSTEM, f"{shown}\n\n{_case(turn)}")) for turn in turns]
-        except MeasureFault as fault:
-            return fault
-        return {"complexity": sum(scores) / len(scores)}
+        """The mean of the scores of a sample's turns."""
+        return [_mean(replies) for replies in self.answers.by_sample(self, samples)]
 
 
 class RuleComplexity:
@@ -91,6 +85,16 @@ def read_score(reply: str) -> int:
     if found is None:
         raise MeasureFault("no score in the reply")
     return int(found.group(1))
+
+
+def _mean(replies: list[str] | MeasureFault) -> dict[str, Any] | MeasureFault:
+    if isinstance(replies, MeasureFault):
+        return replies
+    try:
+        scores = [read_score(reply) for reply in replies]
+    except MeasureFault as fault:
+        return fault
+    return {"complexity": sum(scores) / len(scores)}
 
 
 def rule_score(turn: Turn) -> float:

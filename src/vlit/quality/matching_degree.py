@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vlit.data.sample import Sample, Turn
-from vlit.quality.image_features import ImageFeatures, Vector, unit
+from vlit.quality.image_features import ImageFeatures, Vector, ahead, chunks, unit
 
 SHORT = 3  # words; a shorter response is read behind its instruction
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
@@ -61,8 +61,8 @@ def matching_degrees(samples: Sequence[Sample], features: ImageFeatures) -> list
 
 def _encode_texts(texts: Iterable[str], features: ImageFeatures) -> dict[str, Vector]:
     clip, ordered = features.clip, sorted(set(texts))
-    found: dict[str, Vector] = {}
-    for start in range(0, len(ordered), features.batch_size):
-        some = ordered[start : start + features.batch_size]
-        found.update(zip(some, unit(clip.model.encode_text, clip.tokenize(some)), strict=True))  # type: ignore[arg-type]
-    return found
+    vectors = [
+        unit(clip.model.encode_text, ids)  # type: ignore[arg-type]
+        for ids in ahead(lambda some: clip.tokenize(list(some)), chunks(ordered, features.batch_size))
+    ]
+    return dict(zip(ordered, (row for rows in vectors for row in rows), strict=True))

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from vlit.data.sample import Sample
 from vlit.files import write_text
 from vlit.quality.maps import drawn_map, principal_plane
+from vlit.quality.response_diversity import vectors
 
 _STYLE = (
     "body{font:15px system-ui;max-width:60em;margin:2em auto;color:#222}td,th{padding:.2em .8em;text-align:left}"
@@ -63,17 +65,19 @@ def write_report(
 
 
 def _maps(tables: dict[str, pa.Table], ids: set[str], clusters: dict[str, int]) -> str:
-    rows = [row for row in tables["R"].to_pylist() if row["fault"] is None and row["sample_id"] in ids]
-    if not rows:
+    table = tables["R"].filter(pc.is_null(tables["R"]["fault"]))
+    table = table.filter(pc.is_in(table["sample_id"], pa.array(sorted(ids), pa.string())))
+    if not len(table):
         return ""
-    plane = principal_plane(np.array([row["embedding"] for row in rows], np.float32))
-    labels = [clusters.get(row["sample_id"], -1) for row in rows]
+    plane = principal_plane(vectors(table["embedding"]).astype(np.float32))
+    drawn = table["sample_id"].to_pylist()
+    labels = [clusters.get(name, -1) for name in drawn]
     by_cluster = drawn_map(plane, [None if label < 0 else f"cluster {label}" for label in labels])
     page = f"<h2>Responses by cluster (gray: noise, and all after the ten largest)</h2>{by_cluster}"
     if "T" in tables:
         names = tables["T"]["sample_id"].to_pylist()
         tasks = dict(zip(names, tables["T"]["task"].to_pylist(), strict=True))
-        page += f"<h2>Responses by task</h2>{drawn_map(plane, [tasks.get(row['sample_id']) for row in rows])}"
+        page += f"<h2>Responses by task</h2>{drawn_map(plane, [tasks.get(name) for name in drawn])}"
     return page
 
 

@@ -53,3 +53,8 @@ class ResponseDiversity:
         """The log of the number of clusters, and the cluster of each embedding (-1: noise)."""
         labels = dbscan(embeddings, self.eps, self.min_samples)
         return math.log(max(1, int(labels.max(initial=-1)) + 1)), labels
+
+
+def vectors(column: pa.ChunkedArray) -> NDArray[np.float16]:
+    """The stored embeddings (n, width) of samples that have one, without a Python number for each coordinate."""
+    return column.combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1)

@@ -93,11 +93,18 @@ class StatisticsStore:
         for number in tqdm(numbers, desc=measure.name, disable=len(numbers) < 2):
             file = self._file(measure, number)
             if not file.exists():
-                self._write(file, measure, samples[number * self.part_size : (number + 1) * self.part_size])
+                self._write(file, measure, self._samples(samples, number))
             faults.update(fault for fault in pq.read_table(file, columns=["fault"])["fault"].to_pylist() if fault)
         if faults:
             log.warning("%s: %d samples without a value (%s)", measure.name, sum(faults.values()), _listed(faults))
         return faults
+
+    def missing(self, measure: Measure, samples: Sequence[Sample], shard: Shard | None = None) -> list[Sample]:
+        """The samples of a shard whose parts are still to be computed."""
+        shard = shard or Shard()
+        numbers = range(shard.number - 1, self._parts(samples), shard.of)
+        absent = [number for number in numbers if not self._file(measure, number).exists()]
+        return [one for number in absent for one in self._samples(samples, number)]
 
     def read(self, measure: Measure, samples: Sequence[Sample]) -> pa.Table:
         """All parts in the samples' order, with columns `sample_id`, `fault` and the measure's.
@@ -156,6 +163,9 @@ class StatisticsStore:
 
     def _parts(self, samples: Sequence[Sample]) -> int:
         return -(-len(samples) // self.part_size)
+
+    def _samples(self, samples: Sequence[Sample], number: int) -> Sequence[Sample]:
+        return samples[number * self.part_size : (number + 1) * self.part_size]
 
     def _folder(self, measure: Measure) -> Path:
         return self.folder / f"{measure.name}-{hashlib.sha256(measure.key.encode()).hexdigest()[:12]}"

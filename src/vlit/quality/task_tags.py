@@ -14,13 +14,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
 
 from vlit.data.sample import Sample
-from vlit.quality.chat import ChatServer
+from vlit.quality.answers import Answers, Question
 from vlit.quality.statistics import MeasureFault
 from vlit.quality.tag_system import TagSystem, normalised
 from vlit.quality.texts import Encode, instructions
@@ -76,23 +75,17 @@ class ProposedTags:
     name = "tag_proposals"
     schema = NearestTags.schema
 
-    def __init__(self, server: ChatServer, workers: int = 4) -> None:
-        self.server, self.workers = server, workers
-        self.key = f"llm|{server.key}|{PROPOSE}"
+    def __init__(self, answers: Answers) -> None:
+        self.answers = answers
+        self.key = f"llm|{answers.key}|{PROPOSE}"
+
+    def questions(self, sample: Sample) -> list[Question]:
+        """One for each instruction."""
+        return [Question(PROPOSE, f"Instruction: {text}\nTasks:") for text in instructions(sample)]
 
     def rows(self, samples: Sequence[Sample]) -> list[dict[str, Any] | MeasureFault]:
-        """Ask for tags, once an instruction."""
-        with ThreadPoolExecutor(self.workers) as pool:
-            return list(pool.map(self._row, samples))
-
-    def _row(self, sample: Sample) -> dict[str, Any] | MeasureFault:
-        try:
-            replies = [self.server(PROPOSE, f"Instruction: {text}\nTasks:") for text in instructions(sample)]
-        except MeasureFault as fault:
-            return fault
-        tags = [normalised(tag) for reply in replies for tag in reply.splitlines()[0].split(",")[:3]]
-        found = [tag for tag in dict.fromkeys(tags) if tag]
-        return {"tags": found} if found else MeasureFault("no tag proposed")
+        """The tags proposed for a sample's instructions."""
+        return [_tags(replies) for replies in self.answers.by_sample(self, samples)]
 
 
 class NearestTask:
@@ -121,32 +114,37 @@ class AskedTask:
     name = "tasks"
     schema = NearestTask.schema
 
-    def __init__(
-        self, server: ChatServer, encoder: Encode, system: TagSystem, selective: bool = True, workers: int = 4
-    ) -> None:
-        self.server, self.encoder, self.selective, self.workers = server, encoder, selective, workers
+    def __init__(self, answers: Answers, encoder: Encode, system: TagSystem, selective: bool = True) -> None:
+        self.answers, self.encoder, self.selective = answers, encoder, selective
         self.names = list(system.tags)
-        self.key = f"{'selective' if selective else 'generative'}|{server.key}|{encoder.key}|{self.names}"
+        self.key = f"{'selective' if selective else 'generative'}|{answers.key}|{encoder.key}|{self.names}"
         self.vectors = encoder(self.names)
+
+    def questions(self, sample: Sample) -> list[Question]:
+        """One for each instruction."""
+        system = f"{SELECT}\nTasks: {', '.join(self.names)}" if self.selective else PROPOSE
+        return [Question(system, f"Instruction: {text}\nTask:") for text in instructions(sample)]
 
     def rows(self, samples: Sequence[Sample]) -> list[dict[str, Any] | MeasureFault]:
         """Assign a task to each instruction and sample."""
-        with ThreadPoolExecutor(self.workers) as pool:
-            said = list(pool.map(self._said, samples))
         return [
-            reply if isinstance(reply, MeasureFault) else _row([self._tag(name) for name in reply]) for reply in said
+            replies if isinstance(replies, MeasureFault) else _row([self._tag(first_tag(reply)) for reply in replies])
+            for replies in self.answers.by_sample(self, samples)
         ]
-
-    def _said(self, sample: Sample) -> list[str] | MeasureFault:
-        system = f"{SELECT}\nTasks: {', '.join(self.names)}" if self.selective else PROPOSE
-        try:
-            replies = [self.server(system, f"Instruction: {text}\nTask:") for text in instructions(sample)]
-        except MeasureFault as fault:
-            return fault
-        return [normalised(reply.splitlines()[0].split(",")[0]) for reply in replies]
 
     def _tag(self, name: str) -> str:
         return name if name in self.names else self.names[int((self.vectors @ self.encoder([name])[0]).argmax())]
+
+
+def proposed_tags(reply: str) -> list[str]:
+    """At most three tags, from the first line of a reply that is not blank."""
+    line = next((line for line in reply.splitlines() if line.strip()), "")
+    return [tag for tag in map(normalised, line.split(",")[:3]) if tag]
+
+
+def first_tag(reply: str) -> str:
+    """The first of them, or nothing."""
+    return next(iter(proposed_tags(reply)), "")
 
 
 def tasks_in_use(tasks: Sequence[str], coverage: float) -> dict[str, int]:
@@ -160,6 +158,13 @@ def _nearest(encoder: Encode, vectors: Any, names: Sequence[str], samples: Seque
         return [[] for _ in samples]
     found = iter((encoder(texts) @ vectors.T).argmax(axis=1).tolist())
     return [[names[next(found)] for _ in instructions(sample)] for sample in samples]
+
+
+def _tags(replies: list[str] | MeasureFault) -> dict[str, Any] | MeasureFault:
+    if isinstance(replies, MeasureFault):
+        return replies
+    found = list(dict.fromkeys(tag for reply in replies for tag in proposed_tags(reply)))
+    return {"tags": found} if found else MeasureFault("no tag proposed")
 
 
 def _row(tasks: Sequence[str]) -> dict[str, Any]:

@@ -132,6 +132,11 @@ def test_however_often_killed_the_output_is_the_same(chat_server: Start, tmp_pat
     assert list((tmp_path / "killed").glob(".ours.*")) == []
 
 
+def waited() -> float:
+    """Seconds this process has been ready to run and had no processor, so far."""
+    return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
+
+
 @pytest.mark.parametrize("concurrency", [8, pytest.param(16, marks=pytest.mark.slow)])
 def test_throughput_is_that_of_the_server(chat_server: Start, tmp_path: Path, concurrency: int) -> None:
     server = chat_server(0.0, 0.2)
@@ -139,16 +144,19 @@ def test_throughput_is_that_of_the_server(chat_server: Start, tmp_path: Path, co
     requests = requests_about(annotated_images(tmp_path / "coco", concurrency * 25), spec)
     with ReplyCache(tmp_path / "warm.sqlite") as cache:
         spec.answer(dict(list(requests.items())[:1]), cache)  # imports take a second that is not the requests'
-    rates = []
+    rates, denied = [], []
     for number in range(3):  # the best of three: the machine may be busy with something else
         with ReplyCache(tmp_path / f"replies{number}.sqlite") as cache:
-            begun = time.monotonic()
+            begun, before = time.monotonic(), waited()
             spec.answer(requests, cache)
-            rates.append(len(requests) / (time.monotonic() - begun) / (concurrency / 0.2))
+            took = time.monotonic() - begun
+        rates.append(len(requests) / took / (concurrency / 0.2))
+        denied.append((waited() - before) / took)
         if rates[-1] >= 0.9:
-            break
-    print(f"{max(rates):.2f} of {concurrency / 0.2:.0f} requests a second")
-    assert max(rates) >= 0.9
+            return
+    if min(denied) > 0.02:
+        pytest.skip(f"other programs had the processors ({min(denied):.0%} of the time): {max(rates):.2f}")
+    raise AssertionError(f"{max(rates):.2f} of {concurrency / 0.2:.0f} requests a second")
 
 
 def test_the_budget_stops_the_job_before_it_is_passed(chat_server: Start, tmp_path: Path) -> None:

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vlit.construct.generate.cache import ReplyCache
-from vlit.construct.generate.reply import Price, Reply, chat_body, completion
-from vlit.construct.prompt import Request
+from vlit.construct.generate.reply import Asked, Price, Reply, chat_body, completion
 from vlit.errors import InputError
 from vlit.files import write_text
 
@@ -48,11 +47,11 @@ class BatchGenerator:
     most_requests: int = 50_000
     most_bytes: int = 200_000_000
 
-    def body(self, request: Request) -> dict[str, Any]:
+    def body(self, request: Asked) -> dict[str, Any]:
         """The body of a line: the same as a server is sent, so that both share the cache."""
         return chat_body(request, self.model, self.temperature, self.n, self.max_tokens)
 
-    def answer(self, requests: Mapping[str, Request], cache: ReplyCache) -> None:
+    def answer(self, requests: Mapping[str, Asked], cache: ReplyCache) -> None:
         """Read results; if requests remain, write them to files and say so.
 
         Raises:
@@ -72,7 +71,7 @@ class BatchGenerator:
                 f"{URL}, put the result files into {Path(self.folder) / 'results'}, and run the same command again"
             )
 
-    def _write(self, requests: Mapping[str, Request]) -> list[Path]:
+    def _write(self, requests: Mapping[str, Asked]) -> list[Path]:
         parts: list[list[str]] = [[]]
         size = 0
         for key, request in requests.items():

@@ -11,8 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from vlit.construct.generate.cache import ReplyCache
-from vlit.construct.generate.reply import CUT_OFF, Price, Reply
-from vlit.construct.prompt import Request
+from vlit.construct.generate.reply import CUT_OFF, Asked, Price, Reply
 from vlit.errors import InputError
 
 
@@ -22,7 +21,7 @@ class LocalGenerator:
 
     Attributes:
         folder: holds the model and its tokenizer, as `save_pretrained` writes them.
-        temperature: 0.8 in the paper.
+        temperature: 0.8 in the paper; 0 takes the likeliest token each time (then n is 1).
         n: candidates a request; 5 in the paper.
         max_tokens: of a candidate.
         seed: of the sampling; a request's candidates don't depend on the other requests.
@@ -43,7 +42,7 @@ class LocalGenerator:
         """Nothing."""
         return Price()
 
-    def body(self, request: Request) -> dict[str, Any]:
+    def body(self, request: Asked) -> dict[str, Any]:
         """The request, the model's folder and the sampling."""
         return {
             "model": str(self.folder),
@@ -54,7 +53,7 @@ class LocalGenerator:
             "seed": self.seed,
         }
 
-    def answer(self, requests: Mapping[str, Request], cache: ReplyCache) -> None:
+    def answer(self, requests: Mapping[str, Asked], cache: ReplyCache) -> None:
         """Sample what the cache lacks.
 
         Raises:
@@ -76,7 +75,7 @@ class LocalGenerator:
         model = AutoModelForCausalLM.from_pretrained(self.folder, dtype=self.dtype).to(self.device).eval()
         return tokenizer, model
 
-    def _sampled(self, key: str, request: Request) -> Reply:
+    def _sampled(self, key: str, request: Asked) -> Reply:
         import torch
 
         tokenizer, model = self._loaded
@@ -89,8 +88,7 @@ class LocalGenerator:
             written = model.generate(
                 ids,
                 attention_mask=torch.ones_like(ids),
-                do_sample=True,
-                temperature=self.temperature,
+                **self._sampling(),
                 num_return_sequences=self.n,
                 max_new_tokens=self.max_tokens,
                 pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id,
@@ -100,7 +98,12 @@ class LocalGenerator:
         finish = ["stop" if end else CUT_OFF for end in ended]
         return Reply(texts, finish, ids.numel(), written.numel())
 
-    def _prompt(self, request: Request) -> str:
+    def _sampling(self) -> dict[str, Any]:
+        if self.temperature > 0:
+            return {"do_sample": True, "temperature": self.temperature}
+        return {"do_sample": False, "temperature": None, "top_p": None}  # a checkpoint's own settings are for sampling
+
+    def _prompt(self, request: Asked) -> str:
         tokenizer, _ = self._loaded
         if tokenizer.chat_template:
             return str(

@@ -13,6 +13,15 @@ from vlit.construct.prompt import Request
 if TYPE_CHECKING:
     from vlit.construct.generate.cache import ReplyCache
 
+
+class Asked(Protocol):
+    """What is sent to a chat model: a request of construction, or a question of quality control."""
+
+    @property
+    def messages(self) -> Sequence[Mapping[str, str]]:
+        """Role and content of each message."""
+
+
 CUT_OFF = "length"  # the finish reason of a text that met the token limit
 
 
@@ -71,7 +80,7 @@ def key_of(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def chat_body(request: Request, model: str, temperature: float, n: int, max_tokens: int) -> dict[str, Any]:
+def chat_body(request: Asked, model: str, temperature: float, n: int, max_tokens: int) -> dict[str, Any]:
     """The body of a chat completion, as servers and batch files take it."""
     return {
         "model": model,

@@ -15,8 +15,7 @@ from tqdm import tqdm
 
 from vlit.construct.generate.cache import ReplyCache
 from vlit.construct.generate.limits import Budget, Pacer
-from vlit.construct.generate.reply import Price, Reply, chat_body, completion
-from vlit.construct.prompt import Request
+from vlit.construct.generate.reply import Asked, Price, Reply, chat_body, completion
 from vlit.errors import InputError
 
 if TYPE_CHECKING:
@@ -79,11 +78,11 @@ class ServerGenerator:
     budget: float | None = None
     give_up_after: int = 30
 
-    def body(self, request: Request) -> dict[str, Any]:
+    def body(self, request: Asked) -> dict[str, Any]:
         """The body that is sent."""
         return chat_body(request, self.model, self.temperature, self.n, self.max_tokens)
 
-    def answer(self, requests: Mapping[str, Request], cache: ReplyCache) -> None:
+    def answer(self, requests: Mapping[str, Asked], cache: ReplyCache) -> None:
         """Ask for what the cache lacks; started again, goes on where it stopped.
 
         Raises:
@@ -111,7 +110,7 @@ class _Job:
     """One run: workers that take requests from a common list."""
 
     def __init__(
-        self, spec: ServerGenerator, key: str, missing: Mapping[str, Request], cache: ReplyCache, budget: Budget
+        self, spec: ServerGenerator, key: str, missing: Mapping[str, Asked], cache: ReplyCache, budget: Budget
     ) -> None:
         self.spec = spec
         self.key = key
@@ -124,9 +123,15 @@ class _Job:
         self.retries = 0
 
     async def run(self) -> None:
-        from openai import AsyncOpenAI  # a second to import: only where a server is asked
+        from openai import AsyncOpenAI, DefaultAioHttpClient  # a second to import: only where a server is asked
 
-        client = AsyncOpenAI(api_key=self.key, base_url=self.spec.base_url, timeout=self.spec.timeout, max_retries=0)
+        client = AsyncOpenAI(
+            api_key=self.key,
+            base_url=self.spec.base_url,
+            timeout=self.spec.timeout,
+            max_retries=0,
+            http_client=DefaultAioHttpClient(),  # by aiohttp: little more than half the time a request of the default
+        )
         with tqdm(total=len(self.missing), desc=f"asking {self.spec.model}", unit="request", disable=None) as progress:
             waiting = iter(self.missing.items())
             async with client:
@@ -142,7 +147,7 @@ class _Job:
         self._keep_failures()
         log.info("%d requests sent again; $%.4f spent on this job", self.retries, self.budget.spent)
 
-    async def _work(self, client: AsyncOpenAI, waiting: Iterator[tuple[str, Request]], progress: tqdm) -> None:
+    async def _work(self, client: AsyncOpenAI, waiting: Iterator[tuple[str, Asked]], progress: tqdm) -> None:
         for key, request in waiting:
             body = self.spec.body(request)
             prompt = len(json.dumps(body["messages"])) // CHARACTERS_A_TOKEN

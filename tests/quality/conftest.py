@@ -1,0 +1,122 @@
+"""A real local HTTP server that judges, scores and labels; a tiny model; an encoder; `assess.py`'s settings."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import threading
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from numpy.typing import NDArray
+from omegaconf import DictConfig
+from PIL import Image
+
+from vlit.quality.texts import Encode
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Sees the image's colour: "The answer is red." is right for a red image."""
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.requests.append(asked)  # type: ignore[attr-defined]
+        content = asked["messages"][1]["content"]
+        text = content if isinstance(content, str) else content[-1]["text"]
+        status, reply = 200, "7"
+        if "broken" in text.rsplit("Question:", 1)[-1]:
+            status, reply = 500, ""
+        elif not isinstance(content, str):
+            data = content[0]["image_url"]["url"].split(",")[1]
+            red, _, blue = Image.open(io.BytesIO(base64.b64decode(data))).getpixel((0, 0))
+            color = "red" if red > blue else "blue"
+            case = text.rsplit("Question:", 1)[-1]
+            reply = "Yes." if color in case else "No, it is not."
+            if "unsure" in case:
+                reply = "I can't tell."
+            elif "split" in case:
+                reply = "Yes" if asked["seed"] % 2 else "No"
+        elif text.endswith(("Tasks:", "Task:")):
+            reply = "Object_Counting, spatial relation."
+        body = json.dumps(
+            {
+                "id": "1", "object": "chat.completion", "created": 0, "model": asked["model"],
+                "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": reply}}],
+            }
+        ).encode()  # fmt: skip
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture()
+def server() -> Iterator[ThreadingHTTPServer]:
+    found = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    found.requests = []  # type: ignore[attr-defined]
+    thread = threading.Thread(target=found.serve_forever, daemon=True)
+    thread.start()
+    yield found
+    found.shutdown()
+    found.server_close()
+
+
+class HashEncoder:
+    """Unit vectors that follow from the texts alone, near each other for texts with the same first word."""
+
+    key = "hash"
+
+    def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        rows = [_noise(text.split(" ")[0]) + 0.1 * _noise(text) for text in texts]
+        vectors = np.array(rows, np.float32).reshape(len(texts), 16)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def _noise(text: str) -> NDArray[np.float64]:
+    return np.random.default_rng(zlib.crc32(text.encode())).normal(size=16)
+
+
+@pytest.fixture(scope="session")
+def encode() -> Encode:
+    return HashEncoder()
+
+
+@pytest.fixture(scope="session")
+def tiny_llama(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """LLaMA's architecture with random weights and the mini tokenizer."""
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("llama")
+    tokenizer = AutoTokenizer.from_pretrained(cache / "weights/tokenizer")
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), max_position_embeddings=2048, **sizes)).save_pretrained(
+        folder
+    )
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def assess_config() -> Callable[..., DictConfig]:
+    """`assess_config("llm=server", ...)`: the configuration of `assess.py`."""
+
+    def composed(*overrides: str) -> DictConfig:
+        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+            return hydra_compose("assess", [*overrides, "paths.root=/nowhere"])
+
+    return composed

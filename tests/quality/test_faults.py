@@ -1,0 +1,187 @@
+"""A dataset with every kind of fault, assessed whole, in shards and after a kill: counted, resumable, nothing lost."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from hydra.utils import instantiate
+from PIL import Image
+
+from vlit.construct.generate.server import ServerGenerator
+from vlit.data.images import Base64Image, FileImage
+from vlit.data.sample import Sample, Turn
+from vlit.errors import InputError
+from vlit.files import read_json, read_jsonl
+from vlit.quality.answers import Answers
+from vlit.quality.assess import Assessment, Tags
+from vlit.quality.chat import ChatServer
+from vlit.quality.correctness import Correctness
+from vlit.quality.instruction_complexity import AskedComplexity, RuleComplexity
+from vlit.quality.matching_measure import MatchingMeasure
+from vlit.quality.objects import Objects
+from vlit.quality.report import write_report
+from vlit.quality.response_diversity import ResponseDiversity, ResponseEmbedding
+from vlit.quality.server_judge import ServerJudge
+from vlit.quality.spacy_parser import SpacyParser
+from vlit.quality.statistics import Shard, StatisticsStore
+from vlit.quality.task_tags import NearestTags, NearestTask
+from vlit.quality.texts import Encode
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def picture(seed: int) -> Base64Image:
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8), (255 - seed, 10 * seed, 0)).save(buffer, "PNG")
+    return Base64Image(base64.b64encode(buffer.getvalue()).decode())
+
+
+def samples(folder: Path) -> list[Sample]:
+    (folder / "cut.jpg").write_bytes(b"\xff\xd8 no image")
+    good = [
+        Sample(f"good{n}", (picture(n),), (Turn(f"What color is cup number {n}?", f"It is red, cup {n}."),))
+        for n in range(8)
+    ]
+    asked = "What color is the cup?"
+    return [
+        *good[:3],
+        Sample("unreadable", (FileImage(folder / "cut.jpg"),), (Turn(asked, "It is red."),)),
+        Sample("empty", (picture(1),), (Turn(asked, ""),)),
+        *good[3:5],
+        Sample("bytes", (picture(1),), (Turn(asked, "It is \udcff red."),)),
+        Sample("long", (picture(1),), (Turn(asked, "It is a red cup. " * 2942),)),
+        Sample("refused", (picture(1),), (Turn("Is it broken?", "It is broken."),)),
+        *good[5:],
+    ]
+
+
+def assessment(clip, server: ThreadingHTTPServer, folder: Path, encode: Encode) -> Assessment:
+    url = f"http://127.0.0.1:{server.server_port}/v1"
+    model = ServerGenerator("m", 0.0, 1, 64, base_url=url, attempts=1)
+    seer = ChatServer(url, "seer", folder / "judge.jsonl", retries=0)
+    return Assessment(
+        measures={
+            "MD": lambda: MatchingMeasure(lambda: clip, "mini", folder / "features.sqlite", 8),
+            "C": lambda: Correctness(ServerJudge(seer), times=3),
+            "OG": lambda: Objects(SpacyParser()),
+            "R": lambda: ResponseEmbedding(encode),
+            "I_cx": lambda: AskedComplexity(Answers(model, folder / "replies.sqlite")),
+            "I_cx_rule": RuleComplexity,
+        },
+        encoder=lambda: encode,
+        propose=NearestTags,
+        assign=NearestTask,
+        tags=Tags(redundancy=1.1),
+        response_diversity=ResponseDiversity(min_samples=2),
+    )
+
+
+def test_every_fault_is_counted_and_shards_end_as_one_pass(
+    compose, server: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encode: Encode
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "any")
+    clip = instantiate(compose().quality).clip()
+    data = samples(tmp_path)
+    one, many = StatisticsStore(tmp_path / "one", 4), StatisticsStore(tmp_path / "many", 4)
+    whole = assessment(clip, server, tmp_path, encode)
+    tables = whole.statistics(one, data, Shard())
+    found = whole.indicators(tables, data)
+    text = {"empty text": 1, "text is not valid Unicode": 1}
+    assert found["details"]["faults"] == {
+        "MD": {**text, "unreadable image": 1},
+        "C": {**text, "unreadable image": 1, "server failed (500)": 1},
+        "OG": text, "R": text, "I_cx_rule": text, "tags": text, "T": text,
+        "I_cx": {**text, "language model: status 500, 1 times": 1},
+    }  # fmt: skip
+    assert not found["reasons"] and all(value is not None for value in found["indicators"].values())
+    for table in tables.values():
+        assert table["sample_id"].to_pylist() == [sample.id for sample in data]
+    row = {row["sample_id"]: row for row in tables["MD"].to_pylist()}["long"]
+    assert row["fault"] is None and 0 < row["mean"] <= 100
+
+    asked = len(server.requests)  # type: ignore[attr-defined]
+    parted = assessment(clip, server, tmp_path, encode)
+    for number in (3, 1, 2):
+        assert parted.statistics(many, data, Shard(number, 3)) == {}
+    again = parted.statistics(many, data, Shard())
+    assert {key: table.equals(tables[key]) for key, table in again.items()} == dict.fromkeys(tables, True)
+    assert parted.indicators(again, data) == found
+    failed = list(server.requests[asked:])  # type: ignore[attr-defined]
+    assert all("broken" in str(request["messages"][-1]["content"]) for request in failed), "nothing is asked twice"
+
+    write_report(tmp_path / "report.html", "ours", found, tables, data, whole.response_clusters)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "1 unreadable image" in page and "server failed (500)" in page
+
+
+def test_a_judge_that_is_down_stops_the_run_and_the_next_one_goes_on(
+    server: ThreadingHTTPServer, tmp_path: Path
+) -> None:
+    data = samples(tmp_path)[:3]
+    store = StatisticsStore(tmp_path / "store", 1)
+
+    def judge(port: int) -> Correctness:
+        url = f"http://127.0.0.1:{port}/v1"
+        return Correctness(ServerJudge(ChatServer(url, "seer", tmp_path / "judge.jsonl", retries=0)), times=3)
+
+    store.compute(judge(server.server_port), data[:1])
+    with pytest.raises(InputError, match="no server at"):
+        store.compute(judge(9), data)
+    asked = len(server.requests)  # type: ignore[attr-defined]
+    assert not store.compute(judge(server.server_port), data)
+    assert len(server.requests) == asked + 3 * 2, "the first sample's part is there"  # type: ignore[attr-defined]
+
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+from tests.quality.test_faults import slow_samples, Slow
+from vlit.quality.statistics import Shard, StatisticsStore
+StatisticsStore(Path(sys.argv[1]), 2).compute(Slow(), slow_samples(), Shard.parse(sys.argv[2]))
+"""
+
+
+def slow_samples() -> list[Sample]:
+    return [Sample(f"s{n}", (), (Turn(f"Why is thing {n} round?", "Because."),)) for n in range(24)]
+
+
+class Slow(RuleComplexity):
+    def rows(self, samples):
+        time.sleep(0.05)
+        return super().rows(samples)
+
+
+def test_a_shard_that_is_killed_goes_on_and_the_merged_file_is_that_of_one_pass(tmp_path: Path) -> None:
+    data, whole, parts = slow_samples(), StatisticsStore(tmp_path / "whole", 2), StatisticsStore(tmp_path / "parts", 2)
+    whole.compute(RuleComplexity(), data)
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+    command = [sys.executable, "-c", SCRIPT, str(parts.folder), "1/2"]
+    start = partial(subprocess.Popen, command, env=environment, cwd=ROOT, stderr=subprocess.DEVNULL)
+    process = start()
+    while not list(parts.folder.rglob("part-*.parquet")) and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "it was still at work"
+    done = {path: path.stat().st_mtime_ns for path in parts.folder.rglob("part-*.parquet")}
+    assert 0 < len(done) < 6
+    parts.compute(RuleComplexity(), data, Shard(2, 2))
+    assert start().wait() == 0
+    assert {path: path.stat().st_mtime_ns for path in done} == done, "what was there is not computed again"
+    assert parts.merge(RuleComplexity(), data).read_bytes() == whole.merge(RuleComplexity(), data).read_bytes()
+
+
+@pytest.mark.parametrize("read", [read_json, read_jsonl])
+def test_a_file_that_is_not_utf_8_is_one_clear_line(read, tmp_path: Path) -> None:
+    (tmp_path / "latin.json").write_bytes('{"text": "caf\xe9"}'.encode("latin-1"))
+    with pytest.raises(InputError, match="not valid JSON"):
+        read(tmp_path / "latin.json")

@@ -1,0 +1,51 @@
+"""The choice of parser, and HanLP's graphs in the form its documentation and its code give them."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from hydra.utils import instantiate
+
+from vlit.errors import InputError
+from vlit.quality.hanlp_parser import HanlpParser, elements
+from vlit.quality.setup import assessment
+from vlit.quality.spacy_parser import SpacyParser
+
+
+def test_nouns_with_a_role_count_and_compounds_once() -> None:
+    tokens = ["Is", "the", "red", "fire", "hydrant", "near", "Oak", "Street", "?"]
+    tags = ["VBZ", "DT", "JJ", "NN", "NN", "IN", "NNP", "NNP", "."]
+    graph = [[], [], [], [(5, "compound")], [(2, "BV"), (3, "ARG1"), (6, "ARG1")], [(0, "root")],
+             [(8, "compound")], [(6, "ARG2")], []]  # fmt: skip
+    assert elements(tokens, tags, graph) == ["hydrant", "street"]
+    universal = ["AUX", "DET", "ADJ", "NOUN", "NOUN", "ADP", "PROPN", "PROPN", "PUNCT"]
+    assert elements(tokens, universal, graph) == ["hydrant", "street"]
+
+
+def test_a_noun_without_a_role_does_not_count_and_one_that_only_governs_does() -> None:
+    assert elements(["dogs", "bark", "cats"], ["NNS", "VBP", "NNS"], [[], [(1, "of")], []]) == ["dogs"]
+
+
+@pytest.mark.skipif(find_spec("hanlp") is not None, reason="HanLP is installed")
+def test_without_hanlp_one_line_says_what_to_do(assess_config) -> None:
+    made = assessment(assess_config("parser=hanlp"), lambda: None)
+    with pytest.raises(InputError, match="pip install hanlp, or parser=spacy"):
+        made.measures["OG"]()
+
+
+@pytest.mark.skipif(find_spec("hanlp") is None, reason="HanLP is not installed")
+def test_an_absent_model_is_one_line_with_its_source(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no HanLP model at .*file\.hankcs\.com"):
+        HanlpParser(str(tmp_path))
+
+
+def test_the_default_is_spacy_and_elements_come_in_the_texts_order(assess_config) -> None:
+    pytest.importorskip("spacy")
+    parser = instantiate(assess_config().parser)
+    assert isinstance(parser, SpacyParser) and parser.workers == 2
+    texts = ["Where is the dog?", "", "The coffee cup is on the table.", "Why?"]
+    assert parser(texts) == [["dog"], [], ["cup", "table"], []]
+    with pytest.raises(InputError, match="no spaCy pipeline xx_none"):
+        SpacyParser("xx_none")
