@@ -4,8 +4,8 @@
 
     case: config (of a transformers BLIP-2 OPT), weights (by LAVIS's names), vocabulary (of byte-level BPE), pixels,
         texts, prompt, choices, tokens (how many to generate)
-    out: input_ids and attention_mask of the texts, logits, loss, gradients by name; prompt_ids, choice_ids, and sums and
-        means of log-probabilities (images, choices); generated: what follows the prompt
+    out: input_ids and attention_mask of the texts, logits, loss, gradients by name; prompt_ids, choice_ids, and sums
+        and means of log-probabilities (images, choices); generated: what follows the prompt
 
 All that LAVIS's constructor loads is there as a local folder of the name it asks for, so that none of its own loading
 code is replaced. One thing can't be had that way: the vision encoder's sizes are written into `create_eva_vit_g`, next
