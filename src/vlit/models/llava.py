@@ -155,7 +155,7 @@ def build(
     Raises:
         InputError: if something is missing or does not fit.
     """
-    tower = loading.pretrained(CLIPVisionModel, loading.require(vision, sources["vision"]))
+    tower = loading.pretrained(CLIPVisionModel, loading.require(vision, sources["vision"]), beside=loading.REST_OF_CLIP)
     decoder = loading.pretrained(AutoModelForCausalLM, loading.require(language, sources["language"]))
     words = loading.tokenizer(loading.require(tokenizer, sources["language"]))
     if image_token not in words.get_vocab():
