@@ -115,6 +115,25 @@ def test_an_interrupted_evaluation_goes_on_and_ends_the_same(
     assert not list(cut.parent.glob("*.part*"))
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_scoring_in_half_precision_agrees_with_whole(
+    family, questions: list[Question], tmp_path: Path, name: str
+) -> None:
+    """In bfloat16, which a CPU computes in; its numbers have 8 bits, so that sums agree to some hundredths."""
+    from hydra.utils import instantiate
+
+    cfg, model, encoder = family(name)
+    rows = {}
+    for precision in ("32-true", "bf16-mixed"):
+        scoring = Scoring("ranking", "mean", batch_size=8, workers=0, precision=precision)
+        output = tmp_path / f"{precision}.jsonl"
+        evaluate(model, cfg.model.template, encoder, questions[:8], scoring, instantiate(cfg.trainer), output)
+        rows[precision] = torch.tensor([row["mean"] for row in read_jsonl(output)])
+    assert model.policy.parts and {one.dtype for one in model.parameters() if one.ndim >= 2} == {torch.bfloat16}
+    difference = (rows["bf16-mixed"] - rows["32-true"]).abs()
+    assert 0 < float(difference.max()) < 0.3 and float(difference.mean()) < 0.05
+
+
 def test_generation_mode_counts_an_answer_that_names_no_letter_as_wrong(
     family, questions: list[Question], tmp_path: Path
 ) -> None:

@@ -64,10 +64,13 @@ class Blip2(nn.Module):
         read = self.network.qformer(query_embeds=queries, encoder_hidden_states=patches).last_hidden_state
         return self.network.language_projection(read.to(patches.dtype))
 
-    def forward(self, batch: Batch, features: torch.Tensor | None = None) -> torch.Tensor:
-        """Logits (batch, length, vocabulary)."""
+    def forward(self, batch: Batch, features: torch.Tensor | None = None, skip: int = 0) -> torch.Tensor:
+        """Logits (batch, length, vocabulary), from position `skip` on."""
         return self.language_model(
-            inputs_embeds=self._embed(batch, features), attention_mask=batch.attention_mask, use_cache=False
+            inputs_embeds=self._embed(batch, features),
+            attention_mask=batch.attention_mask,
+            use_cache=False,
+            logits_to_keep=batch.input_ids.shape[1] - skip,
         ).logits
 
     def read(self, batch: Batch, features: torch.Tensor | None = None) -> Read:

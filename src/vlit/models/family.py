@@ -61,8 +61,11 @@ class VisionLanguageModel(Protocol):
     def encode_images(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """Return what the language model reads of each image: (images, tokens, width)."""
 
-    def forward(self, batch: Batch, features: torch.Tensor | None = None) -> torch.Tensor:
-        """Return logits (batch, length, vocabulary). `features` from `encode_images` spare the images a second pass."""
+    def forward(self, batch: Batch, features: torch.Tensor | None = None, skip: int = 0) -> torch.Tensor:
+        """Return logits (batch, length, vocabulary), without those of the first `skip` positions.
+
+        `features` from `encode_images` spare the images a second pass.
+        """
 
     def read(self, batch: Batch, features: torch.Tensor | None = None) -> Read:
         """Read left-padded prompts once; `features` as in `forward`."""

@@ -71,12 +71,15 @@ class OpenFlamingo(nn.Module):
             patches = self.network.vision_encoder(pixel_values)[1]
         return self.network.perceiver(patches[:, None, None]).squeeze(1)
 
-    def forward(self, batch: Batch, features: torch.Tensor | None = None) -> torch.Tensor:
-        """Logits (batch, length, vocabulary)."""
+    def forward(self, batch: Batch, features: torch.Tensor | None = None, skip: int = 0) -> torch.Tensor:
+        """Logits (batch, length, vocabulary), from position `skip` on."""
         features = self.encode_images(batch.pixel_values) if features is None else features
         self._condition(batch, features)
         output = self.network.lang_encoder(
-            input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False
+            input_ids=batch.input_ids,
+            attention_mask=batch.attention_mask,
+            use_cache=False,
+            logits_to_keep=batch.input_ids.shape[1] - skip,
         )
         self.network.lang_encoder.clear_conditioned_layers()
         return output.logits

@@ -107,9 +107,8 @@ def _adapted(cfg: DictConfig, built: Any) -> Any:
         add_lora(built, **cfg.model.lora)
     if cfg.model.get("half_frozen"):
         halve(built)
-    if any(one.dtype == torch.float16 for one in built.parameters()) and not str(cfg.tuning.precision).endswith(
-        "mixed"
-    ):
+    half = any(one.dtype == torch.float16 for one in built.parameters())
+    if half and not str(cfg.tuning.precision).endswith("mixed"):
         raise InputError(f"tuning.precision={cfg.tuning.precision}: frozen matrices in half precision need 16-mixed")
     return built
 
