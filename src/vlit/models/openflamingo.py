@@ -26,7 +26,7 @@ from vlit.data.collate import Batch
 from vlit.errors import InputError
 from vlit.models import loading, mpt
 from vlit.models.checkpoints import flamingo_state, load_named
-from vlit.models.family import Read
+from vlit.models.family import Read, last_logits
 from vlit.models.freeze import FreezePolicy
 from vlit.models.image_transform import ImageTransform
 
@@ -75,30 +75,32 @@ class OpenFlamingo(nn.Module):
         """Logits (batch, length, vocabulary), from position `skip` on."""
         features = self.encode_images(batch.pixel_values) if features is None else features
         self._condition(batch, features)
-        output = self.network.lang_encoder(
+        logits = last_logits(
+            self.network.lang_encoder,
+            batch.input_ids.shape[1] - skip,
             input_ids=batch.input_ids,
             attention_mask=batch.attention_mask,
             use_cache=False,
-            logits_to_keep=batch.input_ids.shape[1] - skip,
         )
         self.network.lang_encoder.clear_conditioned_layers()
-        return output.logits
+        return logits
 
     def read(self, batch: Batch, features: torch.Tensor | None = None) -> Read:
         """Read left-padded prompts once."""
         features = self.encode_images(batch.pixel_values) if features is None else features
         self._condition(batch, features)
         cache = DynamicCache()
-        output = self.network.lang_encoder(
+        logits = last_logits(
+            self.network.lang_encoder,
+            1,
             input_ids=batch.input_ids,
             attention_mask=batch.attention_mask,
             past_key_values=cache,
             use_cache=True,
-            logits_to_keep=1,
         )
         self.network.lang_encoder.clear_conditioned_layers()
         images = _pad_images(features, batch.image_counts)
-        return Read(cache, batch.attention_mask, output.logits[:, -1], images, batch.image_counts)
+        return Read(cache, batch.attention_mask, logits[:, 0], images, batch.image_counts)
 
     def go_on(self, read: Read, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Logits of text that follows what was read. Like all text, it sees the last image before it."""

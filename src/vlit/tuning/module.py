@@ -71,9 +71,7 @@ class InstructionTuning(L.LightningModule):
         A mean of means over batches of unequal lengths would weigh tokens unequally. So with accumulation or several
         processes the sum is taken here, and `on_before_optimizer_step` divides by the number of tokens of the step.
         """
-        skip = unsupervised_prefix(
-            batch.labels
-        )  # images and prompts, over half of the tokens: their logits teach nothing
+        skip = unsupervised_prefix(batch.labels)  # images and prompts: their logits teach nothing
         loss = token_loss(self.model(batch, skip=skip), batch.labels[:, skip:])
         if not torch.isfinite(loss.total):
             raise InputError(
