@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from torch.nn import functional
 from transformers import AutoModelForCausalLM, CLIPVisionModel
 
 from tests.models.test_families import batch_of
-from vlit.errors import InputError
 from vlit.models.scoring import IGNORE, token_loss
 from vlit.tuning import setup
 
@@ -75,5 +75,5 @@ def test_a_projector_file_that_lacks_a_tensor_is_refused(built, projector, tmp_p
     cfg, _, _ = built
     left = {key: one for key, one in projector.items() if not key.endswith(name)}
     torch.save(left, tmp_path / "mm_projector.bin")
-    with pytest.raises(InputError, match=rf"missing \['{name}'\]"):
+    with pytest.raises(InstantiationException, match=rf"missing \['{name}'\]"):
         instantiate(cfg.model.build)
