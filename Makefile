@@ -37,7 +37,20 @@ test-slow: install  ## minutes-long checks
 test-slurm: install  ## tests on a real SLURM
 	$(BIN)/python -m pytest -m slurm $(ARGS)
 
-test-reference: install  ## comparison with the original libraries
+# LAVIS under its own old pins, apart from everything else; torch is the CPU build here too.
+ORACLE := .venv-oracle
+ORACLE_PIP := $(ORACLE)/bin/python -m pip install --quiet --disable-pip-version-check
+.PHONY: oracle
+oracle: $(ORACLE)/.installed  ## the environment in which LAVIS runs unmodified, to compare with
+$(ORACLE)/.installed: requirements/oracle.txt requirements/torch-cpu.txt requirements/torchvision-cpu.txt
+	test -x $(ORACLE)/bin/python || $(PYTHON) -m venv $(ORACLE) || python3 -m venv $(ORACLE)
+	$(ORACLE_PIP) -r requirements/torch-cpu.txt || \
+	  $(ORACLE_PIP) --extra-index-url https://download.pytorch.org/whl/cpu -r requirements/torch-cpu.txt
+	$(ORACLE_PIP) --no-deps -r requirements/torchvision-cpu.txt
+	$(ORACLE_PIP) --no-deps -r requirements/oracle.txt
+	touch $@
+
+test-reference: install oracle  ## comparison with the original libraries
 	$(BIN)/python -m pytest -m reference $(ARGS)
 
 lint: install  ## ruff and mypy

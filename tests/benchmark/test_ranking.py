@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.conftest import FAMILIES
-from vlit.benchmark.evaluate import Scoring, evaluate
+from vlit.benchmark.evaluate import Scoring, _shares, evaluate
 from vlit.benchmark.generation import read_answer
 from vlit.benchmark.ranking import Prompting, choice_scores
 from vlit.benchmark.seed_bench import LETTERS, Question, load
@@ -115,6 +117,25 @@ def test_an_interrupted_evaluation_goes_on_and_ends_the_same(
     assert not list(cut.parent.glob("*.part*"))
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_scoring_in_half_precision_agrees_with_whole(
+    family, questions: list[Question], tmp_path: Path, name: str
+) -> None:
+    """In bfloat16, which a CPU computes in; its numbers have 8 bits, so that sums agree to some hundredths."""
+    from hydra.utils import instantiate
+
+    cfg, model, encoder = family(name)
+    rows = {}
+    for precision in ("32-true", "bf16-mixed"):
+        scoring = Scoring("ranking", "mean", batch_size=8, workers=0, precision=precision)
+        output = tmp_path / f"{precision}.jsonl"
+        evaluate(model, cfg.model.template, encoder, questions[:8], scoring, instantiate(cfg.trainer), output)
+        rows[precision] = torch.tensor([row["mean"] for row in read_jsonl(output)])
+    assert model.policy.parts and {one.dtype for one in model.parameters() if one.ndim >= 2} == {torch.bfloat16}
+    difference = (rows["bf16-mixed"] - rows["32-true"]).abs()
+    assert 0 < float(difference.max()) < 0.3 and float(difference.mean()) < 0.05
+
+
 def test_generation_mode_counts_an_answer_that_names_no_letter_as_wrong(
     family, questions: list[Question], tmp_path: Path
 ) -> None:
@@ -144,3 +165,15 @@ def test_generation_mode_counts_an_answer_that_names_no_letter_as_wrong(
 def test_reading_a_letter(text: str, letter: str) -> None:
     question = Question("1", "IA", "What color?", ("Red", "Green", "Blue", "White"), 0, Path("x.jpg"))
     assert read_answer(text, question) == letter
+
+
+@given(asked=st.lists(st.integers(0, 9), max_size=60), size=st.integers(1, 7), world=st.integers(1, 8))
+def test_the_processes_shares_hold_every_question_once(asked: list[int], size: int, world: int) -> None:
+    made = [
+        Question(str(number), "IA", "?", ("a", "b", "c", "d"), 0, Path(f"{image}.jpg"))
+        for number, image in enumerate(asked)
+    ]
+    shares = [_shares(made, size, rank, world) for rank in range(world)]
+    drawn = [question.id for share in shares for batch in share for question in batch]
+    assert sorted(drawn, key=int) == [question.id for question in made]
+    assert all(1 <= len(batch) <= size for share in shares for batch in share)

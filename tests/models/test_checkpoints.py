@@ -9,10 +9,13 @@ import torch
 from open_flamingo import create_model_and_transforms
 from safetensors.torch import load_file
 from torch import nn
+from torch.nn.utils.rnn import pad_sequence
 from transformers import Blip2ForConditionalGeneration, OPTForCausalLM
 
 from tests.conftest import ROOT
 from tests.models.test_families import batch_of
+from vlit.benchmark.ranking import QuestionBatch, choice_scores
+from vlit.data.collate import Batch
 from vlit.errors import InputError
 from vlit.models import checkpoints, lavis_files, loading, openflamingo
 from vlit.models.blip2 import Blip2
@@ -40,16 +43,18 @@ def network_of(state: dict[str, torch.Tensor]) -> Blip2ForConditionalGeneration:
     return network
 
 
-def test_lavis_weights_give_what_lavis_computed(stored, lavis) -> None:
-    from vlit.data.collate import Batch
+def with_images(model: Blip2, stored, ids: torch.Tensor, mask: torch.Tensor) -> Batch:
+    images = torch.full((2, model.tokens_per_image), model.image_token_id)
+    ids, mask = torch.cat([images, ids], dim=1), torch.cat([torch.ones_like(images), mask], dim=1)
+    labels = ids.masked_fill((ids == model.image_token_id) | (mask == 0), IGNORE)
+    return Batch(["0", "1"], ids, mask, labels, stored["pixels"], torch.ones(2, dtype=torch.long))
 
+
+def test_lavis_weights_give_what_lavis_computed(stored, lavis) -> None:
     trained = ["vision_encoder", "ln_vision", "q_former", "query_tokens", "projection"]
     model = Blip2(network_of(lavis), None, trained)
-    images = torch.full((2, 4), model.image_token_id)
-    ids = torch.cat([images, stored["input_ids"]], dim=1)
-    mask = torch.cat([torch.ones_like(images), (stored["input_ids"] != 0).long()], dim=1)
-    labels = ids.masked_fill((ids == model.image_token_id) | (mask == 0), IGNORE)
-    batch = Batch(["0", "1"], ids, mask, labels, stored["pixels"], torch.ones(2, dtype=torch.long))
+    batch = with_images(model, stored, stored["input_ids"], stored["attention_mask"])
+    mask, labels = batch.attention_mask, batch.labels
     logits = model(batch)
     torch.testing.assert_close(logits[mask.bool()], stored["logits"][mask.bool()], rtol=1e-4, atol=1e-4)
     loss = token_loss(logits, labels)
@@ -61,6 +66,22 @@ def test_lavis_weights_give_what_lavis_computed(stored, lavis) -> None:
     assert told.keys() <= found.keys() and len(told) > 10
     for name, gradient in told.items():
         torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-4)
+
+
+def test_choices_score_what_lavis_gave_them(stored, lavis) -> None:
+    model = Blip2(network_of(lavis), None, ["projection"])
+    choices = [stored[f"choice.{place}"] for place in range(4)]
+    prompt = stored["prompt_ids"].expand(2, -1)
+    questions = QuestionBatch(
+        [],
+        with_images(model, stored, prompt, torch.ones_like(prompt)),
+        torch.arange(2),
+        pad_sequence(choices * 2, batch_first=True),
+        pad_sequence([torch.ones_like(one) for one in choices] * 2, batch_first=True),
+    )
+    sums, means = choice_scores(model, questions)
+    torch.testing.assert_close(sums, stored["sums"], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(means, stored["means"], rtol=1e-4, atol=1e-4)
 
 
 def test_lavis_names_go_there_and_back(lavis) -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 from tests.conftest import FAMILIES
 from vlit.data.collate import Batch, Item, collate
 from vlit.data.templates import TEMPLATES
-from vlit.models.scoring import token_loss
+from vlit.models.scoring import IGNORE, token_loss, unsupervised_prefix
 
 TRAINED = {
     "llava": {"projector", "language_model"},
@@ -140,3 +140,22 @@ def test_a_part_the_family_does_not_have_cannot_be_trained(compose) -> None:
 
     with pytest.raises(InstantiationException, match="q_formr"):
         setup.model(compose("model=blip2", "model.build.trained=[q_formr]"))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_logits_that_teach_nothing_are_left_out_and_nothing_else_changes(family, name: str) -> None:
+    cfg, model, encoder = family(name)
+    batch = batch_of(cfg, model, encoder, ["Red", "The cup is blue."])
+    model.eval()
+    token_loss(model(batch), batch.labels).total.backward()
+    expected = {parameter: one.grad.clone() for parameter, one in model.named_parameters() if one.grad is not None}
+    model.zero_grad()
+    skip = unsupervised_prefix(batch.labels)
+    assert skip >= model.tokens_per_image
+    assert bool((batch.labels[:, : skip + 1] == IGNORE).all()) and bool((batch.labels[:, skip + 1] != IGNORE).any())
+    logits = model(batch, skip=skip)
+    assert logits.shape[1] == batch.input_ids.shape[1] - skip
+    token_loss(logits, batch.labels[:, skip:]).total.backward()
+    for parameter, one in model.named_parameters():
+        if one.grad is not None:
+            torch.testing.assert_close(one.grad, expected[parameter], rtol=1e-4, atol=1e-5)

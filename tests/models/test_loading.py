@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import OPTForCausalLM
+from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPVisionConfig, CLIPVisionModel, OPTForCausalLM
 
 from vlit.errors import InputError
 from vlit.models import loading
@@ -40,3 +40,24 @@ def test_half_precision_is_read_back_as_float(tmp_path: Path) -> None:
 def test_names_must_be_exactly_the_modules() -> None:
     with pytest.raises(InputError, match=r"missing \['bias'\], unknown \['scale'\]"):
         load_named(torch.nn.Linear(2, 2), {"weight": torch.zeros(2, 2), "scale": torch.zeros(1)}, "projector.bin")
+
+
+def test_a_vision_encoder_comes_out_of_a_whole_clip_folder(tmp_path: Path) -> None:
+    """As OpenAI's is published: both towers, projections, and numbered places that are no weights."""
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    whole = CLIPModel(
+        CLIPConfig(
+            text_config=CLIPTextConfig(vocab_size=64, **sizes).to_dict(),
+            vision_config=CLIPVisionConfig(image_size=16, patch_size=8, **sizes).to_dict(),
+        )
+    )
+    whole.save_pretrained(tmp_path)
+    file = tmp_path / "model.safetensors"
+    state = load_file(file)
+    places = {f"{tower}_model.embeddings.position_ids": torch.arange(5)[None] for tower in ("vision", "text")}
+    save_file({**state, **places}, file, metadata={"format": "pt"})
+    tower = loading.pretrained(CLIPVisionModel, tmp_path, beside=loading.REST_OF_CLIP)
+    assert all(torch.equal(one, state[name]) for name, one in tower.state_dict().items())
+    save_file({**state, "vision_model.adapter": torch.zeros(1)}, file, metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"unexpected keys vision_model\.adapter$"):
+        loading.pretrained(CLIPVisionModel, tmp_path, beside=loading.REST_OF_CLIP)

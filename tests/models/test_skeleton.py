@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import open_clip
 import pytest
 from hydra.utils import instantiate
 
@@ -64,6 +65,12 @@ def test_openflamingo_has_the_published_sizes(full) -> None:
     # What open_flamingo prints for this model, and what its 4.19 GB checkpoint holds: embeddings included.
     assert trained(model) + embeddings == 1_046_992_944
     assert sizes(model)["language_model"] * 4 / 1e9 == pytest.approx(5.25, abs=0.01)  # MPT-1B's float32 file
+
+
+def test_openais_weights_compute_with_the_activation_they_were_trained_with(compose) -> None:
+    cfg = compose("scale=paper", "model=openflamingo", tiny=False)
+    assert "openai" in cfg.model.build.vision_weights
+    assert open_clip.get_model_config(cfg.model.build.vision_model)["quick_gelu"]
 
 
 def test_the_variant_that_the_papers_text_names(full) -> None:

@@ -1,69 +1,39 @@
-"""A tiny BLIP-2 OPT as LAVIS names, saves and computes it: what ordinary tests compare with, without LAVIS.
+"""A tiny BLIP-2 OPT as LAVIS names and computes it: what ordinary tests compare with, without LAVIS.
 
-`python -m tests.reference.fixture` writes it anew; `test_lavis.py` holds the committed file against LAVIS.
+`python -m tests.reference.fixture` has the oracle write it anew; `test_oracle.py` holds the committed file against it.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
 
 FOLDER = Path(__file__).resolve().parents[1] / "models" / "fixtures"
-FILE = FOLDER / "lavis_blip2.safetensors"
+CONFIG, FILE = FOLDER / "blip2.json", FOLDER / "lavis_blip2.safetensors"
+GRADIENTS = ("query_tokens", "visual_encoder.blocks.0", "opt_proj")  # all would make the file twice as large
 
 
-class Words:
-    """Stands where LAVIS wants a tokenizer: texts are fixed ids."""
-
-    pad_token_id = 0
-
-    def __call__(self, text: object, **options: object) -> SimpleNamespace:
-        ids = torch.tensor([[1, 9, 33, 7, 5, 2], [1, 40, 12, 2, 0, 0]])
-        words = SimpleNamespace(input_ids=ids, attention_mask=(ids != 0).long())
-        words.to = lambda device: words
-        return words
-
-
-def build() -> dict[str, torch.Tensor]:
-    """Weights by LAVIS's names (`weights.`), inputs, and what LAVIS makes of them: logits, loss, some gradients."""
-    from transformers import OPTForCausalLM
-
-    from vlit.models.lavis_blip2 import blip2_opt
-    from vlit.models.skeleton import configuration
-
-    config = configuration(str(FOLDER / "blip2.json"))
-    torch.manual_seed(0)
-    network = blip2_opt(config, OPTForCausalLM(config.text_config), Words()).eval()
-    for name, parameter in network.named_parameters():
-        torch.nn.init.normal_(parameter, mean=float(parameter.ndim == 1 and "orm" in name), std=0.3)
-        parameter.data = parameter.data.half().float()  # kept in half precision
-    pixels = torch.randn(2, 3, 16, 16).half().float()
-    found = {}
-    hook = network.opt_model.register_forward_hook(lambda module, args, output: found.update(logits=output.logits))
-    loss = network({"image": pixels, "text_input": ["", ""]})["loss"]
-    hook.remove()
-    loss.backward()
-    weights = {f"weights.{name}": tensor for name, tensor in network.state_dict().items()}
-    gradients = {
-        f"gradients.{name}": parameter.grad
-        for name, parameter in network.named_parameters()
-        if parameter.grad is not None and name.startswith(("query_tokens", "visual_encoder.blocks.0", "opt_proj"))
+def stored(case: dict[str, Any], out: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """What the file holds of a case and its outcome; weights in half precision, which they were rounded to."""
+    kept = ("input_ids", "attention_mask", "logits", "loss", "prompt_ids", "sums", "means")
+    tensors = {"pixels": case["pixels"], **{name: out[name] for name in kept}}
+    tensors |= {f"choice.{place}": ids for place, ids in enumerate(out["choice_ids"])}
+    tensors |= {
+        f"weights.{name}": one.half() if one.is_floating_point() else one for name, one in case["weights"].items()
     }
-    words = Words()("")
-    out = {"pixels": pixels, "input_ids": words.input_ids, "logits": found["logits"], "loss": loss}
-    return {name: tensor.detach().clone().contiguous() for name, tensor in {**out, **weights, **gradients}.items()}
+    tensors |= {f"gradients.{name}": one for name, one in out["gradients"].items() if name.startswith(GRADIENTS)}
+    return {name: tensor.clone().contiguous() for name, tensor in tensors.items()}
 
 
 def write() -> None:
-    """Write the file; weights in half precision, which they were rounded to."""
-    halved = {
-        name: tensor.half() if name.startswith("weights.") and tensor.is_floating_point() else tensor
-        for name, tensor in build().items()
-    }
-    save_file(halved, str(FILE))
+    """Write the file."""
+    from tests.reference.oracle import ask, case_of
+
+    case = case_of(CONFIG, std=0.3)
+    save_file(stored(case, ask(case)), str(FILE))
 
 
 if __name__ == "__main__":

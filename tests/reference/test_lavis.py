@@ -1,4 +1,8 @@
-"""Our BLIP-2 OPT against LAVIS's own on the same fixed random weights: logits, loss, gradients, choice scores."""
+"""Our BLIP-2 OPT against LAVIS's own in this environment, on the same fixed random weights of the mini model.
+
+Logits, loss, gradients, choice scores, and the shims without which LAVIS does not run here. `test_oracle.py` asks LAVIS
+without any, in its own environment.
+"""
 
 from __future__ import annotations
 
@@ -155,14 +159,3 @@ def test_current_opt_is_needed(pair) -> None:
     with pytest.raises((AttributeError, TypeError, ImportError)):
         torch.manual_seed(0)
         old.OPTForCausalLM(small).generate(torch.ones(1, 3, dtype=torch.long), max_new_tokens=2)
-
-
-def test_the_committed_fixture_is_what_lavis_computes() -> None:
-    from safetensors.torch import load_file
-
-    from tests.reference.fixture import FILE, build
-
-    stored, computed = load_file(FILE), build()
-    assert stored.keys() == computed.keys()
-    for name, tensor in computed.items():
-        torch.testing.assert_close(stored[name].to(tensor.dtype), tensor, rtol=1e-5, atol=1e-5)

@@ -10,6 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from vlit.errors import InputError
 from vlit.global_batch import accumulation, check_global_batch
 from vlit.tuning.plan import missing_files, plan
+from vlit.tuning.sharding import is_sharded
 
 
 @pytest.fixture(scope="module")
@@ -28,18 +29,41 @@ def test_the_plan_names_sizes_steps_memory_and_missing_files(paper, tmp_path) ->
     assert "llava_instruct.json" in text
 
 
-def test_llava_does_not_fit_unsharded_and_does_with_adapters(paper) -> None:
+def test_llava_does_not_fit_unsharded_and_does_sharded_or_with_adapters(paper) -> None:
     whole = plan(paper("model=llava", "trainer=v100x8"))
     rows = [line for line in whole.splitlines() if "tokens  " in line]
     assert [line.endswith("does not fit") for line in rows if "a copy" in line] == [True, True]
     assert [line.endswith("  fits") for line in rows if "sharded" in line] == [True, True]
-    assert "not every batch fits\n  trainer=v100x8_sharded shards: it fits" in whole
-    sharded = plan(paper("model=llava", "trainer=v100x8_sharded"))
-    assert "trainer.strategy shards over 8: it fits" in sharded
+    assert "trainer.strategy shards over 8: it fits" in whole
+    copies = plan(paper("model=llava", "trainer=v100x8", "trainer.strategy=ddp"))
+    assert "not every batch fits\n  trainer=v100x8_sharded shards: it fits" in copies
     adapted = plan(paper("model=llava", "trainer=1x24G"))
     rows = [line for line in adapted.splitlines() if "a copy" in line and "tokens  " in line]
     assert rows and all(line.endswith("  fits") for line in rows)
     assert "4 a GPU x 16 accumulated x 1 GPUs" in adapted
+
+
+def test_blip2_with_opt_in_half_precision_fits_a_common_batch(paper) -> None:
+    rows = [line for line in plan(paper("model=blip2")).splitlines() if "a copy on each GPU, 700" in line]
+    assert len(rows) == 1 and rows[0].endswith("  fits")
+    weights = (1_093_674_496 * 4 + 2_651_596_800 * 2) / 2**30  # norms and biases of OPT stay in float32
+    assert float(rows[0].split()[7]) == pytest.approx(weights, abs=0.06)
+
+
+@pytest.mark.parametrize(("model", "sharded"), [("llava", True), ("blip2", False), ("openflamingo", False)])
+@pytest.mark.parametrize("trainer", ["paper", "v100x8", "a100x8"])
+def test_eight_gpus_shard_what_does_not_fit_and_score_in_half(paper, trainer: str, model: str, sharded: bool) -> None:
+    cfg = paper(f"model={model}", f"trainer={trainer}")
+    assert is_sharded(cfg) == sharded
+    assert cfg.benchmark.scoring.precision == "16-mixed"
+    assert is_sharded(paper(f"model={model}", "trainer=v100x8_sharded"))
+
+
+def test_half_weights_without_autocast_are_refused(compose) -> None:
+    from vlit.tuning import setup
+
+    with pytest.raises(InputError, match="need 16-mixed"):
+        setup.model(compose("model=blip2", "+model.half_frozen=true"))
 
 
 def test_what_is_there_is_not_missing(paper, tmp_path) -> None:

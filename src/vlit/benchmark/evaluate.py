@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import lightning as L
+import torch
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
@@ -21,8 +22,12 @@ from vlit.data.encode import Encoder
 from vlit.data.templates import TEMPLATES
 from vlit.errors import InputError
 from vlit.files import read_jsonl, write_jsonl
+from vlit.models.freeze import halve
 
 log = logging.getLogger(__name__)
+
+
+PRECISIONS = {"32-true": None, "16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -34,18 +39,22 @@ class Scoring:
         normalisation: "sum" or "mean" of a choice's token log-probabilities decides; both are written.
         batch_size: questions at once.
         workers: loader processes.
+        precision: as Lightning names it; with a half one the model's matrices are kept in half, too.
     """
 
     mode: str
     normalisation: str
     batch_size: int
     workers: int
+    precision: str = "32-true"
 
     def __post_init__(self) -> None:
         if self.mode not in ("ranking", "generation"):
             raise InputError(f"scoring mode {self.mode!r}: it is `ranking` or `generation`")
         if self.normalisation not in ("sum", "mean"):
             raise InputError(f"scoring.normalisation={self.normalisation}: it is `sum` or `mean`")
+        if self.precision not in PRECISIONS:
+            raise InputError(f"scoring.precision={self.precision}: it is one of {', '.join(PRECISIONS)}")
 
     @property
     def name(self) -> str:
@@ -91,7 +100,10 @@ def evaluate(
         output: the predictions file.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
-    made = trainer(logger=False, callbacks=[_Bar()], enable_checkpointing=False)
+    kind = PRECISIONS[scoring.precision]
+    if kind is not None:
+        halve(model, learning=True, kind=kind)
+    made = trainer(precision=scoring.precision, logger=False, callbacks=[_Bar()], enable_checkpointing=False)
     part = output.with_name(f"{output.name}.part{made.global_rank}")
     batches = _shares(questions, scoring.batch_size, made.global_rank, made.world_size)
     todo = batches[_answered(part, batches) :]

@@ -16,7 +16,7 @@ from transformers import Blip2Config, Blip2ForConditionalGeneration, DynamicCach
 from vlit.data.collate import Batch
 from vlit.errors import InputError
 from vlit.models import loading
-from vlit.models.family import Read, insert_features
+from vlit.models.family import Read, insert_features, last_logits
 from vlit.models.freeze import FreezePolicy
 from vlit.models.image_transform import ImageTransform
 
@@ -64,23 +64,28 @@ class Blip2(nn.Module):
         read = self.network.qformer(query_embeds=queries, encoder_hidden_states=patches).last_hidden_state
         return self.network.language_projection(read.to(patches.dtype))
 
-    def forward(self, batch: Batch, features: torch.Tensor | None = None) -> torch.Tensor:
-        """Logits (batch, length, vocabulary)."""
-        return self.language_model(
-            inputs_embeds=self._embed(batch, features), attention_mask=batch.attention_mask, use_cache=False
-        ).logits
+    def forward(self, batch: Batch, features: torch.Tensor | None = None, skip: int = 0) -> torch.Tensor:
+        """Logits (batch, length, vocabulary), from position `skip` on."""
+        return last_logits(
+            self.language_model,
+            batch.input_ids.shape[1] - skip,
+            inputs_embeds=self._embed(batch, features),
+            attention_mask=batch.attention_mask,
+            use_cache=False,
+        )
 
     def read(self, batch: Batch, features: torch.Tensor | None = None) -> Read:
         """Read left-padded prompts once."""
         cache = DynamicCache()
-        output = self.language_model(
+        logits = last_logits(
+            self.language_model,
+            1,
             inputs_embeds=self._embed(batch, features),
             attention_mask=batch.attention_mask,
             past_key_values=cache,
             use_cache=True,
-            logits_to_keep=1,
         )
-        return Read(cache, batch.attention_mask, output.logits[:, -1])
+        return Read(cache, batch.attention_mask, logits[:, 0])
 
     def go_on(self, read: Read, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Logits of text that follows what was read."""

@@ -7,7 +7,7 @@ logits aligned with its input ids.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from PIL import Image
@@ -61,8 +61,11 @@ class VisionLanguageModel(Protocol):
     def encode_images(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """Return what the language model reads of each image: (images, tokens, width)."""
 
-    def forward(self, batch: Batch, features: torch.Tensor | None = None) -> torch.Tensor:
-        """Return logits (batch, length, vocabulary). `features` from `encode_images` spare the images a second pass."""
+    def forward(self, batch: Batch, features: torch.Tensor | None = None, skip: int = 0) -> torch.Tensor:
+        """Return logits (batch, length, vocabulary), without those of the first `skip` positions.
+
+        `features` from `encode_images` spare the images a second pass.
+        """
 
     def read(self, batch: Batch, features: torch.Tensor | None = None) -> Read:
         """Read left-padded prompts once; `features` as in `forward`."""
@@ -72,6 +75,15 @@ class VisionLanguageModel(Protocol):
 
     def generate(self, batch: Batch, max_new_tokens: int, num_beams: int = 1) -> list[str]:
         """Continue each prompt (left-padded) and return the new text."""
+
+
+def last_logits(language: Any, keep: int, **inputs: Any) -> torch.Tensor:
+    """Logits (batch, keep, vocabulary) of a transformers causal language model's last `keep` positions.
+
+    Its own forward pass takes `logits_to_keep`, which OPT and MPT do not heed.
+    """
+    hidden = language.base_model(**inputs).last_hidden_state
+    return language.get_output_embeddings()(hidden[:, -keep:])
 
 
 def positions(attention_mask: torch.Tensor) -> torch.Tensor:

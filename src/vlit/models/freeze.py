@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
 from vlit.errors import InputError
@@ -64,6 +65,18 @@ class FreezePolicy:
         for part in sorted(members, key=lambda part: -len(members[part])):
             owners.update(dict.fromkeys(members[part], part))
         return owners
+
+
+def halve(model: nn.Module, learning: bool = False, kind: torch.dtype = torch.float16) -> None:
+    """Keep matrices in half precision, in place: those that are frozen or, where nothing learns any more, all of them.
+
+    For use under autocast, which would make the same half copies at each step. Norms and biases stay in float32.
+    """
+    for parameter in model.parameters():
+        if learning:
+            parameter.grad = None
+        if parameter.ndim >= 2 and (learning or not parameter.requires_grad):
+            parameter.data = parameter.data.to(kind)
 
 
 def _at(model: nn.Module, place: str) -> nn.Module | nn.Parameter:

@@ -57,9 +57,9 @@ class Llava(nn.Module):
             states = self.network.model.vision_tower(pixel_values, output_hidden_states=True).hidden_states
         return self.network.model.multi_modal_projector(states[self.network.config.vision_feature_layer][:, 1:])
 
-    def forward(self, batch: Batch, features: torch.Tensor | None = None) -> torch.Tensor:
-        """Logits (batch, length, vocabulary)."""
-        return self.network.lm_head(self._decode(self._embed(batch, features), batch.attention_mask))
+    def forward(self, batch: Batch, features: torch.Tensor | None = None, skip: int = 0) -> torch.Tensor:
+        """Logits (batch, length, vocabulary), from position `skip` on."""
+        return self.network.lm_head(self._decode(self._embed(batch, features), batch.attention_mask)[:, skip:])
 
     def read(self, batch: Batch, features: torch.Tensor | None = None) -> Read:
         """Read left-padded prompts once."""
@@ -155,7 +155,7 @@ def build(
     Raises:
         InputError: if something is missing or does not fit.
     """
-    tower = loading.pretrained(CLIPVisionModel, loading.require(vision, sources["vision"]))
+    tower = loading.pretrained(CLIPVisionModel, loading.require(vision, sources["vision"]), beside=loading.REST_OF_CLIP)
     decoder = loading.pretrained(AutoModelForCausalLM, loading.require(language, sources["language"]))
     words = loading.tokenizer(loading.require(tokenizer, sources["language"]))
     if image_token not in words.get_vocab():

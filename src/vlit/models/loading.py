@@ -28,8 +28,24 @@ def require(path: str | Path, source: str) -> Path:
     return found
 
 
-def pretrained(model_class: Any, folder: Path, **options: Any) -> Any:
+# What OpenAI's published folder holds beside the vision encoder: the other tower, projections, numbered places.
+REST_OF_CLIP = (
+    "text_model.",
+    "text_projection.",
+    "visual_projection.",
+    "logit_scale",
+    "vision_model.embeddings.position_ids",
+)
+
+
+def pretrained(model_class: Any, folder: Path, beside: tuple[str, ...] = (), **options: Any) -> Any:
     """`model_class.from_pretrained(folder)` in float32, with every tensor accounted for.
+
+    Args:
+        model_class: of transformers.
+        folder: of the checkpoint.
+        beside: beginnings of names that the checkpoint may hold besides the model.
+        options: for `from_pretrained`.
 
     Raises:
         InputError: if the checkpoint lacks a tensor of the model or holds one the model does not have.
@@ -38,8 +54,9 @@ def pretrained(model_class: Any, folder: Path, **options: Any) -> Any:
         folder, dtype=torch.float32, local_files_only=True, output_loading_info=True, **options
     )
     for what in ("missing_keys", "unexpected_keys", "mismatched_keys"):
-        if info[what]:
-            names = ", ".join(str(key) for key in sorted(info[what], key=str)[:5])
+        wrong = [str(key) for key in info[what] if what != "unexpected_keys" or not str(key).startswith(beside or "\0")]
+        if wrong:
+            names = ", ".join(sorted(wrong)[:5])
             raise InputError(f"{folder} does not fit {model_class.__name__}: {what.replace('_', ' ')} {names}")
     return model
 

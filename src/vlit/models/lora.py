@@ -15,6 +15,7 @@ from peft.tuners.lora import LoraLayer
 from torch import nn
 
 from vlit.errors import InputError
+from vlit.models.freeze import halve
 
 FROZEN = ("language_model", "vision_encoder", "ln_vision")
 ADAPTER = ("lora_A", "lora_B", "lora_dropout")
@@ -55,9 +56,7 @@ def add_lora(model: Any, rank: int, alpha: float, dropout: float, half: bool) ->
     model.policy = dataclasses.replace(model.policy, parts={**model.policy.parts, "lora": adapters}, trained=trained)
     model.policy.apply(model)
     if half:
-        for parameter in model.parameters():
-            if not parameter.requires_grad and parameter.ndim >= 2:
-                parameter.data = parameter.data.half()
+        halve(model)
 
 
 def merge_lora(model: Any) -> None:

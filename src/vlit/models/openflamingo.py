@@ -9,22 +9,24 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import open_clip
 import torch
 from open_flamingo import Flamingo, create_model_and_transforms
+from open_flamingo.src import factory
 from open_flamingo.src.helpers import GatedCrossAttentionBlock, PerceiverResampler
 from torch import nn
 from transformers import DynamicCache, PreTrainedTokenizerBase
 
 from vlit.data.collate import Batch
 from vlit.errors import InputError
-from vlit.models import loading
+from vlit.models import loading, mpt
 from vlit.models.checkpoints import flamingo_state, load_named
-from vlit.models.family import Read
+from vlit.models.family import Read, last_logits
 from vlit.models.freeze import FreezePolicy
 from vlit.models.image_transform import ImageTransform
 
@@ -69,31 +71,36 @@ class OpenFlamingo(nn.Module):
             patches = self.network.vision_encoder(pixel_values)[1]
         return self.network.perceiver(patches[:, None, None]).squeeze(1)
 
-    def forward(self, batch: Batch, features: torch.Tensor | None = None) -> torch.Tensor:
-        """Logits (batch, length, vocabulary)."""
+    def forward(self, batch: Batch, features: torch.Tensor | None = None, skip: int = 0) -> torch.Tensor:
+        """Logits (batch, length, vocabulary), from position `skip` on."""
         features = self.encode_images(batch.pixel_values) if features is None else features
         self._condition(batch, features)
-        output = self.network.lang_encoder(
-            input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False
+        logits = last_logits(
+            self.network.lang_encoder,
+            batch.input_ids.shape[1] - skip,
+            input_ids=batch.input_ids,
+            attention_mask=batch.attention_mask,
+            use_cache=False,
         )
         self.network.lang_encoder.clear_conditioned_layers()
-        return output.logits
+        return logits
 
     def read(self, batch: Batch, features: torch.Tensor | None = None) -> Read:
         """Read left-padded prompts once."""
         features = self.encode_images(batch.pixel_values) if features is None else features
         self._condition(batch, features)
         cache = DynamicCache()
-        output = self.network.lang_encoder(
+        logits = last_logits(
+            self.network.lang_encoder,
+            1,
             input_ids=batch.input_ids,
             attention_mask=batch.attention_mask,
             past_key_values=cache,
             use_cache=True,
-            logits_to_keep=1,
         )
         self.network.lang_encoder.clear_conditioned_layers()
         images = _pad_images(features, batch.image_counts)
-        return Read(cache, batch.attention_mask, output.logits[:, -1], images, batch.image_counts)
+        return Read(cache, batch.attention_mask, logits[:, 0], images, batch.image_counts)
 
     def go_on(self, read: Read, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Logits of text that follows what was read. Like all text, it sees the last image before it."""
@@ -190,7 +197,7 @@ def build(
         vision_model: open_clip model name ("ViT-L-14", or one that `vision_configs` defines).
         vision_weights: file with its weights; `None` leaves them random (the checkpoint then must hold them).
         vision_configs: folder of open_clip model configurations to make known first.
-        language: folder of a causal language model.
+        language: folder of a causal language model; MPT-1B's published one goes by `mpt.build`.
         tokenizer: folder of its tokenizer.
         checkpoint: file with perceiver and cross-attention; `None` starts them anew.
         sources: where each can be had, for the message when it is missing.
@@ -209,11 +216,13 @@ def build(
         raise InputError(f"open_clip has no model {vision_model!r}: see open_clip.list_models()")
     if vision_weights is not None:
         loading.require(vision_weights, sources["vision"])
-    with contextlib.redirect_stdout(io.StringIO()):  # the package prints a count; the run log has its own
+    loading.require(language, sources["language"])
+    # The package prints a count; the run log has its own.
+    with contextlib.redirect_stdout(io.StringIO()), _language_model_of(Path(language)):
         network, _, words = create_model_and_transforms(
             vision_model,
             vision_weights,
-            str(loading.require(language, sources["language"])),
+            language,
             str(loading.require(tokenizer, sources["language"])),
             cross_attn_every_n_layers=cross_attn_every_n_layers,
             use_local_files=True,
@@ -224,6 +233,20 @@ def build(
     if checkpoint is not None:
         load_connectors(network, loading.require(checkpoint, sources["checkpoint"]))
     return OpenFlamingo(network.float(), words, configuration["vision_cfg"]["image_size"], trained)
+
+
+@contextlib.contextmanager
+def _language_model_of(folder: Path) -> Iterator[None]:
+    """While it lasts, the package is given MPT-1B in transformers' modules; any other model it loads by itself."""
+    if not mpt.is_mosaic(folder):
+        yield
+        return
+    kept = factory.AutoModelForCausalLM
+    factory.AutoModelForCausalLM = SimpleNamespace(from_pretrained=lambda *names, **options: mpt.build(folder))
+    try:
+        yield
+    finally:
+        factory.AutoModelForCausalLM = kept
 
 
 def connector_state(network: Flamingo) -> dict[str, torch.Tensor]:

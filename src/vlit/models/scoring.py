@@ -18,6 +18,12 @@ class TokenLoss:
     tokens: torch.Tensor
 
 
+def unsupervised_prefix(labels: torch.Tensor) -> int:
+    """How many positions of (batch, length) labels come before any whose next token is learned in some row."""
+    learned = (labels != IGNORE).any(dim=0)
+    return max(0, int(learned.int().argmax()) - 1)
+
+
 def token_loss(logits: torch.Tensor, labels: torch.Tensor) -> TokenLoss:
     """Next-token loss on supervised tokens only (paper Eq. 1).
 

@@ -21,6 +21,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, Blip2ForConditionalGe
 
 from vlit.errors import InputError
 from vlit.files import read_json
+from vlit.models import mpt
 from vlit.models.blip2 import Blip2
 from vlit.models.llava import Llava, assemble
 from vlit.models.openflamingo import OpenFlamingo
@@ -84,7 +85,7 @@ def openflamingo(
         clip.visual.output_tokens = True
         decoder = AutoModelForCausalLM.from_config(text)
         if text.model_type == "mpt":
-            _add_query_key_norms(decoder)
+            mpt.add_query_key_norms(decoder)
         extend_instance(decoder, FlamingoLMMixin)
         decoder.set_decoder_layers_attr_name(DECODER_BLOCKS[text.model_type])
         network = Flamingo(
@@ -96,11 +97,3 @@ def openflamingo(
             cross_attn_every_n_layers=cross_attn_every_n_layers,
         )
     return OpenFlamingo(network, None, vision["vision_cfg"]["image_size"], trained)
-
-
-def _add_query_key_norms(decoder: nn.Module) -> None:
-    # MPT-1B normalises queries and keys (`attn_qk_ln`), which its own code on the hub does and transformers' MPT does
-    # not. For the count only: the checkpoint is loaded with its own code.
-    for block in decoder.transformer.blocks:  # type: ignore[union-attr]
-        width = block.attn.hidden_size
-        block.attn.q_ln, block.attn.k_ln = nn.LayerNorm(width, bias=False), nn.LayerNorm(width, bias=False)

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from vlit.errors import InputError
-from vlit.models.scoring import token_loss
+from vlit.models.scoring import token_loss, unsupervised_prefix
 from vlit.tuning.schedules import Schedule
 from vlit.tuning.sharding import shard
 
@@ -71,7 +71,8 @@ class InstructionTuning(L.LightningModule):
         A mean of means over batches of unequal lengths would weigh tokens unequally. So with accumulation or several
         processes the sum is taken here, and `on_before_optimizer_step` divides by the number of tokens of the step.
         """
-        loss = token_loss(self.model(batch), batch.labels)
+        skip = unsupervised_prefix(batch.labels)  # images and prompts: their logits teach nothing
+        loss = token_loss(self.model(batch, skip=skip), batch.labels[:, skip:])
         if not torch.isfinite(loss.total):
             raise InputError(
                 f"the loss is {loss.total.item()} at step {self.global_step}: lower the learning rate, or look at the"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -16,6 +17,7 @@ from vlit.data.rejects import Rejects
 from vlit.data.sample import Sample
 from vlit.errors import InputError
 from vlit.files import locked
+from vlit.models.freeze import halve
 from vlit.quality.dataset import tuning_samples
 from vlit.tuning.run_folder import RunFolder
 from vlit.tuning.tune import TuningRun, restore
@@ -103,6 +105,11 @@ def _adapted(cfg: DictConfig, built: Any) -> Any:
         from vlit.models.lora import add_lora
 
         add_lora(built, **cfg.model.lora)
+    if cfg.model.get("half_frozen"):
+        halve(built)
+    half = any(one.dtype == torch.float16 for one in built.parameters())
+    if half and not str(cfg.tuning.precision).endswith("mixed"):
+        raise InputError(f"tuning.precision={cfg.tuning.precision}: frozen matrices in half precision need 16-mixed")
     return built
 
 
