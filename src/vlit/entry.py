@@ -39,7 +39,7 @@ def entry(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable
             try:
                 task(cfg)
             except (InputError, InstantiationException, OmegaConfBaseException) as error:
-                message = _one_line(error)
+                message = one_line(error)
                 if message is None or HydraConfig.get().mode == RunMode.MULTIRUN:
                     raise  # a bug keeps its traceback; a sweep decides itself what a failed job means
                 sys.exit(f"error: {message}")
@@ -53,7 +53,7 @@ def entry(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable
             try:
                 hydra.main(version_base="1.3", config_path=str(configurations), config_name=config_name)(reporting)()
             except (InputError, HydraException, OmegaConfBaseException) as error:
-                message = _one_line(error)
+                message = one_line(error)
                 if message is None:
                     raise
                 sys.exit(f"error: {message}")
@@ -74,12 +74,14 @@ def _interrupted() -> NoReturn:
     sys.exit(130)
 
 
-def _one_line(error: BaseException) -> str | None:
+def one_line(error: BaseException) -> str | None:
     """What is wrong with the input, or None if the error is ours."""
     if isinstance(error, InstantiationException):  # wraps what the instantiated object raised
         return str(error.__cause__) if isinstance(error.__cause__, InputError) else None
     if isinstance(error, InputError):
         return str(error)
+    if not isinstance(error, HydraException | OmegaConfBaseException):
+        return None
     told, hint, _ = str(error).partition("To append to your config use")
     mend = " No command reads such a key: check its spelling." if hint else ""  # Hydra proposes to add it all the same
     return " ".join(told.split()) + mend

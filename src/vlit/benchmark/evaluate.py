@@ -21,6 +21,7 @@ from vlit.data.encode import Encoder
 from vlit.data.templates import TEMPLATES
 from vlit.errors import InputError
 from vlit.files import read_jsonl, write_jsonl
+from vlit.tuning import preemption
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,8 @@ class Evaluation(L.LightningModule):
         lines = "".join(json.dumps(row) + "\n" for row in self.rows(self.model, batch))
         with self.part.open("a", encoding="utf-8") as file:
             file.write(lines)
+        if preemption.asked():
+            raise preemption.Preempted
 
 
 def evaluate(
@@ -106,7 +109,8 @@ def evaluate(
     collator = prompting.ranking if scoring.mode == "ranking" else prompting.generation
     if todo:
         loader: Any = DataLoader(cast(Any, todo), batch_size=None, collate_fn=collator, num_workers=scoring.workers)
-        made.predict(Evaluation(model, rows, part), loader, return_predictions=False)
+        with preemption.deferred():
+            made.predict(Evaluation(model, rows, part), loader, return_predictions=False)
     made.strategy.barrier()
     if made.is_global_zero:
         _merge(output, questions, made.world_size)

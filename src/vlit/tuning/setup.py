@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 from hydra.utils import instantiate
+from lightning.pytorch.plugins.environments import SLURMEnvironment
 from omegaconf import DictConfig, OmegaConf
 
 from vlit.data.encode import Encoder
@@ -43,6 +46,7 @@ def seed_everything(seed: int) -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*treespec.*")
+    warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
 
 
 def prepare(cfg: DictConfig) -> None:
@@ -113,11 +117,20 @@ def encoder(cfg: DictConfig, built: Any) -> Encoder:
     )
 
 
+def trainer(cfg: DictConfig) -> Callable[..., L.Trainer]:
+    """What makes the Lightning trainer; under SLURM its signal is ours (`tuning/preemption.py`)."""
+    made: Callable[..., L.Trainer] = instantiate(cfg.trainer)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where srun is installed Lightning advises to use it, needed or not
+        on_slurm = SLURMEnvironment.detect()
+    return functools.partial(made, plugins=[SLURMEnvironment(auto_requeue=False)]) if on_slurm else made
+
+
 def tuning_run(cfg: DictConfig, folder: RunFolder) -> TuningRun:
     """Everything about the tuning run but model and data."""
     return TuningRun(
         spec=instantiate(cfg.tuning),
-        trainer=instantiate(cfg.trainer),
+        trainer=trainer(cfg),
         loggers=[instantiate(logger) for logger in cfg.logger.loggers],
         folder=folder,
         seed=cfg.seed,
