@@ -32,12 +32,13 @@ def main(cfg: DictConfig) -> None:
     from vlit.data.templates import TEMPLATES
     from vlit.tuning import setup, sharding
     from vlit.tuning.attempt import attempt
+    from vlit.tuning.run_folder import resolved
     from vlit.tuning.tune import tune
 
     folder = setup.run_folder(cfg)
     with attempt(folder) as requeued:  # alone in the folder; a failure leaves its reason there
         run = setup.tuning_run(cfg, folder)  # first: what is wrong with it is wrong at once
-        if not folder.begin(setup.resolved(cfg), cfg.force and not requeued):
+        if not folder.begin(resolved(cfg), cfg.force and not requeued):
             log.info("done already: %s (force=true starts it anew)", folder.result)
             return
         setup.seed_everything(cfg.seed)

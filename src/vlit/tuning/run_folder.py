@@ -12,6 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig, OmegaConf
+
 from vlit.errors import InputError
 from vlit.files import read_json, write_json, write_text
 from vlit.tuning import owner
@@ -137,6 +139,15 @@ class RunFolder:
             return
         file = self.path / "provenance.json"
         write_json(file, {**read_json(file), "end": _now()})
+
+
+def resolved(cfg: DictConfig) -> str:
+    """The configuration that a run's results depend on, with nothing left to resolve, as YAML."""
+    plain = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(plain, dict)
+    return OmegaConf.to_yaml(
+        OmegaConf.create({key: value for key, value in plain.items() if key not in ("force", "plan")})
+    )
 
 
 def commit() -> str | None:

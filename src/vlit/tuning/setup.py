@@ -12,7 +12,7 @@ from typing import Any
 import lightning as L
 from hydra.utils import instantiate
 from lightning.pytorch.plugins.environments import SLURMEnvironment
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from vlit.data.encode import Encoder
 from vlit.data.rejects import Rejects
@@ -20,6 +20,7 @@ from vlit.data.sample import Sample
 from vlit.errors import InputError
 from vlit.files import locked
 from vlit.quality.dataset import tuning_samples
+from vlit.tuning.checkpoint_file import CheckpointFile
 from vlit.tuning.run_folder import RunFolder
 from vlit.tuning.tune import TuningRun, restore
 
@@ -29,15 +30,6 @@ log = logging.getLogger(__name__)
 def run_folder(cfg: DictConfig) -> RunFolder:
     """The folder of the run that a configuration describes."""
     return RunFolder(Path(cfg.run_folder))
-
-
-def resolved(cfg: DictConfig) -> str:
-    """The configuration that a run's results depend on, with nothing left to resolve, as YAML."""
-    plain = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(plain, dict)
-    return OmegaConf.to_yaml(
-        OmegaConf.create({key: value for key, value in plain.items() if key not in ("force", "plan")})
-    )
 
 
 def seed_everything(seed: int) -> None:
@@ -118,12 +110,11 @@ def encoder(cfg: DictConfig, built: Any) -> Encoder:
 
 
 def trainer(cfg: DictConfig) -> Callable[..., L.Trainer]:
-    """What makes the Lightning trainer; under SLURM its signal is ours (`tuning/preemption.py`)."""
-    made: Callable[..., L.Trainer] = instantiate(cfg.trainer)
+    """What makes the Lightning trainer. Its checkpoints and, under SLURM, its signals are handled by us."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # where srun is installed Lightning advises to use it, needed or not
-        on_slurm = SLURMEnvironment.detect()
-    return functools.partial(made, plugins=[SLURMEnvironment(auto_requeue=False)]) if on_slurm else made
+        slurm = [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
+    return functools.partial(instantiate(cfg.trainer), plugins=[CheckpointFile(), *slurm])
 
 
 def tuning_run(cfg: DictConfig, folder: RunFolder) -> TuningRun:
