@@ -148,8 +148,7 @@ def test_a_run_started_twice_runs_once(cache: Path, tmp_path: Path) -> None:
         "tuning.batch_size=4", "tuning.max_steps=3", "force=true",
     ]  # fmt: skip
     both = [
-        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)
     ]
     told = [process.communicate(timeout=300)[1] for process in both]
     assert sorted(process.returncode for process in both) == [0, 1], told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,7 +158,8 @@ class _Bar(L.Callback):
 
     def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         total = sum(map(len, trainer.predict_dataloaders.dataset))
-        self.bar = tqdm(total=total, desc="questions", unit="q", disable=not trainer.is_global_zero)
+        hidden = not trainer.is_global_zero or bool(os.environ.get("TQDM_DISABLE"))
+        self.bar = tqdm(total=total, desc="questions", unit="q", disable=hidden)
 
     def on_predict_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, *place: Any

@@ -14,9 +14,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from vlit.entry import one_line
 from vlit.errors import InputError
 from vlit.files import read_jsonl, write_jsonl
+from vlit.one_line import one_line
 from vlit.tuning.run_folder import RunFolder, resolved
 
 MANIFEST = "manifest.jsonl"
@@ -68,7 +68,9 @@ def cells(cfg: DictConfig) -> list[Cell]:
     """
     for override in cfg.overrides:
         if override.lstrip("+~").partition("=")[0] in REFUSED:
-            raise InputError(f"overrides: {override} has no place in a sweep, whose runs go on when they are started again")
+            raise InputError(
+                f"overrides: {override} has no place in a sweep, whose runs go on when they are started again"
+            )
     made = [_cell(cfg, index, *values) for index, values in enumerate(product(cfg.seeds, cfg.models, cfg.data))]
     folders: dict[str, Cell] = {}
     for cell in made:

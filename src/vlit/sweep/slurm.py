@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
@@ -29,9 +30,13 @@ class Task:
     reason: str
 
 
+@functools.cache
 def available() -> bool:
-    """Whether jobs can be submitted from here."""
-    return shutil.which("sbatch") is not None
+    """Whether jobs can be submitted from here: SLURM's commands are installed and know of a cluster."""
+    if shutil.which("sbatch") is None:
+        return False
+    probe = subprocess.run(["scontrol", "ping"], capture_output=True, text=True)
+    return "configuration source" not in probe.stderr
 
 
 def tasks(name: str, folder: Path) -> dict[int, Task]:
@@ -58,15 +63,17 @@ def sbatch(arguments: Sequence[str]) -> str:
         InputError: if there is no SLURM, or it refuses, with what it says and the partitions it knows.
     """
     if not available():
-        raise InputError("no sbatch here: start this on a machine of the cluster, or run the sweep here (launch=local)")
+        raise InputError("no SLURM here: start this on a machine of the cluster, or run the sweep here (launch=local)")
     # The interpreter that is asked for here is the one that runs there.
     done = subprocess.run(
         ["sbatch", "--parsable", *arguments], capture_output=True, text=True,
         env={**os.environ, "VLIT_PYTHON": sys.executable},
     )  # fmt: skip
     if done.returncode != 0:
-        told = re.sub(r"sbatch: (error: )?", "", done.stderr.strip()).replace("\n", "; ")
-        raise InputError(f"SLURM takes no such job ({told}): set slurm.partition (it has {partitions()}), slurm.account or slurm.resources")
+        raise InputError(
+            f"SLURM takes no such job ({_told(done.stderr)}): set slurm.partition (there is {partitions()}),"
+            " slurm.account or slurm.resources"
+        )
     return done.stdout.strip().partition(";")[0]
 
 
@@ -79,5 +86,9 @@ def partitions() -> str:
 def _asked(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
-        raise InputError(f"SLURM does not answer ({done.stderr.strip()}): try again when slurmctld is up")
+        raise InputError(f"SLURM does not answer ({_told(done.stderr)}): try again when slurmctld is up")
     return done.stdout
+
+
+def _told(errors: str) -> str:
+    return "; ".join(re.sub(r"^\w+: (error: )?", "", line) for line in errors.strip().splitlines())

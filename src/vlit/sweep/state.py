@@ -68,6 +68,7 @@ def _reason(cell: Cell) -> str:
 
 def _steps(cell: Cell) -> str:
     try:
-        return f"{cell.folder.metrics.read_bytes().count(b'\n')} steps"
+        steps = cell.folder.metrics.read_bytes().count(b"\n")
+        return f"{steps} steps"
     except OSError:
         return "no step yet"

@@ -28,7 +28,9 @@ def preset(cfg: DictConfig, model: str) -> DictConfig:
         InputError: if there are none.
     """
     if model not in cfg.slurm.resources:
-        raise InputError(f"slurm.resources has no preset for {model}: add slurm.resources.{model}, it has {', '.join(cfg.slurm.resources)}")
+        raise InputError(
+            f"slurm.resources has no preset for {model}: add slurm.resources.{model}, it has {', '.join(cfg.slurm.resources)}"
+        )
     found: DictConfig = cfg.slurm.resources[model]
     return found
 
@@ -87,7 +89,12 @@ def _array(cfg: DictConfig, manifest: Path, group: Sequence[Cell], command: str,
 
 def _tables(cfg: DictConfig, manifest: Path, jobs: Sequence[str]) -> str:
     arguments = [f"--dependency=afterany:{':'.join(jobs)}", "--mem=4G", "--time=60", "slurm/tables.sbatch"]
-    return _sbatch(cfg, job_name(cfg.name, "tables"), manifest.parent / "logs" / "tables.log", [*arguments, *tables_overrides(cfg, manifest)])
+    return _sbatch(
+        cfg,
+        job_name(cfg.name, "tables"),
+        manifest.parent / "logs" / "tables.log",
+        [*arguments, *tables_overrides(cfg, manifest)],
+    )
 
 
 def tables_overrides(cfg: DictConfig, manifest: Path) -> list[str]:
@@ -99,4 +106,6 @@ def _sbatch(cfg: DictConfig, name: str, log: Path, arguments: Sequence[str]) -> 
     log.parent.mkdir(parents=True, exist_ok=True)
     named: dict[str, Any] = {"account": cfg.slurm.account, "partition": cfg.slurm.partition}
     chosen = [f"--{option}={value}" for option, value in named.items() if value]
-    return slurm.sbatch([f"--job-name={name}", f"--chdir={cfg.paths.root}", f"--output={log}", *chosen, *cfg.slurm.options, *arguments])
+    return slurm.sbatch(
+        [f"--job-name={name}", f"--chdir={cfg.paths.root}", f"--output={log}", *chosen, *cfg.slurm.options, *arguments]
+    )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from vlit.entry import one_line
 from vlit.errors import InputError, storage_error
+from vlit.one_line import reason
 from vlit.tuning.owner import owned, slurm_job
 from vlit.tuning.preemption import requeued
 from vlit.tuning.run_folder import RunFolder
@@ -30,9 +30,3 @@ def attempt(folder: RunFolder) -> Iterator[bool]:
             with suppress(InputError):  # a disk that is full has no room for the reason either
                 folder.record_failure(reason(error))
             raise error
-
-
-def reason(error: Exception) -> str:
-    """An error in one line."""
-    first = next(iter(str(error).splitlines()), "")
-    return one_line(error) or f"{type(error).__name__}: {first}".removesuffix(": ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,13 @@ class Checkpoint(L.Callback):
 
 
 class Progress(TQDMProgressBar):
-    """Lightning's bar (steps a second, time left) with the loss in it, and no validation bars."""
+    """Lightning's bar (steps a second, time left) with the loss in it, and no validation bars.
+
+    Like every bar of tqdm's it is off where `TQDM_DISABLE` is set: in the runs of a sweep that has a bar of its own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(refresh_rate=0 if os.environ.get("TQDM_DISABLE") else 1)
 
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
         """Only what we log ourselves."""

@@ -129,9 +129,7 @@ class RunFolder:
     def record_failure(self, reason: str) -> None:
         """Write `failure.json`; of several processes the first one's word counts, which is told what went wrong."""
         if is_first_process() or not self.failure.exists():
-            write_json(
-                self.failure, {"reason": reason, "time": _now(), "job": owner.slurm_job(), "commit": commit()}
-            )
+            write_json(self.failure, {"reason": reason, "time": _now(), "job": owner.slurm_job(), "commit": commit()})
 
     def record_end(self) -> None:
         """Add the end to `provenance.json`."""
