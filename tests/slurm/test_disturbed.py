@@ -1,0 +1,109 @@
+"""The paper's grid as an array with eight GPUs a job: undisturbed, and with everything that goes wrong on a cluster."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.slurm.cluster import Cluster
+from tests.slurm.conftest import PATIENCE, Sweep
+
+pytestmark = pytest.mark.slurm
+
+STEPS = 6
+RUNS = ["tuning.save_every=2", f"tuning.max_steps={STEPS}"]
+GPUS = [f"slurm.resources.{model}.gres=gpu:8" for model in ("llava", "blip2", "openflamingo")]
+ARGUMENTS = ["control=null", "tables=false", *GPUS]
+SEED = 20240817
+
+
+@pytest.fixture(scope="module")
+def undisturbed(sweep) -> Sweep:
+    made: Sweep = sweep("undisturbed", RUNS, *ARGUMENTS)
+    made.start()
+    made.wait()
+    return made
+
+
+def test_twelve_cells_with_eight_gpus_each_complete(undisturbed: Sweep, cluster: Cluster) -> None:
+    outcome = undisturbed.outcome()
+    assert len(outcome) == 12
+    assert all([step for step, _, _ in steps] == list(range(1, STEPS + 1)) for _, _, steps in outcome.values())
+    assert "12 cells: 12 done" in undisturbed.status()
+    lines = [line for line in (cluster.folder / "log" / "completed").read_text().splitlines() if "Name=vlit-undisturbed " in line]
+    assert len(lines) == 12 and all("JobState=COMPLETED" in line for line in lines)
+    jobs = [dict(word.split("=", 1) for word in line.split() if "=" in word)["JobId"] for line in lines]
+    assert all("gpu:8" in cluster.show(job)["TresPerNode"] for job in jobs)
+    started = sorted((cluster.show(job)["StartTime"], cluster.show(job)["EndTime"]) for job in jobs)
+    assert all(end <= start for (_, end), (start, _) in zip(started, started[1:], strict=False))  # eight are all there are
+
+
+def test_a_sweep_that_is_done_starts_nothing(undisturbed: Sweep) -> None:
+    assert "12 cells, 12 done, 0 to start" in undisturbed.start().stdout
+    assert not undisturbed.tasks()
+
+
+def disturb(sweep: Sweep, chance: random.Random, done: dict[str, int], what: str) -> None:
+    running = [(index, job) for index, (job, state) in sweep.tasks().items() if state == "RUNNING"]
+    if not running:
+        return
+    index, job = chance.choice(running)
+    if what == "scancel":
+        sweep.cluster.run("scancel", job, check=False)
+    elif what == "requeue":
+        sweep.cluster.run("scontrol", "requeue", job, check=False)
+    elif what == "SIGKILL":
+        folder = next(cell["run_folder"] for cell in sweep.cells() if cell["index"] == index)
+        pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and belongs(entry, folder, job)]
+        if not pids:
+            return
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+    else:
+        sweep.cluster.stop_controller()
+        time.sleep(2)
+        sweep.cluster.start_controller()
+    done[what] = done.get(what, 0) + 1
+
+
+def belongs(process: Path, folder: str, job: str) -> bool:
+    """Whether a process is the training of this job: only those of our own are killed."""
+    try:
+        command, environment = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
+    except OSError:
+        return False
+    return b"train.py" in command and f"SLURM_JOB_ID={job}".encode() in environment.split(b"\0") and folder.encode().rpartition(b"/mini/")[0] in command
+
+
+def test_cancelled_requeued_killed_and_without_controller_it_ends_the_same(undisturbed: Sweep, sweep) -> None:
+    disturbed: Sweep = sweep("disturbed", RUNS, *ARGUMENTS)
+    disturbed.start()
+    chance, done, results = random.Random(SEED), {}, {}
+    deadline = time.monotonic() + PATIENCE
+    plan = ["requeue", "SIGKILL", "slurmctld", "scancel"] * 2
+    chance.shuffle(plan)
+    while not (all(Path(cell["run_folder"], "result.json").exists() for cell in disturbed.cells()) and not disturbed.tasks()):
+        assert time.monotonic() < deadline, disturbed.status()
+        for cell in disturbed.cells():
+            result = Path(cell["run_folder"], "result.json")
+            if result.exists():
+                results.setdefault(cell["index"], result.stat().st_mtime_ns)
+        if not disturbed.tasks():
+            disturbed.finish()
+        elif plan:
+            before = dict(done)
+            disturb(disturbed, chance, done, plan[0])
+            if done != before:
+                plan.pop(0)
+        time.sleep(chance.uniform(1, 8))
+    assert not plan and set(done) == {"requeue", "SIGKILL", "slurmctld", "scancel"}, done
+    assert disturbed.outcome() == undisturbed.outcome()
+    for cell in disturbed.cells():  # none was done twice
+        result = Path(cell["run_folder"], "result.json").stat().st_mtime_ns
+        assert results.get(cell["index"], result) == result
+    assert "12 cells: 12 done" in disturbed.status()
