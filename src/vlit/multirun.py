@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -101,4 +102,5 @@ def _show(bar: Any) -> None:
     ended = _ended()
     bar.set_postfix(failed=sum(row["error"] is not None for row in ended), refresh=False)
     bar.update(len(ended) - bar.n)
-    bar.refresh()
+    if sys.stderr.isatty():  # the clock goes on; in a log only what has ended is news
+        bar.refresh()

@@ -41,7 +41,6 @@ class Sweep:
     cluster: Cluster
     name: str
     folder: Path
-    runs: Path
     arguments: list[str]
 
     def start(self, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -63,7 +62,11 @@ class Sweep:
     def tasks(self) -> dict[int, tuple[str, str]]:
         """Index -> (job, state) of tasks that have not ended."""
         listing = self.cluster.run(
-            "squeue", "-h", "-r", f"--name=vlit-{self.name},vlit-{self.name}-evaluate,vlit-{self.name}-tables", "--format=%K|%A|%T|%j"
+            "squeue",
+            "-h",
+            "-r",
+            f"--name=vlit-{self.name},vlit-{self.name}-evaluate,vlit-{self.name}-tables",
+            "--format=%K|%i|%T",
         ).stdout.split()
         rows = [line.split("|") for line in listing]
         return {int(row[0]) if row[0].isdigit() else -1: (row[1], row[2]) for row in rows}
@@ -101,10 +104,10 @@ def sweep(cluster: Cluster, cache: Path, tmp_path_factory: pytest.TempPathFactor
     def made(name: str, overrides: list[str], *arguments: str) -> Sweep:
         home = tmp_path_factory.mktemp(name)
         quoted = ",".join(f"'{override}'" for override in [*tiny_overrides(cache), "tuning.batch_size=4", *overrides])
-        folder, runs = home / "results" / "sweeps" / name, home / "runs"
+        folder = home / "results" / "sweeps" / name
+        places = [f"folder={folder}", f"paths.runs={home / 'runs'}"]
         return Sweep(
-            cluster, name, folder, runs,
-            ["launch=slurm", f"name={name}", f"folder={folder}", f"paths.runs={runs}", f"overrides=[{quoted}]", *arguments],
-        )  # fmt: skip
+            cluster, name, folder, ["launch=slurm", f"name={name}", *places, f"overrides=[{quoted}]", *arguments]
+        )
 
     return made

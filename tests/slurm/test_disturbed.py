@@ -35,12 +35,18 @@ def test_twelve_cells_with_eight_gpus_each_complete(undisturbed: Sweep, cluster:
     assert len(outcome) == 12
     assert all([step for step, _, _ in steps] == list(range(1, STEPS + 1)) for _, _, steps in outcome.values())
     assert "12 cells: 12 done" in undisturbed.status()
-    lines = [line for line in (cluster.folder / "log" / "completed").read_text().splitlines() if "Name=vlit-undisturbed " in line]
+    lines = [
+        line
+        for line in (cluster.folder / "log" / "completed").read_text().splitlines()
+        if "Name=vlit-undisturbed " in line
+    ]
     assert len(lines) == 12 and all("JobState=COMPLETED" in line for line in lines)
     jobs = [dict(word.split("=", 1) for word in line.split() if "=" in word)["JobId"] for line in lines]
     assert all("gpu:8" in cluster.show(job)["TresPerNode"] for job in jobs)
     started = sorted((cluster.show(job)["StartTime"], cluster.show(job)["EndTime"]) for job in jobs)
-    assert all(end <= start for (_, end), (start, _) in zip(started, started[1:], strict=False))  # eight are all there are
+    assert all(
+        end <= start for (_, end), (start, _) in zip(started, started[1:], strict=False)
+    )  # eight are all there are
 
 
 def test_a_sweep_that_is_done_starts_nothing(undisturbed: Sweep) -> None:
@@ -59,7 +65,9 @@ def disturb(sweep: Sweep, chance: random.Random, done: dict[str, int], what: str
         sweep.cluster.run("scontrol", "requeue", job, check=False)
     elif what == "SIGKILL":
         folder = next(cell["run_folder"] for cell in sweep.cells() if cell["index"] == index)
-        pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and belongs(entry, folder, job)]
+        pids = [
+            int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and belongs(entry, folder, job)
+        ]
         if not pids:
             return
         for pid in pids:
@@ -77,7 +85,10 @@ def belongs(process: Path, folder: str, job: str) -> bool:
         command, environment = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
     except OSError:
         return False
-    return b"train.py" in command and f"SLURM_JOB_ID={job}".encode() in environment.split(b"\0") and folder.encode().rpartition(b"/mini/")[0] in command
+    array, _, task = job.partition("_")
+    marks = {f"SLURM_ARRAY_JOB_ID={array}".encode(), f"SLURM_ARRAY_TASK_ID={task}".encode()}
+    ours = folder.encode().rpartition(b"/mini/")[0]
+    return b"train.py" in command and ours in command and marks <= set(environment.split(b"\0"))
 
 
 def test_cancelled_requeued_killed_and_without_controller_it_ends_the_same(undisturbed: Sweep, sweep) -> None:
@@ -87,12 +98,13 @@ def test_cancelled_requeued_killed_and_without_controller_it_ends_the_same(undis
     deadline = time.monotonic() + PATIENCE
     plan = ["requeue", "SIGKILL", "slurmctld", "scancel"] * 2
     chance.shuffle(plan)
-    while not (all(Path(cell["run_folder"], "result.json").exists() for cell in disturbed.cells()) and not disturbed.tasks()):
+    while not (
+        all(Path(cell["run_folder"], "result.json").exists() for cell in disturbed.cells()) and not disturbed.tasks()
+    ):
         assert time.monotonic() < deadline, disturbed.status()
-        for cell in disturbed.cells():
-            result = Path(cell["run_folder"], "result.json")
-            if result.exists():
-                results.setdefault(cell["index"], result.stat().st_mtime_ns)
+        for file in files:
+            if file.exists():
+                results.setdefault(file, file.stat().st_mtime_ns)
         if not disturbed.tasks():
             disturbed.finish()
         elif plan:
@@ -103,7 +115,6 @@ def test_cancelled_requeued_killed_and_without_controller_it_ends_the_same(undis
         time.sleep(chance.uniform(1, 8))
     assert not plan and set(done) == {"requeue", "SIGKILL", "slurmctld", "scancel"}, done
     assert disturbed.outcome() == undisturbed.outcome()
-    for cell in disturbed.cells():  # none was done twice
-        result = Path(cell["run_folder"], "result.json").stat().st_mtime_ns
-        assert results.get(cell["index"], result) == result
+    now = {file: file.stat().st_mtime_ns for file in files}
+    assert {file: now[file] for file in results} == results  # none was done twice
     assert "12 cells: 12 done" in disturbed.status()

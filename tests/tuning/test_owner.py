@@ -20,7 +20,23 @@ from vlit.tuning.attempt import attempt
 from vlit.tuning.owner import Owner, owned
 from vlit.tuning.run_folder import RunFolder
 
-HOLD = "import sys, time; from pathlib import Path; from vlit.tuning.owner import owned\nwith owned(Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
+HOLD = """
+import sys, time
+from pathlib import Path
+from vlit.tuning.owner import owned
+with owned(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+LOOK = """
+import sys, time
+from pathlib import Path
+from vlit.tuning.owner import owner
+print("looks", flush=True)
+end = time.monotonic() + 3
+while time.monotonic() < end:
+    owner(Path(sys.argv[1]))
+"""
 
 
 @pytest.fixture
@@ -38,9 +54,9 @@ def holder(tmp_path: Path):
 
 def test_a_second_process_is_told_in_one_line_who_is_at_work(holder, tmp_path: Path) -> None:
     assert owner.owner(tmp_path / "run")[1]
-    with pytest.raises(InputError, match=f"process {holder.pid} on {socket.gethostname()}") as refused:
-        with owned(tmp_path / "run"):
-            pass
+    told = f"process {holder.pid} on {socket.gethostname()}"
+    with pytest.raises(InputError, match=told) as refused, owned(tmp_path / "run"):
+        pass
     assert len(str(refused.value).splitlines()) == 1
     assert owner.owner(tmp_path / "run") == (owner.owner(tmp_path / "run")[0], True)  # it still holds it
 
@@ -57,12 +73,9 @@ def test_an_owner_that_was_killed_is_recognised(holder, tmp_path: Path) -> None:
 
 
 def test_a_process_that_only_looks_does_not_stop_a_start(tmp_path: Path) -> None:
-    looking = "import sys, time; from pathlib import Path; from vlit.tuning.owner import owner\nend = time.monotonic() + 3\nprint('looks', flush=True)\nwhile time.monotonic() < end: owner(Path(sys.argv[1]))"
     with owned(tmp_path):
         pass
-    process = subprocess.Popen(
-        [sys.executable, "-c", looking, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, "-c", LOOK, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None and process.stdout.readline() == "looks\n"
     for _ in range(20):
         with owned(tmp_path):

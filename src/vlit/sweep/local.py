@@ -21,7 +21,7 @@ from vlit.sweep.grid import Cell
 def run(cfg: DictConfig, folder: Path, train: Sequence[Cell], evaluate: Sequence[Cell]) -> list[str]:
     """Train and evaluate cells, and evaluate others that only lack that.
 
-    A cell that fails stops no other. Ctrl-C stops all of them; each goes on from its checkpoint when it is started again.
+    A cell that fails stops no other. Ctrl-C stops all of them; each goes on from its checkpoint when started again.
 
     Returns:
         The cells that failed, with their logs.

@@ -35,7 +35,7 @@ def available() -> bool:
     """Whether jobs can be submitted from here: SLURM's commands are installed and know of a cluster."""
     if shutil.which("sbatch") is None:
         return False
-    probe = subprocess.run(["scontrol", "ping"], capture_output=True, text=True)
+    probe = subprocess.run(["scontrol", "ping"], check=False, capture_output=True, text=True)
     return "configuration source" not in probe.stderr
 
 
@@ -66,7 +66,7 @@ def sbatch(arguments: Sequence[str]) -> str:
         raise InputError("no SLURM here: start this on a machine of the cluster, or run the sweep here (launch=local)")
     # The interpreter that is asked for here is the one that runs there.
     done = subprocess.run(
-        ["sbatch", "--parsable", *arguments], capture_output=True, text=True,
+        ["sbatch", "--parsable", *arguments], check=False, capture_output=True, text=True,
         env={**os.environ, "VLIT_PYTHON": sys.executable},
     )  # fmt: skip
     if done.returncode != 0:
@@ -79,12 +79,12 @@ def sbatch(arguments: Sequence[str]) -> str:
 
 def partitions() -> str:
     """The partitions there are, for a message."""
-    done = subprocess.run(["sinfo", "--noheader", "--format=%R"], capture_output=True, text=True)
+    done = subprocess.run(["sinfo", "--noheader", "--format=%R"], check=False, capture_output=True, text=True)
     return ", ".join(sorted(set(done.stdout.split()))) or "none"
 
 
 def _asked(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode != 0:
         raise InputError(f"SLURM does not answer ({_told(done.stderr)}): try again when slurmctld is up")
     return done.stdout

@@ -27,7 +27,7 @@ class State:
         return self.word in (FAILED, MISSING)
 
 
-def state(cell: Cell, tasks: Mapping[int, Task]) -> State:
+def state(cell: Cell, tasks: Mapping[int, Task]) -> State:  # noqa: PLR0911 (a return a state)
     """The state of a cell."""
     folder, task = cell.folder, tasks.get(cell.index)
     named, at_work = owner(folder.path)

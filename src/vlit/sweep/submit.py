@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig
 
 from vlit.errors import InputError
 from vlit.sweep import slurm
 from vlit.sweep.grid import Cell
-
-EVALUATION = {"nodes": 1, "processes": 1}
 
 
 def job_name(sweep: str, command: str = "train") -> str:
@@ -29,7 +26,7 @@ def preset(cfg: DictConfig, model: str) -> DictConfig:
     """
     if model not in cfg.slurm.resources:
         raise InputError(
-            f"slurm.resources has no preset for {model}: add slurm.resources.{model}, it has {', '.join(cfg.slurm.resources)}"
+            f"slurm.resources has no preset for {model}: add one (it has {', '.join(cfg.slurm.resources)})"
         )
     found: DictConfig = cfg.slurm.resources[model]
     return found
@@ -88,12 +85,10 @@ def _array(cfg: DictConfig, manifest: Path, group: Sequence[Cell], command: str,
 
 
 def _tables(cfg: DictConfig, manifest: Path, jobs: Sequence[str]) -> str:
-    arguments = [f"--dependency=afterany:{':'.join(jobs)}", "--mem=4G", "--time=60", "slurm/tables.sbatch"]
+    log = manifest.parent / "logs" / "tables.log"
+    after = [f"--dependency=afterany:{':'.join(jobs)}", "--mem=4G", "--time=60"]
     return _sbatch(
-        cfg,
-        job_name(cfg.name, "tables"),
-        manifest.parent / "logs" / "tables.log",
-        [*arguments, *tables_overrides(cfg, manifest)],
+        cfg, job_name(cfg.name, "tables"), log, [*after, "slurm/tables.sbatch", *tables_overrides(cfg, manifest)]
     )
 
 
@@ -104,8 +99,6 @@ def tables_overrides(cfg: DictConfig, manifest: Path) -> list[str]:
 
 def _sbatch(cfg: DictConfig, name: str, log: Path, arguments: Sequence[str]) -> str:
     log.parent.mkdir(parents=True, exist_ok=True)
-    named: dict[str, Any] = {"account": cfg.slurm.account, "partition": cfg.slurm.partition}
-    chosen = [f"--{option}={value}" for option, value in named.items() if value]
-    return slurm.sbatch(
-        [f"--job-name={name}", f"--chdir={cfg.paths.root}", f"--output={log}", *chosen, *cfg.slurm.options, *arguments]
-    )
+    chosen = [f"--{option}={cfg.slurm[option]}" for option in ("account", "partition") if cfg.slurm[option]]
+    shared = [f"--job-name={name}", f"--chdir={cfg.paths.root}", f"--output={log}", *chosen, *cfg.slurm.options]
+    return slurm.sbatch([*shared, *arguments])

@@ -91,7 +91,7 @@ def owned(folder: Path) -> Iterator[Owner | None]:
 
 
 def owner(folder: Path) -> tuple[Owner | None, bool]:
-    """Who is named in a folder, and whether it is at work: the lock is held, or its SLURM job runs on another machine."""
+    """Who is named in a folder, and whether it is at work: holds the lock, or is a job that runs on another machine."""
     try:
         with (folder / NAME).open(encoding="utf-8") as handle:
             named = _named(handle)
@@ -159,7 +159,7 @@ def job_is_running(job: str) -> bool | None:
     try:
         asked = subprocess.run(
             ["squeue", "--noheader", "--states=RUNNING,COMPLETING,SUSPENDED", "--format=%i", f"--jobs={job}"],
-            capture_output=True, text=True, timeout=60,
+            check=False, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -2,9 +2,9 @@
 
 The signal (`sbatch --signal=USR1@...`; submitit sends USR2) has one owner, this file:
 
-- Lightning's own handler (`SLURMEnvironment(auto_requeue=True)`) saves wherever the signal finds it, in the middle of an
-  accumulated batch too, and into a file of its own that it later prefers to any other. A run that was requeued would
-  then not end as one that was not. It is switched off where trainers are made (`setup.trainer`).
+- Lightning's own handler (`SLURMEnvironment(auto_requeue=True)`) saves wherever the signal finds it, in the middle of
+  an accumulated batch too, and into a file of its own that it later prefers to any other. A run that was requeued
+  would then not end as one that was not. It is switched off where trainers are made (`setup.trainer`).
 - submitit's requeues without a checkpoint. Ours is registered after it, for the same signal, and so replaces it.
 
 Here the signal is noted; the next optimiser step that is complete, or the next batch of questions, ends the work.
@@ -90,7 +90,7 @@ def requeued() -> Iterator[None]:
 def _requeue(job: str) -> None:
     if not is_first_process():
         time.sleep(OTHERS_LATER)
-    refused = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True)
+    refused = subprocess.run(["scontrol", "requeue", job], check=False, capture_output=True, text=True)
     if refused.returncode != 0 and is_first_process():
         raise InputError(
             f"job {slurm_job()} stopped before its time limit, and SLURM does not requeue it"
