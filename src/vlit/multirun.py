@@ -38,11 +38,8 @@ class Jobs(Callback):
         file = _file(config)
         file.unlink(missing_ok=True)
         overrides = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
-        swept = {
-            one.get_key_element(): len(list(one.sweep_string_iterator()))
-            for one in overrides
-            if one.is_sweep_override()
-        }
+        several = [override for override in overrides if override.is_sweep_override()]
+        swept = {override.get_key_element(): len(list(override.sweep_string_iterator())) for override in several}
         total = math.prod(swept.values())
         _sweep.update(file=file, total=total, swept=tuple(f"{key}=" for key in swept))
         if self.bar:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -35,18 +36,13 @@ def test_twelve_cells_with_eight_gpus_each_complete(undisturbed: Sweep, cluster:
     assert len(outcome) == 12
     assert all([step for step, _, _ in steps] == list(range(1, STEPS + 1)) for _, _, steps in outcome.values())
     assert "12 cells: 12 done" in undisturbed.status()
-    lines = [
-        line
-        for line in (cluster.folder / "log" / "completed").read_text().splitlines()
-        if "Name=vlit-undisturbed " in line
-    ]
+    completed = (cluster.folder / "log" / "completed").read_text().splitlines()
+    lines = [line for line in completed if "Name=vlit-undisturbed " in line]
     assert len(lines) == 12 and all("JobState=COMPLETED" in line for line in lines)
     jobs = [dict(word.split("=", 1) for word in line.split() if "=" in word)["JobId"] for line in lines]
     assert all("gpu:8" in cluster.show(job)["TresPerNode"] for job in jobs)
-    started = sorted((cluster.show(job)["StartTime"], cluster.show(job)["EndTime"]) for job in jobs)
-    assert all(
-        end <= start for (_, end), (start, _) in zip(started, started[1:], strict=False)
-    )  # eight are all there are
+    times = sorted((cluster.show(job)["StartTime"], cluster.show(job)["EndTime"]) for job in jobs)
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(times))  # eight GPUs are all there are
 
 
 def test_a_sweep_that_is_done_starts_nothing(undisturbed: Sweep) -> None:
@@ -65,9 +61,8 @@ def disturb(sweep: Sweep, chance: random.Random, done: dict[str, int], what: str
         sweep.cluster.run("scontrol", "requeue", job, check=False)
     elif what == "SIGKILL":
         folder = next(cell["run_folder"] for cell in sweep.cells() if cell["index"] == index)
-        pids = [
-            int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and belongs(entry, folder, job)
-        ]
+        processes = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+        pids = [int(entry.name) for entry in processes if belongs(entry, folder, job)]
         if not pids:
             return
         for pid in pids:
@@ -98,9 +93,8 @@ def test_cancelled_requeued_killed_and_without_controller_it_ends_the_same(undis
     deadline = time.monotonic() + PATIENCE
     plan = ["requeue", "SIGKILL", "slurmctld", "scancel"] * 2
     chance.shuffle(plan)
-    while not (
-        all(Path(cell["run_folder"], "result.json").exists() for cell in disturbed.cells()) and not disturbed.tasks()
-    ):
+    files = [Path(cell["run_folder"], "result.json") for cell in disturbed.cells()]
+    while disturbed.tasks() or not all(file.exists() for file in files):
         assert time.monotonic() < deadline, disturbed.status()
         for file in files:
             if file.exists():
