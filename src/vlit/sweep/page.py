@@ -21,7 +21,7 @@ def page(name: str, folder: str) -> str:
     """
     home = Path(folder)
     grid = read_manifest(home / MANIFEST)
-    tasks = slurm.tasks(submit.job_name(name), home.parents[2])
+    tasks = slurm.tasks(submit.job_name(name), Path.cwd())
     states = {cell.index: state(cell, tasks) for cell in grid}
     counts = Counter(found.word for found in states.values())
     lines = [*_table(grid, states), ""]
