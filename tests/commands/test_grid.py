@@ -128,7 +128,7 @@ def test_a_manifest_has_a_line_for_each_cell_that_train_takes(arguments, tmp_pat
         ("launch=somewhere", "none, local, slurm"),
         ("models=[blip3]", "blip3"),
         ("seeds=[]", "the grid is empty"),
-        ("data=[ours,ours]", "are one run"),
+        ("datasets=[ours,ours]", "are one run"),
     ],
 )
 def test_a_broken_grid_is_one_line(tmp_path: Path, override: str, says: str) -> None:
@@ -146,7 +146,7 @@ def test_the_status_of_no_sweep_is_one_line(tmp_path: Path) -> None:
 
 def test_a_local_sweep_goes_on_after_a_failure_and_finishes_when_given_again(arguments, tmp_path: Path) -> None:
     command = ["sweep.py", "launch=local", *arguments("tuning.batch_size=4", "tuning.max_steps=2"), "models=[llava]"]
-    command += ["data=[ours,[llava,'tuning.save_every=0']]", "tables=false"]
+    command += ["datasets=[ours,[llava,'tuning.save_every=0']]", "tables=false"]
     done = run(*command)
     assert done.returncode == 1
     assert "1 of 2 cells failed: llava llava seed 0 (see " in done.stderr.splitlines()[-1]

@@ -15,12 +15,12 @@ from tests.slurm.conftest import PATIENCE, Sweep
 
 pytestmark = pytest.mark.slurm
 
-ONE = ["models=[llava]", "data=[ours]", "control=null", "tables=false"]
+ONE = ["models=[llava]", "datasets=[ours]", "control=null", "tables=false"]
 
 
 def test_a_failing_cell_stops_no_other_and_its_reason_is_on_the_status_page(sweep) -> None:
     grid: Sweep = sweep(
-        "failing", ["tuning.max_steps=2"], "models=[llava]", "data=[llava,[ours,'tuning.save_every=0']]"
+        "failing", ["tuning.max_steps=2"], "models=[llava]", "datasets=[llava,[ours,'tuning.save_every=0']]"
     )
     said = grid.start().stdout
     assert "2 cells, 0 done, 2 to start" in said and "builds the tables" in said

@@ -71,14 +71,14 @@ def cells(cfg: DictConfig) -> list[Cell]:
             raise InputError(
                 f"overrides: {override} has no place in a sweep, whose runs go on when they are started again"
             )
-    made = [_cell(cfg, index, *values) for index, values in enumerate(product(cfg.seeds, cfg.models, cfg.data))]
+    made = [_cell(cfg, index, *values) for index, values in enumerate(product(cfg.seeds, cfg.models, cfg.datasets))]
     folders: dict[str, Cell] = {}
     for cell in made:
         if cell.run_folder in folders:
             raise InputError(f"{cell.name} and {folders[cell.run_folder].name} are one run, {cell.run_folder}")
         folders[cell.run_folder] = cell
     if not made:
-        raise InputError("the grid is empty: give models, data and seeds")
+        raise InputError("the grid is empty: give models, datasets and seeds")
     return made
 
 
