@@ -45,8 +45,12 @@ def locked(path: Path) -> Iterator[None]:
 
     The system takes the lock from a process that ends, however it ends: there are no stale ones.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a")
+    except OSError as error:
+        raise (storage_error(error, path) or error) from None
+    with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -36,14 +36,15 @@ def start(cfg: DictConfig) -> None:
         write_manifest(manifest, grid)
         write_json(folder / COMMAND, list(HydraConfig.get().overrides.task))
         waiting = slurm.tasks(submit.job_name(cfg.name), Path(cfg.paths.root))
-        states = {cell: state(cell, waiting) for cell in grid}
-        todo = [cell for cell in grid if states[cell].open]
-        done = [cell for cell in grid if states[cell].word == DONE]
+        states = [state(cell, waiting) for cell in grid]
+        todo = [cell for cell, found in zip(grid, states, strict=True) if found.open]
+        done = [cell for cell, found in zip(grid, states, strict=True) if found.word == DONE]
         print(f"{len(grid)} cells, {len(done)} done, {len(todo)} to start: {manifest}")
         if cfg.launch == "slurm":
             evaluating = slurm.tasks(submit.job_name(cfg.name, "evaluate"), Path(cfg.paths.root))
             left = [cell for cell in done if cell.index not in evaluating and not evaluated(cell, cfg.control)]
-            print(*submit.submit(cfg, manifest, todo, left), sep="\n")
+            for line in submit.submit(cfg, manifest, todo, left):
+                print(line)
     if cfg.launch == "none":
         print(f"start it with {finishing(folder, 'slurm' if slurm.available() else 'local')}")
     if cfg.launch == "local":
