@@ -125,7 +125,7 @@ def test_a_manifest_has_a_line_for_each_cell_that_train_takes(arguments, tmp_pat
     [
         ("overrides=['tuning.nothing=1']", "cell 0"),
         ("overrides=['force=true']", "no place in a sweep"),
-        ("launch=somewhere", "none, local, slurm"),
+        ("launch=somewhere", "none, local, slurm, tables"),
         ("models=[blip3]", "blip3"),
         ("seeds=[]", "the grid is empty"),
         ("datasets=[ours,ours]", "are one run"),
@@ -146,7 +146,7 @@ def test_the_status_of_no_sweep_is_one_line(tmp_path: Path) -> None:
 
 def test_a_local_sweep_goes_on_after_a_failure_and_finishes_when_given_again(arguments, tmp_path: Path) -> None:
     command = ["sweep.py", "launch=local", *arguments("tuning.batch_size=4", "tuning.max_steps=2"), "models=[llava]"]
-    command += ["datasets=[ours,[llava,'tuning.save_every=0']]", "tables=false"]
+    command += ["datasets=[ours,[llava,'tuning.save_every=0']]"]
     done = run(*command)
     assert done.returncode == 1
     assert "1 of 2 cells failed: llava llava seed 0 (see " in done.stderr.splitlines()[-1]
@@ -155,6 +155,7 @@ def test_a_local_sweep_goes_on_after_a_failure_and_finishes_when_given_again(arg
     assert "2 cells: 1 done, 1 failed" in page and "failed: tuning.save_every=0: it is a whole number" in page
     folder = tmp_path / "runs/mini/llava/ours/seed0"
     assert list(folder.glob("evaluations/*-shuffled_images/result.json"))
+    assert list((tmp_path / "sweep" / "tables").glob("table03.*")), done.stdout
     before = (folder / "result.json").stat().st_mtime_ns
     assert "2 cells, 1 done, 1 to start" in run(*command).stdout
     assert (folder / "result.json").stat().st_mtime_ns == before

@@ -20,6 +20,8 @@ STEPS = 6
 RUNS = ["tuning.save_every=2", f"tuning.max_steps={STEPS}"]
 GPUS = [f"slurm.resources.{model}.gres=gpu:8" for model in ("llava", "blip2", "openflamingo")]
 ARGUMENTS = ["control=null", "tables=false", *GPUS]
+CELLS = 12
+TIMES = 2  # each kind of disturbance
 SEED = 20240817
 
 
@@ -33,12 +35,12 @@ def undisturbed(sweep) -> Sweep:
 
 def test_twelve_cells_with_eight_gpus_each_complete(undisturbed: Sweep, cluster: Cluster) -> None:
     outcome = undisturbed.outcome()
-    assert len(outcome) == 12
+    assert len(outcome) == CELLS
     assert all([step for step, _, _ in steps] == list(range(1, STEPS + 1)) for _, _, steps in outcome.values())
-    assert "12 cells: 12 done" in undisturbed.status()
+    assert f"{CELLS} cells: {CELLS} done" in undisturbed.status()
     completed = (cluster.folder / "log" / "completed").read_text().splitlines()
     lines = [line for line in completed if "Name=vlit-undisturbed " in line]
-    assert len(lines) == 12 and all("JobState=COMPLETED" in line for line in lines)
+    assert len(lines) == CELLS and all("JobState=COMPLETED" in line for line in lines)
     jobs = [dict(word.split("=", 1) for word in line.split() if "=" in word)["JobId"] for line in lines]
     assert all("gpu:8" in cluster.show(job)["TresPerNode"] for job in jobs)
     times = sorted((cluster.show(job)["StartTime"], cluster.show(job)["EndTime"]) for job in jobs)
@@ -46,7 +48,7 @@ def test_twelve_cells_with_eight_gpus_each_complete(undisturbed: Sweep, cluster:
 
 
 def test_a_sweep_that_is_done_starts_nothing(undisturbed: Sweep) -> None:
-    assert "12 cells, 12 done, 0 to start" in undisturbed.start().stdout
+    assert f"{CELLS} cells, {CELLS} done, 0 to start" in undisturbed.start().stdout
     assert not undisturbed.tasks()
 
 
@@ -91,7 +93,7 @@ def test_cancelled_requeued_killed_and_without_controller_it_ends_the_same(undis
     disturbed.start()
     chance, done, results = random.Random(SEED), {}, {}
     deadline = time.monotonic() + PATIENCE
-    plan = ["requeue", "SIGKILL", "slurmctld", "scancel"] * 2
+    plan = ["requeue", "SIGKILL", "slurmctld", "scancel"] * TIMES
     chance.shuffle(plan)
     files = [Path(cell["run_folder"], "result.json") for cell in disturbed.cells()]
     while disturbed.tasks() or not all(file.exists() for file in files):
@@ -111,4 +113,4 @@ def test_cancelled_requeued_killed_and_without_controller_it_ends_the_same(undis
     assert disturbed.outcome() == undisturbed.outcome()
     now = {file: file.stat().st_mtime_ns for file in files}
     assert {file: now[file] for file in results} == results  # none was done twice
-    assert "12 cells: 12 done" in disturbed.status()
+    assert f"{CELLS} cells: {CELLS} done" in disturbed.status()

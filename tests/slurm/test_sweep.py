@@ -38,7 +38,7 @@ def test_a_failing_cell_stops_no_other_and_its_reason_is_on_the_status_page(swee
 
 
 def test_before_the_time_limit_a_run_is_checkpointed_and_requeued(sweep, cluster: Cluster) -> None:
-    steps = 60
+    steps = 150
     overrides = ["tuning.save_every=10000", f"tuning.max_steps={steps}", "tuning.epochs=100"]
     alone: Sweep = sweep("unwarned", overrides, *ONE)
     alone.start()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,10 +13,11 @@ from vlit.errors import InputError
 from vlit.files import locked, read_json, write_json
 from vlit.sweep import local, slurm, submit
 from vlit.sweep.grid import MANIFEST, cells, write_manifest
+from vlit.sweep.results import tables
 from vlit.sweep.state import DONE, evaluated, state
 
 COMMAND = "command.json"  # the overrides that the sweep was started with
-LAUNCHES = ("none", "local", "slurm")
+LAUNCHES = ("none", "local", "slurm", "tables")
 
 
 def start(cfg: DictConfig) -> None:
@@ -29,6 +29,8 @@ def start(cfg: DictConfig) -> None:
     if cfg.launch not in LAUNCHES:
         raise InputError(f"launch={cfg.launch}: it is one of {', '.join(LAUNCHES)}")
     grid, folder = cells(cfg), Path(cfg.folder)
+    if cfg.launch == "tables":
+        sys.exit(tables(cfg, grid, folder))
     for cell in grid:
         submit.preset(cfg, cell.model)
     manifest = folder / MANIFEST
@@ -43,16 +45,20 @@ def start(cfg: DictConfig) -> None:
         if cfg.launch == "slurm":
             evaluating = slurm.tasks(submit.job_name(cfg.name, "evaluate"), Path(cfg.paths.root))
             left = [cell for cell in done if cell.index not in evaluating and not evaluated(cell, cfg.control)]
-            for line in submit.submit(cfg, manifest, todo, left):
+            for line in submit.submit(cfg, manifest, todo, left, _given()):
                 print(line)
     if cfg.launch == "none":
         print(f"start it with {finishing(folder, 'slurm' if slurm.available() else 'local')}")
     if cfg.launch == "local":
         failed = local.run(cfg, folder, todo, [cell for cell in done if not evaluated(cell, cfg.control)])
         if cfg.tables and any(cell.folder.done for cell in grid):
-            subprocess.run([sys.executable, "tables.py", *submit.tables_overrides(cfg, manifest)], check=False)
+            tables(cfg, grid, folder)
         if failed:
             raise InputError(f"{len(failed)} of {len(todo)} cells failed: {'; '.join(failed)}")
+
+
+def _given() -> list[str]:
+    return [override for override in HydraConfig.get().overrides.task if not override.startswith("launch=")]
 
 
 def finishing(folder: Path, launch: str) -> str:

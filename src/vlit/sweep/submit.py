@@ -32,11 +32,13 @@ def preset(cfg: DictConfig, model: str) -> DictConfig:
     return found
 
 
-def submit(cfg: DictConfig, manifest: Path, train: Sequence[Cell], evaluate: Sequence[Cell]) -> list[str]:
+def submit(
+    cfg: DictConfig, manifest: Path, train: Sequence[Cell], evaluate: Sequence[Cell], given: Sequence[str]
+) -> list[str]:
     """Submit cells to be trained, cells that only lack their evaluation, and the tables.
 
     An evaluation waits for the training of its own cell (`aftercorr`) and goes with it if that fails; the tables wait
-    for everything, however it ends, and say which cells they lack.
+    for everything, however it ends, and say which cells they lack. `given`: overrides of this sweep.
 
     Returns:
         What was submitted, in words.
@@ -54,7 +56,7 @@ def submit(cfg: DictConfig, manifest: Path, train: Sequence[Cell], evaluate: Seq
         jobs.append(_array(cfg, manifest, group, "evaluate", []))
         said.append(f"job {jobs[-1]}: evaluates {len(group)} runs that are done ({cfg.control})")
     if cfg.tables and jobs:
-        said.append(f"job {_tables(cfg, manifest, jobs)}: builds the tables when all have ended")
+        said.append(f"job {_tables(cfg, manifest, jobs, given)}: builds the tables when all have ended")
     return said
 
 
@@ -84,17 +86,10 @@ def _array(cfg: DictConfig, manifest: Path, group: Sequence[Cell], command: str,
     return _sbatch(cfg, job_name(cfg.name, command), log, [*arguments, "slurm/array.sbatch", str(manifest), *after])
 
 
-def _tables(cfg: DictConfig, manifest: Path, jobs: Sequence[str]) -> str:
+def _tables(cfg: DictConfig, manifest: Path, jobs: Sequence[str], given: Sequence[str]) -> str:
     log = manifest.parent / "logs" / "tables.log"
     after = [f"--dependency=afterany:{':'.join(jobs)}", "--mem=4G", "--time=60"]
-    return _sbatch(
-        cfg, job_name(cfg.name, "tables"), log, [*after, "slurm/tables.sbatch", *tables_overrides(cfg, manifest)]
-    )
-
-
-def tables_overrides(cfg: DictConfig, manifest: Path) -> list[str]:
-    """What `tables.py` is given."""
-    return ["source=runs", f"runs={cfg.paths.runs}", f"output={manifest.parent}", f"only.scale={cfg.scale}"]
+    return _sbatch(cfg, job_name(cfg.name, "tables"), log, [*after, "slurm/tables.sbatch", *given])
 
 
 def _sbatch(cfg: DictConfig, name: str, log: Path, arguments: Sequence[str]) -> str:
