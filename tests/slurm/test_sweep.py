@@ -53,7 +53,7 @@ def test_before_the_time_limit_a_run_is_checkpointed_and_requeued(sweep, cluster
     warned.wait()
     alone.wait()
     assert warned.outcome() == alone.outcome()
-    assert warned.log("train-0.log").count("asked SLURM to requeue") == 2
+    assert warned.log("train-0.log").count("asking SLURM to requeue") == 2
     assert warned.log("train-0.log").count("going on from") == 2
     provenance = json.loads(metrics.with_name("provenance.json").read_text())
     assert len(provenance["resumed"]) == 2
@@ -67,7 +67,7 @@ def test_slurm_itself_warns_before_the_time_limit(sweep, cluster: Cluster) -> No
     Cluster.until(lambda: cluster.show(job)["Restarts"] != "0", 400)
     folder = Path(grid.cells()[0]["run_folder"])
     assert (folder / "checkpoints" / "last.ckpt").exists()
-    assert "asked SLURM to requeue" in grid.log("train-0.log")
+    assert "asking SLURM to requeue" in grid.log("train-0.log")
     cluster.run("scancel", job)
     grid.wait()
     assert "1 missing" in grid.status()

@@ -90,12 +90,12 @@ def requeued() -> Iterator[None]:
 def _requeue(job: str) -> None:
     if not is_first_process():
         time.sleep(OTHERS_LATER)
+    log.info("asking SLURM to requeue job %s", slurm_job())  # which ends this process before its answer is read
     refused = subprocess.run(["scontrol", "requeue", job], check=False, capture_output=True, text=True)
     if refused.returncode != 0 and is_first_process():
         raise InputError(
             f"job {slurm_job()} stopped before its time limit, and SLURM does not requeue it"
             f" ({refused.stderr.strip()}): submit it again, it goes on where it stopped"
         )
-    log.info("asked SLURM to requeue job %s", slurm_job())
     time.sleep(ENDED_BY_SLURM)
     raise SystemExit(EXIT_STATUS)
