@@ -41,9 +41,10 @@ def test_twelve_cells_with_eight_gpus_each_complete(undisturbed: Sweep, cluster:
     completed = (cluster.folder / "log" / "completed").read_text().splitlines()
     lines = [line for line in completed if "Name=vlit-undisturbed " in line]
     assert len(lines) == CELLS and all("JobState=COMPLETED" in line for line in lines)
-    jobs = [dict(word.split("=", 1) for word in line.split() if "=" in word)["JobId"] for line in lines]
-    assert all("gpu:8" in cluster.show(job)["TresPerNode"] for job in jobs)
-    times = sorted((cluster.show(job)["StartTime"], cluster.show(job)["EndTime"]) for job in jobs)
+    tasks = [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in lines]
+    names = {f"{task['ArrayJobId']}_{task['ArrayTaskId']}" for task in tasks}  # a bare number means the whole array
+    assert len(names) == CELLS and all("gpu:8" in cluster.show(name)["TresPerNode"] for name in names)
+    times = sorted((task["StartTime"], task["EndTime"]) for task in tasks)
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(times))  # eight GPUs are all there are
 
 
