@@ -31,27 +31,30 @@ def main(cfg: DictConfig) -> None:
     from vlit.data.subset import fingerprint
     from vlit.data.templates import TEMPLATES
     from vlit.tuning import setup, sharding
+    from vlit.tuning.attempt import attempt
+    from vlit.tuning.run_folder import resolved
     from vlit.tuning.tune import tune
 
     folder = setup.run_folder(cfg)
-    run = setup.tuning_run(cfg, folder)  # first: what is wrong with it is wrong at once
-    if not folder.begin(setup.resolved(cfg), cfg.force):
-        log.info("done already: %s (force=true starts it anew)", folder.result)
-        return
-    setup.seed_everything(cfg.seed)
-    setup.prepare(cfg)  # mini scale: weights unpacked, world drawn, datasets written; paper scale: nothing
-    rejects = Rejects()
-    samples = setup.samples(cfg, rejects)
-    model = setup.model(cfg)
-    encoder = setup.encoder(cfg, model)
-    dataset = InstructionDataset(samples, TEMPLATES[cfg.model.template], encoder, model.image_transform, rejects)
-    rejects.write(folder.rejects)
-    folder.record_start(fingerprint(dataset.samples))
-    tune(model, dataset, run)
-    if sharding.is_sharded(cfg):
-        model = setup.tuned_model(cfg, folder.checkpoint)  # in one piece again
-    score_run(cfg, model, encoder, folder)
-    log.info("wrote %s", folder.result)
+    with attempt(folder) as requeued:  # alone in the folder; a failure leaves its reason there
+        run = setup.tuning_run(cfg, folder)  # first: what is wrong with it is wrong at once
+        if not folder.begin(resolved(cfg), cfg.force and not requeued):
+            log.info("done already: %s (force=true starts it anew)", folder.result)
+            return
+        setup.seed_everything(cfg.seed)
+        setup.prepare(cfg)  # mini scale: weights unpacked, world drawn, datasets written; paper scale: nothing
+        rejects = Rejects()
+        samples = setup.samples(cfg, rejects)
+        model = setup.model(cfg)
+        encoder = setup.encoder(cfg, model)
+        dataset = InstructionDataset(samples, TEMPLATES[cfg.model.template], encoder, model.image_transform, rejects)
+        rejects.write(folder.rejects)
+        folder.record_start(fingerprint(dataset.samples))
+        tune(model, dataset, run)
+        if sharding.is_sharded(cfg):
+            model = setup.tuned_model(cfg, folder.checkpoint)  # in one piece again
+        score_run(cfg, model, encoder, folder)
+        log.info("wrote %s", folder.result)
 
 
 if __name__ == "__main__":

@@ -9,20 +9,24 @@ import functools
 import inspect
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, InstantiationException
+from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-import vlit.global_batch  # noqa: F401  (the configuration computes with it)
+import vlit.global_batch
+import vlit.sweep.fit  # noqa: F401  (the configuration computes with both)
+from vlit import multirun
 from vlit.command_help import command_help
 from vlit.errors import InputError
+from vlit.one_line import one_line
 
 
 def entry(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
@@ -39,9 +43,9 @@ def entry(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable
             try:
                 task(cfg)
             except (InputError, InstantiationException, OmegaConfBaseException) as error:
-                message = _one_line(error)
+                message = one_line(error)
                 if message is None or HydraConfig.get().mode == RunMode.MULTIRUN:
-                    raise  # a bug keeps its traceback; a sweep decides itself what a failed job means
+                    raise  # a bug keeps its traceback; a sweep goes on, and names what failed at its end
                 sys.exit(f"error: {message}")
 
         @functools.wraps(task)
@@ -52,10 +56,12 @@ def entry(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # let errors reach us instead of Hydra's own printing
             try:
                 hydra.main(version_base="1.3", config_path=str(configurations), config_name=config_name)(reporting)()
-            except (InputError, HydraException, OmegaConfBaseException) as error:
-                message = _one_line(error)
+            except Exception as error:
+                message = multirun.failures() or one_line(error)
                 if message is None:
                     raise
+                if one_line(error) is None:
+                    traceback.print_exc()  # of the first job that failed
                 sys.exit(f"error: {message}")
             except KeyboardInterrupt:
                 _interrupted()
@@ -63,6 +69,8 @@ def entry(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable
                 if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning shuts down, then exits with 1
                     _interrupted()
                 raise
+            finally:
+                multirun.close()
 
         return command
 
@@ -72,14 +80,3 @@ def entry(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable
 def _interrupted() -> NoReturn:
     print("interrupted: the same command goes on from here", file=sys.stderr)
     sys.exit(130)
-
-
-def _one_line(error: BaseException) -> str | None:
-    """What is wrong with the input, or None if the error is ours."""
-    if isinstance(error, InstantiationException):  # wraps what the instantiated object raised
-        return str(error.__cause__) if isinstance(error.__cause__, InputError) else None
-    if isinstance(error, InputError):
-        return str(error)
-    told, hint, _ = str(error).partition("To append to your config use")
-    mend = " No command reads such a key: check its spelling." if hint else ""  # Hydra proposes to add it all the same
-    return " ".join(told.split()) + mend

@@ -11,24 +11,32 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vlit.errors import InputError
+from vlit.errors import InputError, storage_error
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` on success, remove it on any failure."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
+    """Yield a temporary path beside `path`; rename it to `path` on success, remove it on any failure.
+
+    Raises:
+        InputError: if the disk is full, read-only or gone.
+    """
+    temporary = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        os.close(handle)
+        temporary = Path(name)
         yield temporary
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # mkstemp makes private files; results are for everybody the umask admits
         temporary.replace(path)
+    except OSError as error:
+        raise (storage_error(error, path) or error) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -37,8 +45,12 @@ def locked(path: Path) -> Iterator[None]:
 
     The system takes the lock from a process that ends, however it ends: there are no stale ones.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a")
+    except OSError as error:
+        raise (storage_error(error, path) or error) from None
+    with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -51,3 +51,18 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_no_result(cache: Path, tmp_path: Pa
     assert errors.strip().splitlines()[-1] == "interrupted: the same command goes on from here"
     assert "Traceback" not in errors
     assert not (folder / "result.json").exists()
+
+
+def test_a_local_sweep_has_one_bar_and_names_what_failed(cache: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable, "train.py", "-m", "model=llava", "data=ours_qc", *tiny_overrides(cache), "tuning.batch_size=4",
+        "tuning.max_steps=2", "seed=-1,0", f"paths.runs={tmp_path}", "hydra/launcher=local",
+        f"hydra.sweep.dir={tmp_path / 'sweep'}",
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("error: 1 of 2 jobs failed: seed=-1: ValueError: -1 is not")
+    assert "runs: 100%" in done.stderr and "2/2" in done.stderr
+    assert "questions" not in done.stderr and "Epoch" not in done.stderr  # the runs' own bars
+    assert (tmp_path / "mini/llava/ours_qc/seed0/result.json").exists()
+    assert "wrote" in (tmp_path / "sweep/1/job.log").read_text()

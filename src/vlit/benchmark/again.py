@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from vlit.benchmark import seed_bench
@@ -16,6 +15,8 @@ from vlit.data.rejects import Rejects
 from vlit.errors import InputError
 from vlit.files import write_json
 from vlit.tuning import setup
+from vlit.tuning.owner import owned
+from vlit.tuning.preemption import requeued
 from vlit.tuning.run_folder import RunFolder
 from vlit.tuning.sharding import scoring_trainer
 
@@ -41,21 +42,22 @@ def evaluate_again(cfg: DictConfig) -> Path:
     setup.seed_everything(cfg.seed)
     annotations = Path(cfg.benchmark or tuned.benchmark.annotations)
     images = Path(cfg.images or (annotations.parent / "SEED-Bench-image"))
-    rejects = Rejects()
-    questions = seed_bench.load(annotations, images, rejects)
-    if cfg.control == "shuffled_images":
-        questions = shuffled_images(questions, cfg.seed)
     scoring = Scoring(cfg.mode, cfg.normalisation, tuned.benchmark.scoring.batch_size, tuned.benchmark.scoring.workers)
-    model = setup.tuned_model(tuned, run.checkpoint)
     name = "-".join(part for part in (annotations.stem, scoring.name, cfg.control) if part)
     folder = run.path / "evaluations" / name
-    rejects.write(folder / "rejects.jsonl")
-    predictions = folder / "predictions.jsonl"
-    predictions.unlink(missing_ok=True)
-    trainer = scoring_trainer(tuned, instantiate(tuned.trainer))
-    encoder = setup.encoder(tuned, model)
-    scored = evaluate(model, tuned.model.template, encoder, questions, scoring, trainer, predictions)
-    content = {**result(tuned, scored, scoring.name, annotations.name), "control": cfg.control}
-    write_json(folder / "result.json", content)
+    with requeued(), owned(folder):
+        rejects = Rejects()
+        questions = seed_bench.load(annotations, images, rejects)
+        if cfg.control == "shuffled_images":
+            questions = shuffled_images(questions, cfg.seed)
+        model = setup.tuned_model(tuned, run.checkpoint)
+        rejects.write(folder / "rejects.jsonl")
+        predictions = folder / "predictions.jsonl"
+        predictions.unlink(missing_ok=True)
+        trainer = scoring_trainer(tuned, setup.trainer(tuned))
+        encoder = setup.encoder(tuned, model)
+        scored = evaluate(model, tuned.model.template, encoder, questions, scoring, trainer, predictions)
+        content = {**result(tuned, scored, scoring.name, annotations.name), "control": cfg.control}
+        write_json(folder / "result.json", content)
     log.info("%s", table(scored))
     return folder / "result.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from vlit.data.templates import TEMPLATES
 from vlit.errors import InputError
 from vlit.files import read_jsonl, write_jsonl
 from vlit.models.freeze import halve
+from vlit.tuning import preemption
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +82,8 @@ class Evaluation(L.LightningModule):
         lines = "".join(json.dumps(row) + "\n" for row in self.rows(self.model, batch))
         with self.part.open("a", encoding="utf-8") as file:
             file.write(lines)
+        if preemption.asked():
+            raise preemption.Preempted
 
 
 def evaluate(
@@ -118,7 +122,8 @@ def evaluate(
     collator = prompting.ranking if scoring.mode == "ranking" else prompting.generation
     if todo:
         loader: Any = DataLoader(cast(Any, todo), batch_size=None, collate_fn=collator, num_workers=scoring.workers)
-        made.predict(Evaluation(model, rows, part), loader, return_predictions=False)
+        with preemption.deferred():
+            made.predict(Evaluation(model, rows, part), loader, return_predictions=False)
     made.strategy.barrier()
     if made.is_global_zero:
         _merge(output, questions, made.world_size)
@@ -165,7 +170,8 @@ class _Bar(L.Callback):
 
     def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         total = sum(map(len, trainer.predict_dataloaders.dataset))
-        self.bar = tqdm(total=total, desc="questions", unit="q", disable=not trainer.is_global_zero)
+        hidden = not trainer.is_global_zero or bool(os.environ.get("TQDM_DISABLE"))
+        self.bar = tqdm(total=total, desc="questions", unit="q", disable=hidden)
 
     def on_predict_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, *place: Any

@@ -15,6 +15,7 @@ from vlit.benchmark.evaluate import evaluate
 from vlit.data.encode import Encoder
 from vlit.data.rejects import Rejects
 from vlit.files import write_json
+from vlit.tuning import setup
 from vlit.tuning.run_folder import RunFolder, commit
 from vlit.tuning.sharding import scoring_trainer
 
@@ -27,7 +28,7 @@ def score_run(cfg: DictConfig, model: Any, encoder: Encoder, folder: RunFolder) 
     questions = seed_bench.load(Path(cfg.benchmark.annotations), Path(cfg.benchmark.images), rejects)
     rejects.write(folder.path / "benchmark_rejects.jsonl")
     scoring = instantiate(cfg.benchmark.scoring)
-    trainer = scoring_trainer(cfg, instantiate(cfg.trainer))
+    trainer = scoring_trainer(cfg, setup.trainer(cfg))
     scored = evaluate(model, cfg.model.template, encoder, questions, scoring, trainer, folder.predictions)
     folder.record_end()
     write_json(folder.result, result(cfg, scored, scoring.name, Path(cfg.benchmark.annotations).name))

@@ -105,6 +105,7 @@ class LengthGroupedSampler(Sampler[list[int]]):
         self.drop_last = drop_last
         self.samples = samples
         self.resampled = resampled
+        self.sampler = self  # of a batch sampler, Lightning tells the epoch to its `sampler` only
         self.epoch = 0
         self.skip = 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import lightning as L
 from lightning.pytorch.callbacks import TQDMProgressBar
 
 from vlit.files import read_jsonl, write_jsonl
+from vlit.tuning import owner, preemption
 
 
 class StepMetrics(L.Callback):
@@ -51,7 +53,10 @@ class StepMetrics(L.Callback):
 
 
 class Checkpoint(L.Callback):
-    """Write the last checkpoint every so many optimiser steps and at the end, whole or not at all."""
+    """Write the last checkpoint every so many optimiser steps and at the end, whole or not at all.
+
+    When SLURM asks a run to stop it is written at the next step, and the run ends (`Preempted`).
+    """
 
     def __init__(self, path: Path, every: int) -> None:
         self.path = path
@@ -64,8 +69,11 @@ class Checkpoint(L.Callback):
         """Write when due: only after an optimiser step, since gradients in the making are not kept."""
         due = trainer.global_step % self.every == 0 or trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
         stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0 or trainer.is_last_batch
-        if due and stepped and trainer.global_step != self._written:
+        preempted = stepped and _any_process_asked(trainer)
+        if stepped and (due or preempted) and trainer.global_step != self._written:
             self._write(trainer)
+        if preempted:
+            raise preemption.Preempted
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write what `max_steps` cut short."""
@@ -74,14 +82,24 @@ class Checkpoint(L.Callback):
 
     def _write(self, trainer: L.Trainer) -> None:
         temporary = self.path.with_name(self.path.name + ".part")
-        trainer.save_checkpoint(temporary)  # every process takes part
-        if trainer.is_global_zero:
-            temporary.replace(self.path)
+        try:
+            trainer.save_checkpoint(temporary)  # every process takes part
+            if trainer.is_global_zero:
+                temporary.replace(self.path)
+        finally:
+            if trainer.is_global_zero:
+                temporary.unlink(missing_ok=True)
         self._written = trainer.global_step
 
 
 class Progress(TQDMProgressBar):
-    """Lightning's bar (steps a second, time left) with the loss in it, and no validation bars."""
+    """Lightning's bar (steps a second, time left) with the loss in it, and no validation bars.
+
+    Like every bar of tqdm's it is off where `TQDM_DISABLE` is set: in the runs of a sweep that has a bar of its own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(refresh_rate=0 if os.environ.get("TQDM_DISABLE") else 1)
 
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
         """Only what we log ourselves."""
@@ -95,6 +113,13 @@ class Progress(TQDMProgressBar):
         """Show the loss."""
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
         self.train_progress_bar.set_postfix(loss=f"{float(outputs['mean']):.3f}")
+
+
+def _any_process_asked(trainer: L.Trainer) -> bool:
+    """All processes have to stop at one step, but the signal finds them at different ones."""
+    if trainer.world_size > 1 and owner.slurm_job():
+        return trainer.strategy.reduce_boolean_decision(preemption.asked(), all=False)
+    return preemption.asked()
 
 
 def _whole_lines(path: Path) -> list[Any]:

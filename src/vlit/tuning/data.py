@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import lightning as L
 from torch.utils.data import DataLoader
 
@@ -11,7 +13,11 @@ from vlit.data.sampler import LengthGroupedSampler
 
 
 class ResumableLoader(DataLoader[Item]):
-    """A loader whose sampler knows where to go on; Lightning asks for these two methods before it believes so."""
+    """A loader whose sampler knows where to go on; Lightning asks for the last two methods before it believes so."""
+
+    def __iter__(self) -> Any:
+        """Start when the first batch is asked for: worker processes would fetch ahead before `go_on` is called."""
+        yield from super().__iter__()
 
     def state_dict(self) -> dict[str, int]:
         """Nothing: the place is the trainer's own count of batches."""
@@ -76,6 +82,8 @@ class InstructionData(L.LightningDataModule):
         """
         assert self.trainer is not None
         done = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        if done >= self.trainer.num_training_batches:
+            done = 0  # the checkpoint was written after the last batch of an epoch; this is the next epoch already
         self.sampler.resume(self.trainer.current_epoch, done)
 
     def _collate(self, items: list[Item]) -> Batch:

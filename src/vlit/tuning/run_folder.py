@@ -12,8 +12,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig, OmegaConf
+
 from vlit.errors import InputError
 from vlit.files import read_json, write_json, write_text
+from vlit.tuning import owner
+from vlit.tuning.owner import is_first_process
 
 PACKAGES = (
     "hydra-core", "omegaconf", "torch", "lightning", "transformers", "peft", "open_clip_torch", "salesforce-lavis",
@@ -61,6 +65,11 @@ class RunFolder:
         return self.path / "config.yaml"
 
     @property
+    def failure(self) -> Path:
+        """Why the run failed, until it goes on."""
+        return self.path / "failure.json"
+
+    @property
     def done(self) -> bool:
         """Whether the run has its result."""
         return self.result.exists()
@@ -73,9 +82,10 @@ class RunFolder:
         Raises:
             InputError: if the folder holds a run of another configuration.
         """
-        # The second process of a run on one machine starts when the first is at work in the folder.
-        if force and self.path.exists() and os.environ.get("LOCAL_RANK", "0") == "0":
-            shutil.rmtree(self.path)
+        if force and not is_first_process():
+            return True  # the first process is at work in the folder, whatever was there before
+        if force and self.path.exists():
+            self._clear()
         if self.config.exists() and self.config.read_text(encoding="utf-8") != config:
             changed = _first_difference(self.config.read_text(encoding="utf-8"), config)
             raise InputError(
@@ -84,14 +94,22 @@ class RunFolder:
             )
         if self.done:
             return False
-        try:
+        if is_first_process():
             write_text(self.config, config)
-        except OSError as error:
-            raise InputError(f"cannot write to {self.path} ({error.strerror}): mend it or set paths.runs") from None
         return True
 
+    def _clear(self) -> None:
+        for entry in self.path.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif entry.name != owner.NAME:  # we hold it
+                entry.unlink()
+
     def record_start(self, data_fingerprint: str) -> None:
-        """Write `provenance.json`; a resumed run keeps its first start and adds this one."""
+        """Write `provenance.json`; a resumed run keeps its first start and adds this one. It has not failed so far."""
+        if not is_first_process():
+            return
+        self.failure.unlink(missing_ok=True)
         file = self.path / "provenance.json"
         earlier = read_json(file) if file.exists() else {}
         write_json(
@@ -108,10 +126,26 @@ class RunFolder:
             },
         )
 
+    def record_failure(self, reason: str) -> None:
+        """Write `failure.json`; of several processes the first one's word counts, which is told what went wrong."""
+        if is_first_process() or not self.failure.exists():
+            write_json(self.failure, {"reason": reason, "time": _now(), "job": owner.slurm_job(), "commit": commit()})
+
     def record_end(self) -> None:
         """Add the end to `provenance.json`."""
+        if not is_first_process():
+            return
         file = self.path / "provenance.json"
         write_json(file, {**read_json(file), "end": _now()})
+
+
+def resolved(cfg: DictConfig) -> str:
+    """The configuration that a run's results depend on, with nothing left to resolve, as YAML."""
+    plain = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(plain, dict)
+    return OmegaConf.to_yaml(
+        OmegaConf.create({key: value for key, value in plain.items() if key not in ("force", "plan")})
+    )
 
 
 def commit() -> str | None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from lightning.pytorch.plugins.environments import SLURMEnvironment
+from omegaconf import DictConfig
 
 from vlit.data.encode import Encoder
 from vlit.data.rejects import Rejects
@@ -19,6 +22,7 @@ from vlit.errors import InputError
 from vlit.files import locked
 from vlit.models.freeze import halve
 from vlit.quality.dataset import tuning_samples
+from vlit.tuning.checkpoint_file import CheckpointFile
 from vlit.tuning.run_folder import RunFolder
 from vlit.tuning.tune import TuningRun, restore
 
@@ -30,21 +34,13 @@ def run_folder(cfg: DictConfig) -> RunFolder:
     return RunFolder(Path(cfg.run_folder))
 
 
-def resolved(cfg: DictConfig) -> str:
-    """The configuration that a run's results depend on, with nothing left to resolve, as YAML."""
-    plain = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(plain, dict)
-    return OmegaConf.to_yaml(
-        OmegaConf.create({key: value for key, value in plain.items() if key not in ("force", "plan")})
-    )
-
-
 def seed_everything(seed: int) -> None:
     """Seed Python, numpy and torch."""
     L.seed_everything(seed, verbose=False)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*treespec.*")
+    warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
 
 
 def prepare(cfg: DictConfig) -> None:
@@ -120,11 +116,19 @@ def encoder(cfg: DictConfig, built: Any) -> Encoder:
     )
 
 
+def trainer(cfg: DictConfig) -> Callable[..., L.Trainer]:
+    """What makes the Lightning trainer. Its checkpoints and, under SLURM, its signals are handled by us."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where srun is installed Lightning advises to use it, needed or not
+        slurm = [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
+    return functools.partial(instantiate(cfg.trainer), plugins=[CheckpointFile(), *slurm])
+
+
 def tuning_run(cfg: DictConfig, folder: RunFolder) -> TuningRun:
     """Everything about the tuning run but model and data."""
     return TuningRun(
         spec=instantiate(cfg.tuning),
-        trainer=instantiate(cfg.trainer),
+        trainer=trainer(cfg),
         loggers=[instantiate(logger) for logger in cfg.logger.loggers],
         folder=folder,
         seed=cfg.seed,

@@ -14,6 +14,7 @@ import torch
 from vlit.data.dataset import InstructionDataset
 from vlit.errors import InputError
 from vlit.global_batch import check_global_batch
+from vlit.tuning import preemption
 from vlit.tuning.callbacks import Checkpoint, Progress, StepMetrics
 from vlit.tuning.data import InstructionData
 from vlit.tuning.module import InstructionTuning
@@ -123,7 +124,8 @@ def tune(model: Any, dataset: InstructionDataset, run: TuningRun) -> None:
     if start is not None:
         log.info("going on from %s", start)
         module.check_names(torch.load(start, map_location="cpu", mmap=True, weights_only=False)["state_dict"])
-    trainer.fit(module, data, ckpt_path=None if start is None else str(start), weights_only=False)
+    with preemption.deferred():
+        trainer.fit(module, data, ckpt_path=None if start is None else str(start), weights_only=False)
 
 
 def restore(model: Any, checkpoint: Path) -> None:

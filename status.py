@@ -1,0 +1,22 @@
+"""How far a sweep is: `python status.py name=grid`.
+
+Every cell of the grid as done, running, queued, failed or missing, why it failed, and the one command that finishes it.
+"""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from vlit.entry import entry
+
+
+@entry("status")
+def main(cfg: DictConfig) -> None:
+    """Print the table."""
+    from vlit.sweep.page import page
+
+    print(page(cfg.name, cfg.folder))
+
+
+if __name__ == "__main__":
+    main()
