@@ -53,6 +53,16 @@ def test_each_number_names_its_run_folders(full: Path) -> None:
     assert "±" in table.rows[0][2]
 
 
+def test_an_evaluation_of_a_run_is_no_run_of_its_own(full: Path) -> None:
+    runs = find_runs(full / "runs")
+    again = (
+        full / "runs" / "mini" / "blip2" / "ours" / "seed0" / "evaluations" / "SEED-Bench-ranking_mean-shuffled_images"
+    )
+    again.mkdir(parents=True)
+    (again / "result.json").write_text(json.dumps({**runs[0].result, "scoring": "other"}))
+    assert find_runs(full / "runs") == runs
+
+
 def test_ties_are_all_bold(make_run: Make, tmp_path: Path) -> None:
     for data in ("llava", "ours"):
         make_run("llava", data, accuracy={"Overall": 30.0, "SU": 25.0})

@@ -16,6 +16,7 @@ from vlit.errors import InputError
 from vlit.files import read_json
 
 _REQUIRED = ("model", "data", "scale", "seed", "scoring", "accuracy")
+EVALUATIONS = "evaluations"
 _ONE_OF_EACH = ("scale", "scoring", "benchmark")
 
 
@@ -33,13 +34,17 @@ class Run:
 
 
 def find_runs(folder: Path) -> list[Run]:
-    """Every `result.json` under a folder. A folder without one is a run that isn't done, and isn't counted.
+    """Every run's `result.json` under a folder. A folder without one is a run that isn't done, and isn't counted.
+
+    What `evaluate.py` wrote of a run again, under its `evaluations`, is another measurement of it and no run.
 
     Raises:
         InputError: there is none, one lacks a field, or two give the same model, dataset and seed.
     """
     runs = []
     for path in sorted(folder.glob("**/result.json")):
+        if EVALUATIONS in path.relative_to(folder).parts:
+            continue
         result = read_json(path, "run evaluate.py again")
         missing = [name for name in _REQUIRED if not isinstance(result, dict) or name not in result]
         if missing or not isinstance(result["accuracy"], dict) or not result["accuracy"]:
