@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARGS ?=
+# Threads that wait by spinning make everything many times slower on a busy machine.
+export OMP_WAIT_POLICY ?= PASSIVE
 BUILD := $(shell nvidia-smi >/dev/null 2>&1 && echo cuda || echo cpu)
 
 .PHONY: help install train test test-slow test-slurm test-reference lint format clean
