@@ -19,6 +19,7 @@ from vlit.data.images import FileImage
 from vlit.data.rejects import Rejects
 from vlit.data.templates import TEMPLATES
 from vlit.files import read_jsonl
+from vlit.world import WorldSpec, build_world
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +63,28 @@ def naive_scores(cfg, model, question: Question) -> list[tuple[float, float]]:
     return scores
 
 
+@pytest.fixture(scope="module")
+def all_questions(tmp_path_factory: pytest.TempPathFactory) -> list[Question]:
+    """The mini scale's whole benchmark: its scenes do not depend on how many there are for training."""
+    world = tmp_path_factory.mktemp("benchmark") / "world"
+    build_world(WorldSpec(scenes=90, benchmark_groups=50, seed=0), world)
+    folder = world / "seed_bench"
+    return load(folder / "SEED-Bench.json", folder / "SEED-Bench-image", Rejects())
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_ranking_agrees_with_one_choice_at_a_time(family, questions: list[Question], name: str) -> None:
+    assert_naive_agrees(family, questions, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
+def test_ranking_agrees_on_every_question_of_the_benchmark(family, all_questions: list[Question], name: str) -> None:
+    assert len(all_questions) == 1800
+    assert_naive_agrees(family, all_questions, name)
+
+
+def assert_naive_agrees(family, questions: list[Question], name: str) -> None:
     cfg, model, encoder = family(name)
     model.eval()
     prompting = Prompting(TEMPLATES[cfg.model.template], encoder, model.image_transform, model.tokenizer.pad_token_id)
