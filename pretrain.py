@@ -1,7 +1,7 @@
-"""Make the shipped mini weights anew: `python pretrain.py force=true` (about four hours on one core).
+"""Make the shipped mini weights anew: `python pretrain.py force=true` (about two hours on two cores).
 
-Stages: tokenizer; clip_first, eva, clip (contrastive); opt_text, opt, vicuna (text); llava, blip2, openflamingo
-(alignment).
+Stages: tokenizer; clip_first, clip_second, eva, clip (contrastive, and what patches show); opt_short, opt_text,
+vicuna_short, vicuna (text); the rounds of llava, blip2 and openflamingo (alignment).
 An interrupted stage goes on from its last save; `stages=[blip2] force=true` makes one anew.
 """
 
