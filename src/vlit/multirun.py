@@ -7,6 +7,7 @@ in other processes (joblib) or on other machines (submitit), so each adds a line
 from __future__ import annotations
 
 import json
+import logging
 import math
 import sys
 import threading
@@ -46,6 +47,13 @@ class Jobs(Callback):
             _sweep.update(bar=tqdm(total=total, desc="runs", unit="run"), stop=threading.Event())
             _sweep["thread"] = threading.Thread(target=_watch, daemon=True)
             _sweep["thread"].start()
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Under a bar, let a job speak in its own file. Hydra composes logging after launchers, which can't say so."""
+        if self.bar and config.hydra.mode == RunMode.MULTIRUN:
+            handler = logging.FileHandler(Path(config.hydra.runtime.output_dir) / "job.log", encoding="utf-8")
+            handler.setFormatter(logging.Formatter(config.hydra.job_logging.formatters.simple.format))
+            logging.getLogger().handlers[:] = [handler]
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Add a line."""
