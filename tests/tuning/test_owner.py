@@ -158,7 +158,7 @@ def test_a_failure_leaves_its_reason_and_a_success_removes_it(tmp_path: Path) ->
 def test_a_run_started_twice_runs_once(cache: Path, tmp_path: Path) -> None:
     command = [
         sys.executable, "train.py", "model=llava", "data=ours_qc", *tiny_overrides(cache), f"paths.runs={tmp_path}",
-        "tuning.batch_size=4", "tuning.max_steps=3", "force=true",
+        "tuning.batch_size=4", "tuning.epochs=20", "tuning.max_steps=100", "force=true",  # longer than the second waits
     ]  # fmt: skip
     both = [
         subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)
@@ -168,5 +168,5 @@ def test_a_run_started_twice_runs_once(cache: Path, tmp_path: Path) -> None:
     refused = next(text for process, text in zip(both, told, strict=True) if process.returncode == 1)
     assert len(refused.strip().splitlines()) == 1 and "is being worked on by process" in refused
     folder = tmp_path / "mini/llava/ours_qc/seed0"
-    assert len((folder / "metrics.jsonl").read_text().splitlines()) == 3
+    assert len((folder / "metrics.jsonl").read_text().splitlines()) == 100
     assert (folder / "result.json").exists() and not (folder / "failure.json").exists()
