@@ -22,6 +22,7 @@ from synthetic_dataset import synthetic_samples
 from vlit.data.images import Base64Image
 from vlit.data.sample import Sample
 from vlit.models import clip as clips
+from vlit.models.image_transform import ImageTransform
 from vlit.models.mini import unpack
 from vlit.quality.image_features import ImageFeatures
 from vlit.quality.matching_degree import matching_degrees, texts_of
@@ -31,13 +32,26 @@ BATCH = 256
 ROUNDS = 4
 
 
-def measure(images: int, cache: Path) -> dict[str, Any]:
-    """Times of both, and bare over ours."""
+def mini(cache: Path) -> clips.Clip:
+    """The mini CLIP."""
     weights = cache / "weights"
     if not (weights / "clip.safetensors").is_file():
         unpack(str(ROOT / "weights" / "mini"), str(weights))
-    clip = clips.load("clip-mini", str(weights / "clip.safetensors"), str(weights / "open_clip"),
+    return clips.load("clip-mini", str(weights / "clip.safetensors"), str(weights / "open_clip"),
                       str(weights / "tokenizer"), "python train.py")  # fmt: skip
+
+
+def published(name: str = "ViT-B-32") -> clips.Clip:
+    """A published architecture with random weights, which take as long."""
+    import open_clip  # after `vlit`, which names the operators it asks for
+
+    model = open_clip.create_model(name).float().eval()
+    size = open_clip.get_model_config(name)["vision_cfg"]["image_size"]
+    return clips.Clip(model, ImageTransform(size), open_clip.get_tokenizer(name))
+
+
+def measure(clip: clips.Clip, images: int) -> dict[str, Any]:
+    """Times of both, and bare over ours."""
     samples = [
         Sample(one.id, (picture(place),), one.turns) for place, one in enumerate(synthetic_samples(images, seed=1))
     ]
