@@ -74,7 +74,7 @@ construct: install  ## instruction data out of the mini world, offline (ARGS add
 
 .PHONY: bench-quality
 bench-quality: install  ## speed of the quality indicators against the reference libraries
-	$(PIP) --no-deps karateclub==1.3.3 python-louvain==0.16
+	$(PIP) --no-deps karateclub==1.3.3 python-louvain==0.16 sentence-transformers==5.1.2
 	$(BIN)/python benchmarks/quality_speed.py $(ARGS)
 
 .PHONY: bench-construct

