@@ -44,7 +44,7 @@ def evaluate_again(cfg: DictConfig) -> Path:
     images = Path(cfg.images or (annotations.parent / "SEED-Bench-image"))
     scoring = Scoring(cfg.mode, cfg.normalisation, tuned.benchmark.scoring.batch_size, tuned.benchmark.scoring.workers)
     name = "-".join(part for part in (annotations.stem, scoring.name, cfg.control) if part)
-    folder = run.path / "evaluations" / name
+    folder = run.evaluations / name
     with requeued(), owned(folder):
         rejects = Rejects()
         questions = seed_bench.load(annotations, images, rejects)

@@ -17,8 +17,7 @@ FILES = ("result.json", "predictions.jsonl", "provenance.json")
 def tables(cfg: DictConfig, grid: Sequence[Cell], folder: Path) -> int:
     """Build the tables in the sweep's folder.
 
-    `tables.py` averages all runs it finds. It is shown the cells alone, as links: run folders may hold evaluations
-    besides, and their neighbours belong to other grids.
+    `tables.py` averages all runs it finds. It is shown the cells alone, as links: their neighbours are of other grids.
 
     Returns:
         The exit status of `tables.py`.

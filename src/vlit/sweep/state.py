@@ -50,7 +50,7 @@ def state(cell: Cell, tasks: Mapping[int, Task]) -> State:  # noqa: PLR0911 (a r
 
 def evaluated(cell: Cell, control: str | None) -> bool:
     """Whether a run that is done has been scored with a control."""
-    return control is None or any((cell.folder.path / "evaluations").glob(f"*-{control}/result.json"))
+    return control is None or any(cell.folder.evaluations.glob(f"*-{control}/result.json"))
 
 
 def _of_another_configuration(cell: Cell) -> bool:

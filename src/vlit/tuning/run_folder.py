@@ -60,6 +60,11 @@ class RunFolder:
         return self.path / "checkpoints" / "last.ckpt"
 
     @property
+    def evaluations(self) -> Path:
+        """What `evaluate.py` measured of the run again, a folder each."""
+        return self.path / "evaluations"
+
+    @property
     def config(self) -> Path:
         """The resolved configuration."""
         return self.path / "config.yaml"
