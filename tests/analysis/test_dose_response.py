@@ -6,7 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vlit.analysis.dose_response import effects, effects_table, predictions, predictions_table
+from vlit.analysis.dose_response import (
+    effects,
+    effects_table,
+    indicator_effects,
+    indicator_effects_table,
+    predictions,
+    predictions_table,
+)
 from vlit.analysis.measurements import Quality, Scores
 from vlit.analysis.noise import components, components_table, power, power_table, simulated_power
 from vlit.construct.doses.design import BASE_DOSE, doses
@@ -52,6 +59,19 @@ def test_the_indicator_that_moves_with_performance_predicts_it(scores: Scores) -
     assert "same for every dataset" in found.loc["TD", "reason"]
     assert found.loc["OC", "low"] < found.loc["OC", "rho"] < found.loc["OC", "high"]
     assert len(predictions_table(found.reset_index()).rows) == 3
+
+
+def test_the_slope_on_an_indicator_is_that_of_the_datasets_means(scores: Scores) -> None:
+    overall = scores.dataset_means["Overall"]
+    planted = (overall - overall.mean()) / overall.std() * 3 + 7
+    values = pd.DataFrame({"MD": planted, "T": 9.0, "C": planted.where(planted.index < "dose_c")}, index=overall.index)
+    found = indicator_effects(Quality(values, values * 0), scores).set_index("indicator")
+    assert found.loc["MD", "slope"] == pytest.approx(overall.std())  # the design is balanced: least squares of means
+    assert found.loc["MD", ["datasets", "runs"]].tolist() == [25, 25 * 12]
+    assert found.loc["MD", "low"] < found.loc["MD", "slope"] < found.loc["MD", "high"]
+    assert found.loc["TD", "reason"] == "it is the same for every dataset"
+    assert found.loc["C", "datasets"] == values.C.notna().sum()
+    assert [row[0] for row in indicator_effects_table(found.reset_index()).rows] == ["MD", "TD", "C"]
 
 
 def test_variance_by_seed_and_by_question(scores: Scores) -> None:

@@ -184,7 +184,7 @@ def test_region_images_are_read_from_their_archive(tmp_path: Path) -> None:
     assert "cannot be read" in pages["Image: b.jpg."]
 
 
-@pytest.mark.parametrize("name", ["published_tables", "your_own_runs"])
+@pytest.mark.parametrize("name", ["published_tables", "study", "your_own_runs"])
 def test_notebooks_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY / "src"))  # a kernel starts in notebooks/
     notebook = nbformat.read(REPOSITORY / "notebooks" / f"{name}.ipynb", as_version=4)

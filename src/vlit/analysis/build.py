@@ -17,7 +17,16 @@ from vlit.analysis.audit_text import audit_markdown
 from vlit.analysis.beside import beside
 from vlit.analysis.bootstrap import bootstrap
 from vlit.analysis.correlation import correlate
-from vlit.analysis.dose_response import PREFIX, effects, effects_table, predictions, predictions_table
+from vlit.analysis.dose_figure import dose_figure
+from vlit.analysis.dose_response import (
+    PREFIX,
+    effects,
+    effects_table,
+    indicator_effects,
+    indicator_effects_table,
+    predictions,
+    predictions_table,
+)
 from vlit.analysis.hyperparameters import hyperparameter_tables
 from vlit.analysis.icc import FORMS
 from vlit.analysis.measurements import Quality, Scores
@@ -172,8 +181,10 @@ def _add_doses(runs: list[Run], results: Results, options: Options) -> None:
     quality = read_run_quality(options.indicators, scores.datasets, str(runs[0].result["scale"]))
     results.tables += [
         effects_table(effects(scores)),
+        indicator_effects_table(indicator_effects(quality, scores)),
         predictions_table(predictions(quality, scores, options.seed)),
     ]
+    results.figures["doses"] = dose_figure(scores)
     gaps = missing_cells(scores)
     results.notes.append(
         f"Dose-response: {len(runs)} runs of {len(scores.datasets)} datasets, {len(gaps)} missing of those begun."

@@ -11,10 +11,11 @@ from vlit.analysis.measurements import Quality, Scores
 from vlit.analysis.names import indicator_row
 from vlit.analysis.results_tables import repr_number
 from vlit.analysis.table import Table, number
-from vlit.construct.doses.design import BASE_DOSE, PRINCIPLES, doses
+from vlit.construct.doses.design import BASE, BASE_DOSE, PRINCIPLES, doses
 
 RESAMPLES = 999
 PREFIX = "dose_"
+BASE_NAME = f"{PREFIX}{BASE}_0"
 
 
 def effects(scores: Scores) -> pd.DataFrame:
@@ -27,7 +28,23 @@ def effects(scores: Scores) -> pd.DataFrame:
     Returns:
         Columns principle, dimension, datasets, runs, slope, low, high, p, reason (why there is none, else empty).
     """
-    rows = [_effect(principle, column, scores) for principle in PRINCIPLES for column in scores.columns]
+    rows = []
+    for principle in PRINCIPLES:
+        x = of_principle(principle, scores)
+        rows += [{"principle": principle, **_effect(x, column, scores)} for column in scores.columns]
+    return pd.DataFrame(rows)
+
+
+def indicator_effects(quality: Quality, scores: Scores) -> pd.DataFrame:
+    """The same slopes on each indicator of Table 4 as measured, over all datasets that have it.
+
+    Returns:
+        Columns indicator, dimension, datasets, runs, slope, low, high, p, reason.
+    """
+    rows = []
+    for key in quality.keys:
+        x = quality.values[key].reindex(scores.datasets).dropna()
+        rows += [{"indicator": indicator_row(key), **_effect(x, column, scores)} for column in scores.columns]
     return pd.DataFrame(rows)
 
 
@@ -45,11 +62,25 @@ def predictions(quality: Quality, scores: Scores, seed: int = 0) -> pd.DataFrame
     )
 
 
+def of_principle(principle: str, scores: Scores) -> pd.Series:
+    """The dose of each dataset of a principle that has runs, the base among them."""
+    dose = {each.name: each.dose for each in doses() if each.principle == principle}
+    dose[BASE_NAME] = BASE_DOSE[principle]
+    return pd.Series({name: value for name, value in dose.items() if name in scores.datasets}, dtype=float)
+
+
 def effects_table(found: pd.DataFrame) -> Table:
     """The slopes as a table, a principle a row."""
     title = "Effect of each principle on performance (percentage points per standard deviation of its dose, 95%)"
     notes = ["score ~ dose + model, errors clustered by dataset; dose 0 is the base dataset."]
     return _wide("dose_effects", title, found, "principle", "slope", 1, notes)
+
+
+def indicator_effects_table(found: pd.DataFrame) -> Table:
+    """The slopes as a table, an indicator a row."""
+    title = "Effect of each indicator on performance (percentage points per standard deviation, 95%)"
+    notes = ["score ~ indicator + model over all dose datasets, errors clustered by dataset."]
+    return _wide("indicator_effects", title, found, "indicator", "slope", 1, notes)
 
 
 def predictions_table(found: pd.DataFrame) -> Table:
@@ -59,20 +90,22 @@ def predictions_table(found: pd.DataFrame) -> Table:
     return _wide("dose_predictions", title, found, "indicator", "rho", 2, notes)
 
 
-def _effect(principle: str, column: str, scores: Scores) -> dict[str, object]:
+def _effect(x: pd.Series, column: str, scores: Scores) -> dict[str, object]:
+    """Slope of a column on `x` (a value a dataset), standardised over its datasets."""
     from statsmodels.formula.api import ols  # slow to import, and seldom needed
 
-    dose = {each.name: each.dose for each in doses() if each.principle == principle}
-    dose["dose_base_0"] = BASE_DOSE[principle]
     long = scores.per_seed[column].rename("score").reset_index().dropna()
-    long = long[long.data.isin(dose)]
-    x = pd.Series({name: value for name, value in dose.items() if name in set(long.data)}, dtype=float)
-    base = {"principle": principle, "dimension": column, "datasets": len(x), "runs": len(long)}
-    nothing = dict.fromkeys(("slope", "low", "high", "p"), np.nan)
+    long = long[long.data.isin(x.index)]
+    base: dict[str, object] = {"dimension": column, "datasets": len(x), "runs": len(long)}
+    reason = ""
     if len(x) < LEAST:
-        return {**base, **nothing, "reason": f"{len(x)} datasets have runs, {LEAST} are needed"}
-    if np.ptp(long.score) == 0:
-        return {**base, **nothing, "reason": "the score is the same in every run"}
+        reason = f"{len(x)} datasets have runs and a value, {LEAST} are needed"
+    elif np.ptp(x.to_numpy()) == 0:
+        reason = "it is the same for every dataset"
+    elif np.ptp(long.score) == 0:
+        reason = "the score is the same in every run"
+    if reason:
+        return {**base, **dict.fromkeys(("slope", "low", "high", "p"), np.nan), "reason": reason}
     long["dose"] = long.data.map((x - x.mean()) / x.std(ddof=1))
     formula = "score ~ dose" + (" + C(model)" if long.model.nunique() > 1 else "")
     groups = pd.factorize(long.data)[0]

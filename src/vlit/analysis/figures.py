@@ -18,7 +18,7 @@ from vlit.analysis.survey import Node
 from vlit.files import whole
 
 ENDINGS = ("svg", "png", "pdf")
-_STYLE: Any = {
+STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
     "svg.hashsalt": "vlit",
@@ -35,7 +35,7 @@ def write_figure(figure: Figure, name: str, folder: Path) -> list[Path]:
     for ending in ENDINGS:
         path = folder / f"{name}.{ending}"
         dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[ending]
-        with whole(path) as temporary, mpl.rc_context(_STYLE):
+        with whole(path) as temporary, mpl.rc_context(STYLE):
             figure.savefig(temporary, format=ending, dpi=160, metadata=dates)
         paths.append(path)
     plt.close(figure)
@@ -46,7 +46,7 @@ def figure_5(correlations: pd.DataFrame, title: str) -> Figure:
     """A heat map of r, indicators x columns, with stars; undefined cells are hatched (paper Figure 5)."""
     rows, columns = list(dict.fromkeys(correlations.indicator)), list(dict.fromkeys(correlations.dimension))
     cells = correlations.set_index(["indicator", "dimension"])
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(3.6 + 0.72 * len(columns), 0.9 + 0.42 * len(rows)), layout="constrained")
         values = cells.r.unstack().reindex(index=rows, columns=columns).to_numpy(float)
         axes.set_facecolor("#f4f4f4")
@@ -70,7 +70,7 @@ def figure_5(correlations: pd.DataFrame, title: str) -> Figure:
 def figure_2(root: Node) -> Figure:
     """The tree of datasets; leaves of a branch are listed in lines beside it (paper Figure 2)."""
     lines = _lines(root)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = plt.figure(figsize=(4 * _COLUMN + 4, _LINE * lines + 0.4))
         axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))
         axes.set_xlim(0, 4 * _COLUMN + 4)

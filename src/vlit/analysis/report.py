@@ -18,16 +18,17 @@ from vlit.analysis.table import Table, as_html
 _SECTIONS = (
     ("Results", "Tables 3 and 4", ("table03", "table04", "table04_extended")),
     ("Correlation", "Table 15 and Figure 5", ("table15", "table15_extended", "mixed_effects")),
-    ("Doses", "One principle varied at a time", ("dose_effects", "dose_predictions")),
+    ("Doses", "One principle varied at a time", ("dose_effects", "indicator_effects", "dose_predictions")),
     ("Noise", "One run by seed and questions, and the power of a study", ("noise", "power")),
     ("Survey", "Tables 1, 2 and 5, Figure 2", ("table01", "table02", "table05")),
     ("Hyperparameters", "Tables 6-8", ("table06", "table07", "table08")),
 )
-_FIGURES = {"Correlation": ("fig05", "fig05_published"), "Survey": ("fig02",)}
+_FIGURES = {"Correlation": ("fig05", "fig05_published"), "Doses": ("doses",), "Survey": ("fig02",)}
 _CAPTIONS = {
     "fig02": "Figure 2. VLIT datasets by strategy and tendency, rebuilt from Table 2 and section 3.2.2."
     " A dataset is missing from a branch where the text of the paper lost its mark.",
     "fig05": "Figure 5. Correlation of quality indicators with performance, computed here.",
+    "doses": "Accuracy over all questions as one principle is varied: mean and range of the seeds. The base is hollow.",
     "fig05_published": "Figure 5 as the paper's Table 15 gives it.",
 }
 _FOLDED = {"table04_extended", "table15_extended", "table01", "table02", "table05", "audit_p"}  # long: shown on demand

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from vlit.files import read_json
 from vlit.sweep import slurm, submit
 from vlit.sweep.grid import MANIFEST, Cell, read_manifest
-from vlit.sweep.start import finishing
-from vlit.sweep.state import DONE, FAILED, MISSING, QUEUED, RUNNING, State, state
+from vlit.sweep.start import COMMAND, finishing
+from vlit.sweep.state import DONE, FAILED, MISSING, QUEUED, RUNNING, State, evaluated, state
 
 ORDER = (DONE, RUNNING, QUEUED, FAILED, MISSING)
 
@@ -31,11 +32,21 @@ def page(name: str, folder: str) -> str:
         for cell in grid
         if states[cell.index].note
     ]
-    if counts[FAILED] + counts[MISSING]:
+    evaluating = slurm.tasks(submit.job_name(name, "evaluate"), Path.cwd())
+    unscored = [cell for cell in _unscored(home, grid, states) if cell.index not in evaluating]
+    if unscored:
+        lines.append(f"  done but not evaluated: {', '.join(cell.name for cell in unscored)}")
+    if counts[FAILED] + counts[MISSING] or unscored:
         lines += ["", "finish it with", f"  {finishing(home, 'slurm' if slurm.available() else 'local')}"]
-    elif counts[RUNNING] + counts[QUEUED]:
+    elif counts[RUNNING] + counts[QUEUED] or evaluating:
         lines += ["", "nothing to start: the rest is under way"]
     return "\n".join(lines)
+
+
+def _unscored(home: Path, grid: list[Cell], states: dict[int, State]) -> list[Cell]:
+    """Cells whose training is done and whose evaluation with the sweep's control is not."""
+    control = read_json(home / COMMAND)["control"]
+    return [cell for cell in grid if states[cell.index].word == DONE and not evaluated(cell, control)]
 
 
 def _table(grid: list[Cell], states: dict[int, State]) -> list[str]:

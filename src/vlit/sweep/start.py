@@ -16,7 +16,7 @@ from vlit.sweep.grid import MANIFEST, cells, write_manifest
 from vlit.sweep.results import tables
 from vlit.sweep.state import DONE, evaluated, state
 
-COMMAND = "command.json"  # the overrides that the sweep was started with
+COMMAND = "command.json"  # the overrides that the sweep was started with, and what is evaluated after each run
 LAUNCHES = ("none", "local", "slurm", "tables")
 
 
@@ -36,7 +36,7 @@ def start(cfg: DictConfig) -> None:
     manifest = folder / MANIFEST
     with locked(folder / "starting.lock"):  # a second start at the same time sees what the first has submitted
         write_manifest(manifest, grid)
-        write_json(folder / COMMAND, list(HydraConfig.get().overrides.task))
+        write_json(folder / COMMAND, {"overrides": list(HydraConfig.get().overrides.task), "control": cfg.control})
         waiting = slurm.tasks(submit.job_name(cfg.name), Path(cfg.paths.root))
         states = [state(cell, waiting) for cell in grid]
         todo = [cell for cell, found in zip(grid, states, strict=True) if found.open]
@@ -63,7 +63,7 @@ def _given() -> list[str]:
 
 def finishing(folder: Path, launch: str) -> str:
     """The command that a sweep was started with, with a launch if it had none."""
-    overrides = [override for override in read_json(folder / COMMAND) if override != "launch=none"]
+    overrides = [override for override in read_json(folder / COMMAND)["overrides"] if override != "launch=none"]
     if not any(override.startswith("launch=") for override in overrides):
         overrides.append(f"launch={launch}")
     return shlex.join(["python", "sweep.py", *overrides])
