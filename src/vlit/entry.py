@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -51,6 +52,8 @@ def entry(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable
         @functools.wraps(task)
         def command() -> None:
             if {"--help", "-h"} & set(sys.argv[1:]):
+                if hasattr(signal, "SIGPIPE"):
+                    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `--help | head` ends without a traceback
                 print(command_help(inspect.getmodule(task).__doc__ or "", configurations, config_name))
                 return
             # Before torch is imported: threads that wait by spinning make a busy machine twenty times slower.

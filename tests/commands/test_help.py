@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -19,6 +20,14 @@ def test_help_names_what_the_command_does(command: str) -> None:
     about = (ROOT / command).read_text().split('"""')[1].splitlines()[0]
     assert about in done.stdout
     assert "Choices" in done.stdout and "Configuration" in done.stdout
+
+
+def test_help_into_a_pipe_that_closes_is_quiet() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "train.py", "--help"], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert done.stderr == b""
 
 
 def test_help_of_train_names_the_choices_and_takes_less_than_a_second_and_a_half() -> None:
