@@ -38,7 +38,7 @@ test-slow: install  ## minutes-long checks
 
 # As root on Debian or Ubuntu it installs SLURM's packages first; where they cannot be had the tests skip and say so.
 SLURM := slurmctld slurmd slurm-client munge
-test-slurm: install  ## tests on a real SLURM (half an hour on two cores)
+test-slurm: install  ## tests on a real SLURM (ten minutes on two cores)
 	@command -v slurmctld >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || \
 	  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $(SLURM); } || true
 	$(BIN)/python -m pytest -m slurm -rs $(ARGS)
