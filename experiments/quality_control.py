@@ -1,7 +1,7 @@
 """Whether models tuned on `ours_qc` beat those tuned on `ours`: differences by seed, with t intervals over seeds.
 
-The runs: `python train.py -m seed=0,1,2 data=ours,ours_qc model=llava,blip2,openflamingo`. Their small files are kept
-by `collect.py` in `results/study`, from which this writes `results/quality/ours_qc_against_ours.json` and `.md`.
+The runs are of the study's grid (`study.sh`). Their small files are kept by `collect.py` in `results/study`, from which
+this writes `results/quality/ours_qc_against_ours.json` and `.md`.
 """
 
 from __future__ import annotations

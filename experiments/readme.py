@@ -1,4 +1,4 @@
-"""Write README's tables from committed files: the main job's from `results/main`, the study's from `results/study`."""
+"""Write README's tables from committed files of `results/main`, `results/study` and `results/quality`."""
 
 from __future__ import annotations
 
@@ -43,6 +43,17 @@ def main_job() -> list[str]:
         cells = [_cell(result, column) for column in COLUMNS]
         blind = _cell(read_json(control), "Overall")
         lines.append(f"| {name} | {' | '.join(cells)} | {blind} | `{result['commit'][:7]}` |")
+    return lines
+
+
+def quality_control() -> list[str]:
+    """Overall with `ours_qc` minus that with `ours`, a model a row."""
+    found = read_json(ROOT / "results" / "quality" / "ours_qc_against_ours.json")
+    lines = ["| | seeds | Overall, points |", "|---|---|---|"]
+    for model, name in FAMILIES.items():
+        low, high = found[model]["points"][OVERALL]["interval95"]
+        middle = found[model]["points"][OVERALL]["mean"]
+        lines.append(f"| {name} | {len(found[model]['seeds'])} | {middle:+.1f} [{low:+.1f}, {high:+.1f}] |")
     return lines
 
 
@@ -118,6 +129,7 @@ def _cell(result: dict[str, Any], column: str) -> str:
 
 TABLES: dict[str, Callable[[], list[str]]] = {
     "main job": main_job,
+    "quality control": quality_control,
     "grid": grid,
     "principles": principles,
     "indicators": indicators,
