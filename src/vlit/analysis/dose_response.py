@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -122,10 +124,12 @@ def _prediction(key: str, column: str, quality: Quality, means: pd.DataFrame, se
     if reason:
         return {**base, **dict.fromkeys(("rho", "low", "high", "p"), np.nan), "reason": reason}
     result = stats.spearmanr(x, y)
-    spread = stats.bootstrap(
-        (x, np.round(y, 9)), _rho, paired=True, vectorized=True, n_resamples=RESAMPLES, method="percentile",
-        rng=np.random.default_rng(seed),
-    ).bootstrap_distribution  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # of scipy's own interval, which is not used
+        spread = stats.bootstrap(
+            (x, np.round(y, 9)), _rho, paired=True, vectorized=True, n_resamples=RESAMPLES, method="percentile",
+            rng=np.random.default_rng(seed),
+        ).bootstrap_distribution  # fmt: skip
     low, high = np.nanpercentile(spread, [2.5, 97.5])
     return {
         **base, "rho": float(result.statistic), "low": float(low), "high": float(high), "p": float(result.pvalue),
@@ -151,7 +155,9 @@ def _wide(name: str, title: str, found: pd.DataFrame, index: str, value: str, de
             if cells.loc[column, "low"] > 0 or cells.loc[column, "high"] < 0:
                 bold.add((len(rows), place))
         rows.append([label, *(_cell(cells.loc[column], value, decimals) for column in columns)])
-        notes += [f"{label} is undefined: {reason}." for reason in dict.fromkeys(cells.reason[cells.reason != ""])]
+        for reason in dict.fromkeys(cells.reason[cells.reason != ""]):
+            where = "" if (cells.reason == reason).all() else " with " + ", ".join(cells.index[cells.reason == reason])
+            notes.append(f"{label}{where} is undefined: {reason}.")
     exact = [[repr_number(v) if isinstance(v, float) else str(v) for v in row] for row in found.itertuples(index=False)]
     notes = ["Bold: the interval leaves out 0; no correction for the number of cells.", *notes]
     return Table(name, title, ["", *columns], rows, bold, notes=notes, exact=exact, exact_header=list(found.columns))
