@@ -156,7 +156,7 @@ def table_15(correlations: pd.DataFrame) -> Table:
         for reason in dict.fromkeys(cells.reason[cells.reason != ""]):
             where = "" if (cells.reason == reason).all() else " with " + ", ".join(cells.index[cells.reason == reason])
             notes.append(f"{indicator}{where} is undefined: {reason}.")
-    sizes = sorted(set(paper.n))
+    sizes = sorted(set(paper.n[paper.n > 0])) or [0]  # 0: an indicator that nothing has
     notes.insert(
         0, f"Pearson r (two-sided p) over n = {', '.join(map(str, sizes))} datasets; ***, **, *: p below 1%, 5%, 10%."
     )
