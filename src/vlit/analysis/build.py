@@ -235,7 +235,8 @@ def _write(results: Results, options: Options, found: Future[dict[str, Any]] | N
     if results.beside is not None:
         write_text(output / "beside_the_paper.md", results.beside)
         lines.append(f"beside the paper's: {output / 'beside_the_paper.md'}")
-    page = Page(options.source, results.tables, pictures, results.examples, results.notes, audited)
+    study = (output / "study" / "report.html").is_file()
+    page = Page(options.source, results.tables, pictures, results.examples, results.notes, audited, study)
     write_text(output / "report.html", report_html(page))
     lines.append(f"report: {output / 'report.html'}")
     return [*results.notes, *lines]

@@ -88,7 +88,9 @@ def indicator_effects_table(found: pd.DataFrame) -> Table:
 def predictions_table(found: pd.DataFrame) -> Table:
     """The rank correlations as a table, an indicator a row."""
     title = "Rank correlation of each indicator with performance over the dose datasets (95% bootstrap)"
-    notes = [f"Spearman's rho over {', '.join(map(str, sorted(set(found.n[found.n > 0]))))} datasets, mean over models."]
+    notes = [
+        f"Spearman's rho over {', '.join(map(str, sorted(set(found.n[found.n > 0]))))} datasets, mean over models."
+    ]
     return _wide("dose_predictions", title, found, "indicator", "rho", 2, notes)
 
 

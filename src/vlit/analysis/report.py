@@ -44,6 +44,7 @@ class Page:
     examples: list[Example]
     notes: list[str]
     audit: dict[str, Any] | None
+    study: bool = False  # whether the page of our own runs stands beside this one
 
 
 def report_html(page: Page) -> str:
@@ -64,6 +65,7 @@ def report_html(page: Page) -> str:
     audit = [_table(table) for table in audit_tables(page.audit)] if page.audit else []
     return environment.get_template("report.html.j2").render(
         source=page.source,
+        study=page.study,
         notes=page.notes,
         sections=sections,
         audit=audit,
