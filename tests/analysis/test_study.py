@@ -109,11 +109,12 @@ def test_tables_are_rebuilt_bit_for_bit_from_the_collected_files(
 
 def test_a_page_names_the_study_beside_it(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    collect(runs, Path("small"))
     link = b'href="study/report.html"'
-    assert link not in rebuilt("runs", "output")["report.html"]
+    assert link not in rebuilt("small", "output")["report.html"]
     (tmp_path / "output" / "study").mkdir()
     (tmp_path / "output" / "study" / "report.html").touch()
-    assert link in rebuilt("runs", "output")["report.html"]
+    assert link in rebuilt("small", "output")["report.html"]
 
 
 def test_doses_alone_give_their_tables(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
