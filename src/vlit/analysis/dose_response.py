@@ -11,7 +11,7 @@ from scipy import stats
 from vlit.analysis.correlation import LEAST, pair, why_undefined
 from vlit.analysis.measurements import Quality, Scores
 from vlit.analysis.names import indicator_row
-from vlit.analysis.results_tables import repr_number
+from vlit.analysis.results_tables import repr_number, undefined_notes
 from vlit.analysis.table import Table, number
 from vlit.construct.doses.design import BASE, BASE_DOSE, PRINCIPLES, doses
 
@@ -157,9 +157,7 @@ def _wide(name: str, title: str, found: pd.DataFrame, index: str, value: str, de
             if cells.loc[column, "low"] > 0 or cells.loc[column, "high"] < 0:
                 bold.add((len(rows), place))
         rows.append([label, *(_cell(cells.loc[column], value, decimals) for column in columns)])
-        for reason in dict.fromkeys(cells.reason[cells.reason != ""]):
-            where = "" if (cells.reason == reason).all() else " with " + ", ".join(cells.index[cells.reason == reason])
-            notes.append(f"{label}{where} is undefined: {reason}.")
+        notes += undefined_notes(label, cells)
     exact = [[repr_number(v) if isinstance(v, float) else str(v) for v in row] for row in found.itertuples(index=False)]
     notes = ["Bold: the interval leaves out 0; no correction for the number of cells.", *notes]
     return Table(name, title, ["", *columns], rows, bold, notes=notes, exact=exact, exact_header=list(found.columns))

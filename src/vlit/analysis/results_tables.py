@@ -153,9 +153,7 @@ def table_15(correlations: pd.DataFrame) -> Table:
     for indicator in dict.fromkeys(paper.indicator):
         cells = paper[paper.indicator == indicator].set_index("dimension")
         rows.append([indicator, *(_r_cell(cells.loc[d]) for d in dimensions)])
-        for reason in dict.fromkeys(cells.reason[cells.reason != ""]):
-            where = "" if (cells.reason == reason).all() else " with " + ", ".join(cells.index[cells.reason == reason])
-            notes.append(f"{indicator}{where} is undefined: {reason}.")
+        notes += undefined_notes(indicator, cells)
     sizes = sorted(set(paper.n[paper.n > 0])) or [0]  # 0: an indicator that nothing has
     notes.insert(
         0, f"Pearson r (two-sided p) over n = {', '.join(map(str, sizes))} datasets; ***, **, *: p below 1%, 5%, 10%."
@@ -164,6 +162,15 @@ def table_15(correlations: pd.DataFrame) -> Table:
     title = "Correlation of quality indicators with performance"
     header = list(correlations.drop(columns="key").columns)
     return Table("table15", title, ["", *dimensions], rows, notes=notes, exact=exact, exact_header=header)
+
+
+def undefined_notes(label: str, cells: pd.DataFrame) -> list[str]:
+    """A sentence for each reason why cells of a row (index: columns) are undefined, with the columns if not all are."""
+    notes = []
+    for reason in dict.fromkeys(cells.reason[cells.reason != ""]):
+        where = "" if (cells.reason == reason).all() else " with " + ", ".join(cells.index[cells.reason == reason])
+        notes.append(f"{label}{where} is undefined: {reason}.")
+    return notes
 
 
 def repr_number(value: float) -> str:
