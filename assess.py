@@ -12,7 +12,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from vlit.entry import entry
+from vlit.common.entry import entry
 
 log = logging.getLogger("vlit.assess")
 
@@ -20,12 +20,12 @@ log = logging.getLogger("vlit.assess")
 @entry("assess")
 def main(cfg: DictConfig) -> None:
     """From a dataset to `quality.json`."""
-    import vlit.compat  # noqa: F401
+    import vlit.common.torchvision_shim  # noqa: F401
+    from vlit.common.files import write_json
     from vlit.data.rejects import Rejects
     from vlit.data.subset import fingerprint
-    from vlit.files import write_json
+    from vlit.quality.assess import assessment
     from vlit.quality.report import write_report
-    from vlit.quality.setup import assessment
     from vlit.quality.statistics import Shard, StatisticsStore
     from vlit.tuning import setup
     from vlit.tuning.judge import family_judge

@@ -12,7 +12,7 @@ import logging
 
 from omegaconf import DictConfig
 
-from vlit.entry import entry
+from vlit.common.entry import entry
 
 log = logging.getLogger("vlit.construct")
 
@@ -20,9 +20,8 @@ log = logging.getLogger("vlit.construct")
 @entry("construct")
 def main(cfg: DictConfig) -> None:
     """Build the dataset and print where it was written."""
-    from vlit.construct.pipeline import construct
-    from vlit.construct.setup import job_of
-    from vlit.files import read_json
+    from vlit.common.files import read_json
+    from vlit.construct.pipeline import construct, job_of
 
     folder = construct(job_of(cfg))
     manifest = read_json(folder / "manifest.json")

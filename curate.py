@@ -10,7 +10,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from vlit.entry import entry
+from vlit.common.entry import entry
 
 log = logging.getLogger("vlit.curate")
 
@@ -20,9 +20,9 @@ def main(cfg: DictConfig) -> None:
     """From statistics to kept ids."""
     from hydra.utils import instantiate
 
-    import vlit.compat  # noqa: F401
+    import vlit.common.torchvision_shim  # noqa: F401
+    from vlit.common.errors import InputError
     from vlit.data.rejects import Rejects
-    from vlit.errors import InputError
     from vlit.tuning import setup
 
     if cfg.data.get("curated_from"):

@@ -10,7 +10,7 @@ import logging
 
 from omegaconf import DictConfig
 
-from vlit.entry import entry
+from vlit.common.entry import entry
 
 log = logging.getLogger("vlit.evaluate")
 
@@ -18,7 +18,7 @@ log = logging.getLogger("vlit.evaluate")
 @entry("evaluate")
 def main(cfg: DictConfig) -> None:
     """One evaluation."""
-    from vlit.benchmark.again import evaluate_again
+    from vlit.evaluation.runs import evaluate_again
 
     log.info("wrote %s", evaluate_again(cfg))
 

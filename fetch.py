@@ -10,7 +10,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from vlit.entry import entry
+from vlit.common.entry import entry
 
 log = logging.getLogger("vlit.fetch")
 
@@ -20,8 +20,8 @@ def main(cfg: DictConfig) -> None:
     """Fetch, check and unpack the chosen files."""
     from hydra.utils import instantiate
 
+    from vlit.common.errors import InputError
     from vlit.construct.fetch import fetch, plan
-    from vlit.errors import InputError
 
     chosen = list(cfg.files) if cfg.only is None else list(cfg.only)
     unknown = [name for name in chosen if name not in cfg.files]

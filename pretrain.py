@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from vlit.entry import entry
+from vlit.common.entry import entry
 
 
 @entry("pretrain")
@@ -17,7 +17,7 @@ def main(cfg: DictConfig) -> None:
     """All stages, or those asked for."""
     from hydra.utils import instantiate
 
-    import vlit.tuning  # noqa: F401  (names missing torchvision operators before anything imports it)
+    import vlit.common.torchvision_shim  # noqa: F401
 
     instantiate(cfg.plan).run()
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from vlit.entry import entry
+from vlit.common.entry import entry
 
 
 @entry("status")
 def main(cfg: DictConfig) -> None:
     """Print the table."""
-    from vlit.sweep.page import page
+    from vlit.sweep.status import page
 
     print(page(cfg.name, cfg.folder))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from vlit.entry import entry
+from vlit.common.entry import entry
 
 
 @entry("sweep")

@@ -10,13 +10,16 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from vlit.entry import entry
+from vlit.common.entry import entry
 
 
 @entry("tables")
 def main(cfg: DictConfig) -> None:
     """Build everything and print where it was written."""
-    from vlit.analysis.build import Options, build  # pandas, scipy and matplotlib: not needed for --help
+    from vlit.analysis.build import (
+        Options,
+        build,  # pandas, scipy and matplotlib: not needed for --help
+    )
 
     for line in build(Options.of(cfg, Path(__file__).parent / "conf")):
         print(line)

@@ -11,7 +11,7 @@ import logging
 
 from omegaconf import DictConfig
 
-from vlit.entry import entry
+from vlit.common.entry import entry
 
 log = logging.getLogger("vlit.train")
 
@@ -25,14 +25,14 @@ def main(cfg: DictConfig) -> None:
         print(plan(cfg))
         return
     # Imported here so that `--help` and a misspelt override need not wait for torch.
-    from vlit.benchmark.run import score_run
     from vlit.data.dataset import InstructionDataset
     from vlit.data.rejects import Rejects
     from vlit.data.subset import fingerprint
     from vlit.data.templates import TEMPLATES
+    from vlit.evaluation.runs import score_run
+    from vlit.runs.attempt import attempt
+    from vlit.runs.folder import resolved
     from vlit.tuning import setup, sharding
-    from vlit.tuning.attempt import attempt
-    from vlit.tuning.run_folder import resolved
     from vlit.tuning.tune import tune
 
     folder = setup.run_folder(cfg)

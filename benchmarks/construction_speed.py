@@ -16,14 +16,14 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from vlit.construct.generate import ReplyCache
-from vlit.construct.generate.server import ServerGenerator
-from vlit.errors import InputError
-from vlit.files import write_json, write_text
+from vlit.common.errors import InputError
+from vlit.common.files import write_json, write_text
+from vlit.llm.cache import ReplyCache
+from vlit.llm.server import ServerGenerator
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from tests.construct.generate.conftest import annotated_images, running
-from tests.construct.generate.test_server import requests_about, waited
+from tests.llm.conftest import annotated_images, running
+from tests.llm.test_server import requests_about, waited
 
 DEFAULTS = {"concurrency": [8, 16, 32, 64], "rounds": 25, "times": 3, "latency": 0.2,
             "output": "results/benchmarks/construction_speed"}  # fmt: skip

@@ -20,8 +20,8 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from vlit.errors import InputError
-from vlit.quality.ego_splitting import edge_clusters
+from vlit.common.errors import InputError
+from vlit.quality.algorithms.ego_splitting import edge_clusters
 
 
 def reference_splitter() -> Callable[[nx.Graph], int]:

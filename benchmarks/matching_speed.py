@@ -21,11 +21,11 @@ from synthetic_dataset import synthetic_samples
 
 from vlit.data.images import Base64Image
 from vlit.data.sample import Sample
+from vlit.mini.weights import unpack
 from vlit.models import clip as clips
-from vlit.models.image_transform import ImageTransform
-from vlit.models.mini import unpack
+from vlit.models.family import CropTransform
 from vlit.quality.image_features import ImageFeatures
-from vlit.quality.matching_degree import matching_degrees, texts_of
+from vlit.quality.indicators.matching_degree import matching_degrees, texts_of
 
 ROOT = Path(__file__).resolve().parents[1]
 BATCH = 256
@@ -47,7 +47,7 @@ def published(name: str = "ViT-B-32") -> clips.Clip:
 
     model = open_clip.create_model(name).float().eval()
     size = open_clip.get_model_config(name)["vision_cfg"]["image_size"]
-    return clips.Clip(model, ImageTransform(size), open_clip.get_tokenizer(name))
+    return clips.Clip(model, CropTransform(size), open_clip.get_tokenizer(name))
 
 
 def measure(clip: clips.Clip, images: int) -> dict[str, Any]:

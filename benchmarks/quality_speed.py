@@ -20,8 +20,8 @@ import numpy as np
 from measuring import Spent, peak, spent
 from omegaconf import OmegaConf
 
-from vlit.errors import InputError
-from vlit.files import read_json, write_json
+from vlit.common.errors import InputError
+from vlit.common.files import read_json, write_json
 
 DEFAULTS = {
     "samples": [10_000, 40_000, 160_000], "points": 50_000, "dims": 384, "nodes": 2_000, "texts": 2_000,
@@ -60,7 +60,7 @@ def ego_splitting(options: Any) -> dict[str, Any]:
 def _ours_dbscan(number: int, dims: int) -> tuple[Spent, np.ndarray]:
     from synthetic_dataset import clustered
 
-    from vlit.quality.dbscan import dbscan
+    from vlit.quality.algorithms.dbscan import dbscan
 
     points = clustered(number, dims)
     return spent(lambda: dbscan(points, 0.5, 5))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vlit.files import write_text
+from vlit.common.files import write_text
 
 REFERENCES = {"ego_splitting": "karateclub", "dbscan": "scikit-learn", "embedding": "sentence-transformers"}
 

@@ -21,14 +21,14 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 
-import vlit.compat  # noqa: F401  (before anything that imports torchvision)
-from vlit.benchmark.ranking import QuestionBatch, choice_scores
-from vlit.benchmark.seed_bench import LETTERS
+import vlit.common.torchvision_shim  # noqa: F401  (before anything that imports torchvision)
+from vlit.common.errors import InputError
+from vlit.common.files import write_json
 from vlit.data.collate import Batch
-from vlit.errors import InputError
-from vlit.files import write_json
+from vlit.evaluation.ranking import QuestionBatch, choice_scores
+from vlit.evaluation.seed_bench import LETTERS
 from vlit.models import blip2, llava, loading, openflamingo
-from vlit.models.scoring import IGNORE, sequence_log_probabilities
+from vlit.models.family import IGNORE, sequence_log_probabilities
 
 ROOT = Path(__file__).resolve().parents[1]
 TOKENIZER = ROOT / "weights" / "mini" / "tokenizer"

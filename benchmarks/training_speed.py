@@ -14,7 +14,7 @@ an image besides.
 
 from __future__ import annotations
 
-import vlit.compat  # noqa: F401  (before anything that imports torchvision)
+import vlit.common.torchvision_shim  # noqa: F401  (before anything that imports torchvision)
 
 # isort: split
 import logging
@@ -36,17 +36,16 @@ from omegaconf import OmegaConf
 from torch import nn
 from torch.utils.data import Dataset
 
+from vlit.common.errors import InputError
+from vlit.common.files import write_json
 from vlit.data.collate import Batch, Item, collate
 from vlit.data.sampler import epoch_batches
-from vlit.errors import InputError
-from vlit.files import write_json
 from vlit.models import llava, loading
-from vlit.models.scoring import IGNORE, token_loss
+from vlit.models.family import IGNORE, token_loss
 from vlit.tuning.callbacks import Progress, StepMetrics
 from vlit.tuning.data import InstructionData
 from vlit.tuning.module import InstructionTuning
-from vlit.tuning.parameter_groups import matrices
-from vlit.tuning.schedules import cosine_with_warmup
+from vlit.tuning.optimization import cosine_with_warmup, matrices
 
 ROOT = Path(__file__).resolve().parents[1]
 TOKENIZER = ROOT / "weights" / "mini" / "tokenizer"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from vlit.analysis.collect import collect
-from vlit.errors import InputError
+from vlit.analysis.study.collect import collect
+from vlit.common.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 

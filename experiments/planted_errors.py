@@ -98,7 +98,7 @@ def evaluate(statistics: Path, data: Path, keep: float) -> dict[str, object]:
 
 def main(cfg: DictConfig) -> None:
     """Evaluate and write `planted_errors.json` beside the indicators."""
-    from vlit.files import write_json
+    from vlit.common.files import write_json
 
     statistics = Path(cfg.quality.folder) / cfg.data.name
     found = evaluate(statistics, Path(cfg.data.annotations), cfg.quality.keep)

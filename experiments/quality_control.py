@@ -14,8 +14,8 @@ import numpy as np
 from scipy import stats
 
 from vlit.analysis.names import COLUMNS, label
-from vlit.errors import InputError
-from vlit.files import read_json, write_json, write_text
+from vlit.common.errors import InputError
+from vlit.common.files import read_json, write_json, write_text
 
 ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "results" / "study" / "mini"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vlit.analysis.names import COLUMNS, INDICATOR_BY_ROW, OVERALL
-from vlit.files import read_json, whole
+from vlit.common.files import read_json, whole
 
 ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "results" / "main" / "mini"

@@ -10,9 +10,6 @@ from pathlib import Path
 
 import pytest
 
-import vlit.compat
-import vlit.global_batch  # noqa: F401  (the configuration computes with it)
-
 ROOT = Path(__file__).resolve().parents[1]
 FAMILIES = ("llava", "blip2", "openflamingo")
 DATASETS = ("llava", "mimic_it", "ours", "ours_qc")
@@ -23,10 +20,9 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A `paths.cache` in which the mini scale's `prepare` has run, with a world of 90 scenes and 36 questions."""
-    from vlit.construct import MiniDatasetsSpec, build_mini_datasets
-    from vlit.construct.build import DatasetSpec
-    from vlit.models.mini import unpack
-    from vlit.world import WorldSpec, build_world
+    from vlit.mini.datasets.build import DatasetSpec, MiniDatasetsSpec, build_mini_datasets
+    from vlit.mini.weights import unpack
+    from vlit.mini.world.build import WorldSpec, build_world
 
     folder = tmp_path_factory.mktemp("cache")
     unpack(str(ROOT / "weights" / "mini"), str(folder / "weights"))

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vlit.analysis.audit import audit, p_value
-from vlit.analysis.audit_text import audit_markdown
+from vlit.analysis.audit.audit import audit, p_value
+from vlit.analysis.audit.repair import icc_repairs
+from vlit.analysis.audit.text import audit_markdown
 from vlit.analysis.published import read_published
-from vlit.analysis.repair import icc_repairs
-from vlit.errors import InputError
+from vlit.common.errors import InputError
 
 Alter = Callable[[list[dict[str, str]]], list[dict[str, str]]]
 

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vlit.analysis.dose_response import (
+from vlit.analysis.measurements import Quality, Scores
+from vlit.analysis.study.doses import (
     effects,
     effects_table,
     indicator_effects,
@@ -14,9 +15,8 @@ from vlit.analysis.dose_response import (
     predictions,
     predictions_table,
 )
-from vlit.analysis.measurements import Quality, Scores
-from vlit.analysis.noise import components, components_table, power, power_table, simulated_power
-from vlit.construct.doses.design import BASE_DOSE, doses
+from vlit.analysis.study.noise import components, components_table, power, power_table, simulated_power
+from vlit.mini.doses.design import BASE_DOSE, doses
 
 SLOPE = -20.0  # points per unit of error rate
 SEED_SD = 0.5

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from vlit.analysis.intervals import Box, Range, consistency, icc_range, nearest_direction, pearson, pearson_range
-from vlit.analysis.witness import joint_witness
+from vlit.analysis.audit.intervals import Box, Range, consistency, icc_range, nearest_direction, pearson, pearson_range
+from vlit.analysis.audit.witness import joint_witness
 
 values = st.floats(0, 50, allow_nan=False).map(lambda v: round(v, 1))
 halves = st.sampled_from([0.0, 0.05, 0.5])

@@ -19,10 +19,10 @@ import pytest
 from nbclient import NotebookClient
 from PIL import Image
 
-from vlit.analysis.conversations import as_html as conversation_html
-from vlit.analysis.conversations import examples
-from vlit.analysis.table import Table, as_csv, as_html, as_latex, as_markdown, number
-from vlit.errors import InputError
+from vlit.analysis.tables.conversations import as_html as conversation_html
+from vlit.analysis.tables.conversations import examples
+from vlit.analysis.tables.table import Table, as_csv, as_html, as_latex, as_markdown, number
+from vlit.common.errors import InputError
 
 REPOSITORY = Path(__file__).parents[2]
 NASTY = Table(

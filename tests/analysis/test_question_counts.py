@@ -10,8 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlit.analysis.grim import Printed, always_from, attainable, compatible_counts, impossible
-from vlit.analysis.overall import best_weights, every_assignment, weighted
+from vlit.analysis.audit.question_counts import (
+    Printed,
+    always_from,
+    attainable,
+    best_weights,
+    compatible_counts,
+    every_assignment,
+    impossible,
+    weighted,
+)
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vlit.analysis.bootstrap import bootstrap, read_correct
-from vlit.analysis.mixed import mixed_effects
-from vlit.analysis.results_tables import icc_per_seed, table_3, table_4, table_4_extended
 from vlit.analysis.runs import find_runs, missing_cells, read_run_quality, read_runs, select
-from vlit.analysis.table import as_csv
-from vlit.errors import InputError
+from vlit.analysis.statistics.bootstrap import bootstrap, read_correct
+from vlit.analysis.statistics.mixed import mixed_effects
+from vlit.analysis.tables.results import icc_per_seed, table_3, table_4, table_4_extended
+from vlit.analysis.tables.table import as_csv
+from vlit.common.errors import InputError
 
 Make = Callable[..., Path]
 DATA = ("llava", "mimic_it", "ours", "ours_qc")

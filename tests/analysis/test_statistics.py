@@ -10,12 +10,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from vlit.analysis.correlation import correlate, stars
-from vlit.analysis.icc import FORMS, icc, undefined
-from vlit.analysis.intervals import consistency
+from vlit.analysis.audit.intervals import consistency
 from vlit.analysis.measurements import Quality, Scores
 from vlit.analysis.published import Published, read_published
-from vlit.analysis.robust import leave_one_out, permutation_p, robust
+from vlit.analysis.statistics.reliability import FORMS, correlate, icc, stars, undefined
+from vlit.analysis.statistics.robust import leave_one_out, permutation_p, robust
 
 
 @pytest.fixture(scope="module")

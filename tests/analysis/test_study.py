@@ -12,9 +12,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from vlit.analysis.build import Options, build
-from vlit.analysis.collect import collect
-from vlit.construct.doses.design import doses
-from vlit.errors import InputError
+from vlit.analysis.study.collect import collect
+from vlit.common.errors import InputError
+from vlit.mini.doses.design import doses
 
 ROOT = Path(__file__).parents[2]
 GRID = ("llava", "mimic_it", "ours", "ours_qc")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from vlit.analysis.hyperparameters import MODELS, SETTINGS, compare, paper_configuration
-from vlit.analysis.survey import Node, Survey, query, read_survey, survey_tables, tree
-from vlit.errors import InputError
+from vlit.analysis.tables.hyperparameters import MODELS, SETTINGS, compare, paper_configuration
+from vlit.analysis.tables.survey import Node, Survey, query, read_survey, survey_tables, tree
+from vlit.common.errors import InputError
 
 CONF = Path(__file__).parents[2] / "conf"
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.construct.conftest import world  # noqa: F401  (a fixture)
-from tests.construct.generate.conftest import ROOT, running
-from vlit.data.readers.coco_arc import read_coco_arc
+from tests.llm.conftest import ROOT, running
+from vlit.common.files import read_json
+from vlit.data.formats.coco_arc import read_coco_arc
 from vlit.data.rejects import Rejects
-from vlit.files import read_json
 
 
 def run(command: str, *overrides: str, **environment: str) -> subprocess.CompletedProcess[str]:

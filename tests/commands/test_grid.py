@@ -11,12 +11,12 @@ import pytest
 from omegaconf import OmegaConf
 
 from tests.conftest import ROOT, tiny_overrides
-from vlit.errors import InputError
-from vlit.sweep.fit import Machine, fitting, preset_of_sweep, this_machine, together
+from vlit.common.errors import InputError
+from vlit.runs.owner import owned
 from vlit.sweep.grid import Cell, digest
+from vlit.sweep.machine import Machine, fitting, preset_of_sweep, this_machine, together
 from vlit.sweep.slurm import Task
 from vlit.sweep.state import State, state
-from vlit.tuning.owner import owned
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

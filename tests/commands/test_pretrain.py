@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from vlit.models import mini
-from vlit.tuning.pretraining.loop import batches
+from vlit.mini import weights
+from vlit.mini.pretraining.loop import batches
 
 TOWERS = ("clip_first", "clip_second", "clip", "eva")
 TEXT = ("opt_short", "opt_text", "vicuna_short", "vicuna")
@@ -33,7 +33,7 @@ def test_the_mini_weights_are_made_from_nothing(tmp_path: Path) -> None:
     ]  # fmt: skip
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    mini.unpack(str(parts), str(tmp_path / "weights"))
+    weights.unpack(str(parts), str(tmp_path / "weights"))
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert again.stdout.count("is there already") == len(STAGES) + 1
 

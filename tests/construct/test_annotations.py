@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from vlit.construct.sources import read_annotations
-from vlit.errors import InputError
+from vlit.common.errors import InputError
+from vlit.construct.sources.read import read_annotations
 
 
 def test_all_sources_are_merged_per_image(world: Path) -> None:

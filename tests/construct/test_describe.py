@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from hydra.utils import instantiate
 
-from tests.construct.generate.conftest import configured
+from tests.llm.conftest import configured
 from vlit.construct.describe import Templates
-from vlit.construct.sources import AnnotatedObject, ImageAnnotations, Word
+from vlit.construct.sources.image import AnnotatedObject, ImageAnnotations, Word
 
 # The worked example of the paper, section A.2.2, from its annotations. Boxes are not printed there.
 COUNTS = [

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.construct.generate.conftest import request_spec
-from vlit.construct.parse import parse_reply
-from vlit.construct.parse.reply import Parsed
-from vlit.construct.parse.rules import Rules
-from vlit.construct.prompt import make_requests
-from vlit.construct.sources import ImageAnnotations, read_annotations
-from vlit.errors import InputError
+from tests.llm.conftest import request_spec
+from vlit.common.errors import InputError
+from vlit.construct.judge import Rules
+from vlit.construct.parse import Parsed, parse_reply
+from vlit.construct.prompts import make_requests
+from vlit.construct.sources.image import ImageAnnotations
+from vlit.construct.sources.read import read_annotations
 
 VARIANTS = ("global", "negative", "region", "multi_turn", "external_knowledge")
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from joblib.numpy_pickle_compat import write_zfile
 
-from vlit.construct.sources import read_annotations
-from vlit.errors import InputError
+from vlit.common.errors import InputError
+from vlit.construct.sources.read import read_annotations
 
 
 def as_arrays(coco: Path) -> dict[str, Any]:

@@ -4,11 +4,11 @@ import zipfile
 
 import pytest
 
+from vlit.common.errors import InputError
+from vlit.data.formats.coco_arc import read_coco_arc
 from vlit.data.images import FileImage, ZipImage
-from vlit.data.readers.coco_arc import read_coco_arc
 from vlit.data.rejects import Rejects
 from vlit.data.sample import Turn
-from vlit.errors import InputError
 
 TURN = {"User": "What is it?", "AI": "A bus."}
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from vlit.common.errors import InputError
 from vlit.data.collate import collate
 from vlit.data.dataset import InstructionDataset
 from vlit.data.encode import IGNORED, Encoder
@@ -12,7 +13,6 @@ from vlit.data.rejects import Rejects
 from vlit.data.sample import Sample, Turn
 from vlit.data.sampler import LengthGroupedSampler
 from vlit.data.templates import BLIP2
-from vlit.errors import InputError
 
 
 def to_pixels(image):

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from vlit.common.errors import InputError
 from vlit.data.checks import SPECIAL_TOKENS
 from vlit.data.encode import IGNORED, Encoder, NoSupervisedToken, UnusableText
 from vlit.data.images import Base64Image
 from vlit.data.sample import Sample, Turn
 from vlit.data.templates import BLIP2, FLAMINGO, TEMPLATES, VICUNA_V1, Piece
-from vlit.errors import InputError
 
 TEXT = (
     st.text(min_size=1, max_size=30)

@@ -2,11 +2,11 @@ import json
 
 import pytest
 
+from vlit.common.errors import InputError
+from vlit.data.formats.llava import read_llava
 from vlit.data.images import FileImage
-from vlit.data.readers.llava import read_llava
 from vlit.data.rejects import Rejects
 from vlit.data.sample import Sample, Turn
-from vlit.errors import InputError
 
 
 def said(*values):

@@ -5,11 +5,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from vlit.common.errors import InputError
+from vlit.data.formats.mimic_it import read_mimic_it
 from vlit.data.images import Base64Image
-from vlit.data.readers.mimic_it import read_mimic_it
 from vlit.data.rejects import Rejects
 from vlit.data.sample import Turn
-from vlit.errors import InputError
 
 DATA = {
     "LA_INS_000001": {"instruction": "What?", "answer": "A dog.", "image_ids": ["LA_IMG_1"], "rel_ins_ids": []},

@@ -2,10 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vlit.common.errors import InputError
 from vlit.data.images import FileImage
 from vlit.data.sample import Sample, Turn
 from vlit.data.subset import KeptIds, equal_size, fingerprint, read_kept, sample_ids, select, write_kept
-from vlit.errors import InputError
 
 IDS = st.lists(st.text(min_size=1, max_size=4), unique=True, max_size=30)
 

@@ -1,10 +1,10 @@
 import pytest
 
+from vlit.common.errors import InputError
 from vlit.data.checks import SPECIAL_TOKENS
 from vlit.data.images import Base64Image
 from vlit.data.sample import Sample, Turn
 from vlit.data.templates import BLIP2, FLAMINGO, OPENFLAMINGO_VQA, TEMPLATES, VICUNA_V1
-from vlit.errors import InputError
 
 IMAGES = (Base64Image("a"), Base64Image("b"))
 SYSTEM = (

@@ -24,7 +24,7 @@ sys.path.insert(0, "benchmarks")
 import ranking_speed
 from vlit.data.collate import Batch
 from vlit.models.activations import saved_bytes
-from vlit.models.scoring import token_loss
+from vlit.models.family import token_loss
 
 torch.manual_seed(0)
 with tempfile.TemporaryDirectory() as folder:

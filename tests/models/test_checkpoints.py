@@ -14,13 +14,14 @@ from transformers import Blip2ForConditionalGeneration, OPTForCausalLM
 
 from tests.conftest import ROOT
 from tests.models.test_families import batch_of
-from vlit.benchmark.ranking import QuestionBatch, choice_scores
+from vlit.common.errors import InputError
 from vlit.data.collate import Batch
-from vlit.errors import InputError
-from vlit.models import checkpoints, lavis_files, loading, openflamingo
+from vlit.evaluation.ranking import QuestionBatch, choice_scores
+from vlit.models import checkpoints, loading, openflamingo
+from vlit.models import lavis as lavis_files
 from vlit.models.blip2 import Blip2
 from vlit.models.export import export
-from vlit.models.scoring import IGNORE, token_loss
+from vlit.models.family import IGNORE, token_loss
 from vlit.models.skeleton import configuration
 
 FIXTURES = Path(__file__).parent / "fixtures"

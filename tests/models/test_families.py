@@ -9,7 +9,7 @@ from PIL import Image
 from tests.conftest import FAMILIES
 from vlit.data.collate import Batch, Item, collate
 from vlit.data.templates import TEMPLATES
-from vlit.models.scoring import IGNORE, token_loss, unsupervised_prefix
+from vlit.models.family import IGNORE, token_loss, unsupervised_prefix
 
 TRAINED = {
     "llava": {"projector", "language_model"},

@@ -14,7 +14,7 @@ from torch.nn import functional
 from transformers import AutoModelForCausalLM, CLIPVisionModel
 
 from tests.models.test_families import batch_of
-from vlit.models.scoring import IGNORE, token_loss
+from vlit.models.family import IGNORE, token_loss
 from vlit.tuning import setup
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPVisionConfig, CLIPVisionModel, OPTForCausalLM
 
-from vlit.errors import InputError
+from vlit.common.errors import InputError
 from vlit.models import loading
 from vlit.models.checkpoints import load_named
 

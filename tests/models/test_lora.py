@@ -11,10 +11,10 @@ from transformers import AutoTokenizer, Blip2ForConditionalGeneration, LlavaForC
 
 from tests.conftest import FAMILIES
 from tests.models.test_families import batch_of
-from vlit.errors import InputError
+from vlit.common.errors import InputError
 from vlit.models.export import export
-from vlit.models.lora import add_lora, merge_lora
-from vlit.models.scoring import token_loss
+from vlit.models.family import token_loss
+from vlit.models.freeze import add_lora, merge_lora
 from vlit.tuning import setup
 
 LEARNS = {

@@ -18,13 +18,13 @@ from torch import nn
 from torch.nn import functional
 
 from tests.models.test_families import batch_of
-from vlit.benchmark.ranking import QuestionBatch, choice_scores
+from vlit.common.errors import InputError
 from vlit.data.collate import Batch
 from vlit.data.encode import Encoder
-from vlit.errors import InputError
+from vlit.evaluation.ranking import QuestionBatch, choice_scores
 from vlit.models import mpt, openflamingo
-from vlit.models.lora import add_lora, merge_lora
-from vlit.models.scoring import IGNORE
+from vlit.models.family import IGNORE
+from vlit.models.freeze import add_lora, merge_lora
 
 FILE = Path(__file__).parent / "fixtures" / "mosaic_gpt.safetensors"
 CONFIG = {

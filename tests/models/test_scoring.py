@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from vlit.models.scoring import IGNORE, sequence_log_probabilities, token_loss
+from vlit.models.family import IGNORE, sequence_log_probabilities, token_loss
 
 
 def by_hand(logits: torch.Tensor, labels: torch.Tensor) -> list[list[float]]:

@@ -9,7 +9,7 @@ import pytest
 from hydra.utils import instantiate
 
 from tests.conftest import FAMILIES, ROOT
-from vlit.errors import InputError
+from vlit.common.errors import InputError
 from vlit.models import skeleton
 
 ARCHITECTURE = ROOT / "conf" / "architecture"

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 from PIL import Image
 
-from vlit.quality.texts import Encode
+from vlit.quality.sentence_encoder import Encode
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -9,17 +9,16 @@ from pathlib import Path
 import pytest
 from hydra.utils import instantiate
 
-from vlit.construct.generate.batch import BatchGenerator
-from vlit.construct.generate.local import LocalGenerator
-from vlit.construct.generate.server import ServerGenerator
+from vlit.common.errors import InputError
 from vlit.data.sample import Sample, Turn
-from vlit.errors import InputError
-from vlit.quality.answers import Answers, Asking
-from vlit.quality.instruction_complexity import AskedComplexity, read_score
+from vlit.llm.answers import Answers, Asking
+from vlit.llm.batch import BatchGenerator
+from vlit.llm.local import LocalGenerator
+from vlit.llm.server import ServerGenerator
+from vlit.quality.indicators.instruction_complexity import AskedComplexity, read_score
+from vlit.quality.indicators.tasks import AskedTask, ProposedTags, TagSystem, first_tag, proposed_tags
+from vlit.quality.sentence_encoder import Encode
 from vlit.quality.statistics import MeasureFault
-from vlit.quality.tag_system import TagSystem
-from vlit.quality.task_tags import AskedTask, ProposedTags, first_tag, proposed_tags
-from vlit.quality.texts import Encode
 
 SAMPLES = [
     Sample("a", (), (Turn("How many cups are there?", "Two."), Turn("Why?", "It is a table for two."))),

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import DBSCAN
 
-from vlit.errors import InputError
-from vlit.quality import dbscan as module
-from vlit.quality.dbscan import dbscan
-from vlit.quality.ego_splitting import cluster_sizes, edge_clusters
+from vlit.common.errors import InputError
+from vlit.quality.algorithms import dbscan as module
+from vlit.quality.algorithms.dbscan import dbscan
+from vlit.quality.algorithms.ego_splitting import cluster_sizes, edge_clusters
 
 
 def literal_clusters(graph: nx.Graph) -> set[frozenset[int]]:

@@ -13,15 +13,15 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
+from vlit.common.errors import InputError
+from vlit.common.files import read_jsonl
 from vlit.data.rejects import Rejects
 from vlit.data.sample import Sample, Turn
-from vlit.errors import InputError
-from vlit.files import read_jsonl
 from vlit.models import loading
 from vlit.models.clip import Clip
 from vlit.quality.curate import Curation
 from vlit.quality.image_features import ImageFeatures
-from vlit.quality.matching_degree import matching_degrees, texts_of
+from vlit.quality.indicators.matching_degree import matching_degrees, texts_of
 from vlit.quality.statistics import MeasureFault, StatisticsStore
 
 

@@ -17,25 +17,25 @@ import pytest
 from hydra.utils import instantiate
 from PIL import Image
 
-from vlit.construct.generate.server import ServerGenerator
+from vlit.common.errors import InputError
+from vlit.common.files import read_json, read_jsonl
 from vlit.data.images import Base64Image, FileImage
 from vlit.data.sample import Sample, Turn
-from vlit.errors import InputError
-from vlit.files import read_json, read_jsonl
-from vlit.quality.answers import Answers
+from vlit.llm.answers import Answers
+from vlit.llm.server import ServerGenerator
+from vlit.llm.vision import ChatServer
 from vlit.quality.assess import Assessment, Tags
-from vlit.quality.chat import ChatServer
-from vlit.quality.correctness import Correctness
-from vlit.quality.instruction_complexity import AskedComplexity, RuleComplexity
-from vlit.quality.matching_measure import MatchingMeasure
-from vlit.quality.objects import Objects
+from vlit.quality.indicators.correctness import Correctness
+from vlit.quality.indicators.granularity import Objects
+from vlit.quality.indicators.instruction_complexity import AskedComplexity, RuleComplexity
+from vlit.quality.indicators.matching_degree import MatchingMeasure
+from vlit.quality.indicators.response_diversity import ResponseDiversity, ResponseEmbedding
+from vlit.quality.indicators.tasks import NearestTags, NearestTask
+from vlit.quality.judges.asked import ServerJudge
+from vlit.quality.parsers import SpacyParser
 from vlit.quality.report import write_report
-from vlit.quality.response_diversity import ResponseDiversity, ResponseEmbedding
-from vlit.quality.server_judge import ServerJudge
-from vlit.quality.spacy_parser import SpacyParser
+from vlit.quality.sentence_encoder import Encode
 from vlit.quality.statistics import Shard, StatisticsStore
-from vlit.quality.task_tags import NearestTags, NearestTask
-from vlit.quality.texts import Encode
 
 ROOT = Path(__file__).resolve().parents[2]
 

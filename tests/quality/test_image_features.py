@@ -14,7 +14,7 @@ from PIL import Image
 from vlit.data.sample import Sample, Turn
 from vlit.models.clip import Clip
 from vlit.quality.image_features import ImageFeatures
-from vlit.quality.matching_measure import MatchingMeasure
+from vlit.quality.indicators.matching_degree import MatchingMeasure
 from vlit.quality.statistics import Shard, StatisticsStore
 
 

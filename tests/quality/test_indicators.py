@@ -7,14 +7,12 @@ import math
 import numpy as np
 import pytest
 
+from vlit.common.errors import InputError
 from vlit.data.sample import Sample, Turn
-from vlit.errors import InputError
-from vlit.quality.balance import balance, balanced_ids
-from vlit.quality.instruction_complexity import RuleComplexity, rule_score
-from vlit.quality.instruction_diversity import InstructionDiversity, elements
-from vlit.quality.response_diversity import ResponseDiversity
-from vlit.quality.tag_system import tag_system
-from vlit.quality.task_tags import NearestTask, tasks_in_use
+from vlit.quality.indicators.instruction_complexity import RuleComplexity, rule_score
+from vlit.quality.indicators.instruction_diversity import InstructionDiversity, elements
+from vlit.quality.indicators.response_diversity import ResponseDiversity
+from vlit.quality.indicators.tasks import NearestTask, balance, balanced_ids, tag_system, tasks_in_use
 
 
 class Angles:

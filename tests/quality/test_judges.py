@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from vlit.common.errors import InputError
 from vlit.data.images import Base64Image, FileImage
 from vlit.data.sample import Sample, Turn
-from vlit.errors import InputError
-from vlit.quality.chat import ChatServer
-from vlit.quality.correctness import Correctness
-from vlit.quality.server_judge import ServerJudge
-from vlit.quality.votes import count_votes, read_vote
+from vlit.llm.vision import ChatServer
+from vlit.quality.indicators.correctness import Correctness, count_votes, read_vote
+from vlit.quality.judges.asked import ServerJudge
 
 
 def client(server: ThreadingHTTPServer, folder: Path) -> ChatServer:

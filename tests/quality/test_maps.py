@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vlit.quality.maps import COLORS, SHOWN, drawn_map, principal_plane
+from vlit.quality.report import COLORS, SHOWN, drawn_map, principal_plane
 
 
 def test_the_plane_is_that_of_largest_spread_as_a_singular_value_decomposition_has_it() -> None:

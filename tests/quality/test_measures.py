@@ -8,21 +8,20 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
+from vlit.common.errors import InputError
 from vlit.data.collate import Item, collate
 from vlit.data.images import FileImage
 from vlit.data.rejects import Rejects
 from vlit.data.sample import Sample, Turn
 from vlit.data.templates import TEMPLATES
-from vlit.errors import InputError
-from vlit.quality.contrast import Contrast
 from vlit.quality.curate import Curation
-from vlit.quality.family_judge import FamilyJudge
 from vlit.quality.image_features import ImageFeatures
-from vlit.quality.matching_degree import matching_degrees
-from vlit.quality.matching_measure import MatchingMeasure
-from vlit.quality.objects import Objects
+from vlit.quality.indicators.contrast import Contrast
+from vlit.quality.indicators.granularity import Objects
+from vlit.quality.indicators.matching_degree import MatchingMeasure, matching_degrees
+from vlit.quality.judges.likelihood import FamilyJudge
+from vlit.quality.parsers import SpacyParser
 from vlit.quality.sentence_encoder import SentenceEncoder
-from vlit.quality.spacy_parser import SpacyParser
 from vlit.quality.statistics import StatisticsStore
 
 
@@ -114,7 +113,7 @@ def test_a_missing_encoder_is_named(tmp_path: Path) -> None:
 
 def test_processes_parse_as_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("spacy")
-    monkeypatch.setattr("vlit.quality.spacy_parser._FEW", 3)
+    monkeypatch.setattr("vlit.quality.parsers._FEW", 3)
     asked = [f"Is the {word} {place} the table red?" for word in ("cup", "dog", "train") for place in ("on", "near")]
     samples = [Sample(text, (), (Turn(text, "Yes."),)) for text in asked]
     several = SpacyParser(batch_size=2, workers=2)

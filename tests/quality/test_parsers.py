@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from hydra.utils import instantiate
 
-from vlit.errors import InputError
-from vlit.quality.hanlp_parser import HanlpParser, elements
-from vlit.quality.setup import assessment
-from vlit.quality.spacy_parser import SpacyParser
+from vlit.common.errors import InputError
+from vlit.quality.assess import assessment
+from vlit.quality.parsers import HanlpParser, SpacyParser, elements
 
 
 def test_nouns_with_a_role_count_and_compounds_once() -> None:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vlit.common.errors import InputError
 from vlit.data.sample import Sample, Turn
-from vlit.errors import InputError
-from vlit.quality.instruction_complexity import RuleComplexity
+from vlit.quality.indicators.instruction_complexity import RuleComplexity
 from vlit.quality.statistics import MeasureFault, Shard, StatisticsStore
 
 

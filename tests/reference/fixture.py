@@ -37,6 +37,6 @@ def write() -> None:
 
 
 if __name__ == "__main__":
-    import vlit.compat  # noqa: F401
+    import vlit.common.torchvision_shim  # noqa: F401
 
     write()

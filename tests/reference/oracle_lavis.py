@@ -25,7 +25,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-COMPAT = Path(__file__).resolve().parents[2] / "src" / "vlit" / "compat.py"
+COMPAT = Path(__file__).resolve().parents[2] / "src" / "vlit" / "common" / "torchvision_shim.py"
 runpy.run_path(str(COMPAT))  # of torchvision beside a CPU torch; says nothing to LAVIS
 
 from lavis.models.blip2_models.blip2 import LayerNorm  # noqa: E402

@@ -12,10 +12,10 @@ import sys
 import pytest
 import torch
 
-from vlit.benchmark.ranking import QuestionBatch, choice_scores
 from vlit.data.collate import Batch
+from vlit.evaluation.ranking import QuestionBatch, choice_scores
 from vlit.models.checkpoints import transformers_blip2_state
-from vlit.models.scoring import IGNORE, token_loss
+from vlit.models.family import IGNORE, token_loss
 
 pytestmark = pytest.mark.reference
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}
@@ -25,7 +25,7 @@ TEXTS = ["the cup is blue", "a red ball on the grass"]
 @pytest.fixture(scope="module")
 def pair(compose):
     """Ours and LAVIS's, with the same random weights: (transformers, lavis)."""
-    from vlit.models.lavis_blip2 import from_transformers
+    from vlit.models.lavis import from_transformers
     from vlit.tuning import setup
 
     ours = setup.model(compose("model=blip2"))
@@ -110,7 +110,7 @@ def test_choice_scores(pair) -> None:
 
 
 def test_the_library_is_a_choice_of_the_configuration(compose) -> None:
-    from vlit.models.lavis_blip2 import LavisBlip2
+    from vlit.models.lavis import LavisBlip2
     from vlit.tuning import setup
 
     model = setup.model(compose("model=blip2", "model.library=lavis"))
@@ -129,9 +129,9 @@ def test_the_library_is_a_choice_of_the_configuration(compose) -> None:
 # A shim goes when its test fails.
 def fails(code: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", "import vlit.compat\n" + code], capture_output=True, text=True
+        [sys.executable, "-W", "ignore", "-c", "import vlit.common.torchvision_shim\n" + code], capture_output=True, text=True
     )
-    assert done.returncode != 0, "it works by itself: take the shim out of lavis_shims.py"
+    assert done.returncode != 0, "it works by itself: take the shim out of lavis.py"
     return done.stderr.splitlines()[-1]
 
 
@@ -140,12 +140,12 @@ def test_bare_packages_are_needed() -> None:
 
 
 def test_moved_functions_are_needed() -> None:
-    code = "from vlit.models import lavis_shims as s\ns.bare_packages()\nimport lavis.models.blip2_models.Qformer"
+    code = "from vlit.models import lavis as s\ns.bare_packages()\nimport lavis.models.blip2_models.Qformer"
     assert "apply_chunking_to_forward" in fails(code)
 
 
 def test_base_model_is_needed() -> None:
-    code = "from vlit.models import lavis_shims as s\ns.bare_packages(); s.moved_functions()\n"
+    code = "from vlit.models import lavis as s\ns.bare_packages(); s.moved_functions()\n"
     assert "BaseModel" in fails(code + "import lavis.models.blip2_models.blip2_opt")
 
 

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from tests.models.test_families import batch_of
-from vlit.benchmark.ranking import QuestionBatch, choice_scores
 from vlit.data.collate import Batch
-from vlit.models.scoring import IGNORE, token_loss
+from vlit.evaluation.ranking import QuestionBatch, choice_scores
+from vlit.models.family import IGNORE, token_loss
 
 pytestmark = pytest.mark.reference
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}

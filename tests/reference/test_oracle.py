@@ -13,11 +13,11 @@ from transformers import Blip2ForConditionalGeneration
 from tests.conftest import ROOT
 from tests.reference import fixture
 from tests.reference.oracle import Case, ask, case_of, tokenizer
-from vlit.benchmark.ranking import QuestionBatch, choice_scores
 from vlit.data.collate import Batch
+from vlit.evaluation.ranking import QuestionBatch, choice_scores
 from vlit.models.blip2 import Blip2
 from vlit.models.checkpoints import load_named, transformers_blip2_state
-from vlit.models.scoring import IGNORE, token_loss
+from vlit.models.family import IGNORE, token_loss
 from vlit.models.skeleton import configuration
 
 pytestmark = pytest.mark.reference
@@ -37,7 +37,7 @@ def asked(request) -> tuple[Any, Case, dict[str, Any]]:
 @pytest.fixture(params=["transformers", "lavis"])
 def model(request, asked, tmp_path) -> Blip2:
     """The case's weights in this project's BLIP-2."""
-    from vlit.models.lavis_blip2 import from_transformers
+    from vlit.models.lavis import from_transformers
 
     config, case, _ = asked
     network = Blip2ForConditionalGeneration(config)

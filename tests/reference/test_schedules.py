@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from vlit.tuning.schedules import lavis_linear_warmup_cosine
+from vlit.tuning.optimization import lavis_linear_warmup_cosine
 
 pytestmark = pytest.mark.reference
 

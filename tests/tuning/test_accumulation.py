@@ -11,8 +11,7 @@ import torch
 from tests.models.test_families import batch_of
 from vlit.data.collate import Batch
 from vlit.tuning.module import InstructionTuning
-from vlit.tuning.parameter_groups import matrices
-from vlit.tuning.schedules import constant_with_warmup
+from vlit.tuning.optimization import constant_with_warmup, matrices
 
 ANSWERS = ["Red", "The cup in the upper left of the image is blue and has stripes.", "Blue", "A cup."]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import FAMILIES, ROOT, kill_in_training, tiny_overrides
-from vlit.files import read_jsonl
+from vlit.common.files import read_jsonl
 
 STEPS = 3
 

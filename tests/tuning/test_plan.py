@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf.errors import OmegaConfBaseException
 
-from vlit.errors import InputError
-from vlit.global_batch import accumulation, check_global_batch
+from vlit.common.errors import InputError
+from vlit.common.resolvers import accumulation, check_global_batch
 from vlit.tuning.plan import missing_files, plan
 from vlit.tuning.sharding import is_sharded
 

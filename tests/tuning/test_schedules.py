@@ -9,8 +9,13 @@ from torch import nn
 from torch.optim import AdamW
 from transformers import get_constant_schedule_with_warmup, get_cosine_schedule_with_warmup
 
-from vlit.tuning.parameter_groups import cross_attention, matrices
-from vlit.tuning.schedules import constant_with_warmup, cosine_with_warmup, lavis_linear_warmup_cosine
+from vlit.tuning.optimization import (
+    constant_with_warmup,
+    cosine_with_warmup,
+    cross_attention,
+    lavis_linear_warmup_cosine,
+    matrices,
+)
 
 
 def rates_of(scheduler, optimizer, steps: int) -> list[float]:

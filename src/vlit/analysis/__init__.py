@@ -1,1 +1,1 @@
-"""Tables, figures, statistics, the audit of the published numbers, and the report (paper section 5.1.4)."""
+"""Tables, figures, statistics, the audit of the published numbers and the study. Never imports torch (5.1.4)."""

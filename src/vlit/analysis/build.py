@@ -11,15 +11,20 @@ import pandas as pd
 from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
-from vlit.analysis import conversations, figures
-from vlit.analysis.audit import audit
-from vlit.analysis.audit_text import audit_markdown
-from vlit.analysis.beside import beside
-from vlit.analysis.bootstrap import bootstrap
-from vlit.analysis.correlation import correlate
-from vlit.analysis.dose_figure import dose_figure
-from vlit.analysis.dose_response import (
+from vlit.analysis.audit.audit import audit
+from vlit.analysis.audit.text import audit_markdown
+from vlit.analysis.measurements import Quality, Scores
+from vlit.analysis.published import Published, read_published
+from vlit.analysis.report import Page, report_html
+from vlit.analysis.runs import Run, find_runs, missing_cells, read_run_quality, read_runs, select
+from vlit.analysis.statistics.bootstrap import bootstrap
+from vlit.analysis.statistics.mixed import mixed_effects, mixed_table
+from vlit.analysis.statistics.reliability import FORMS, correlate
+from vlit.analysis.statistics.robust import robust, table_15_extended
+from vlit.analysis.study.beside import beside
+from vlit.analysis.study.doses import (
     PREFIX,
+    dose_figure,
     effects,
     effects_table,
     indicator_effects,
@@ -27,20 +32,14 @@ from vlit.analysis.dose_response import (
     predictions,
     predictions_table,
 )
-from vlit.analysis.hyperparameters import hyperparameter_tables
-from vlit.analysis.icc import FORMS
-from vlit.analysis.measurements import Quality, Scores
-from vlit.analysis.mixed import mixed_effects, mixed_table
-from vlit.analysis.noise import components, components_table, power_table
-from vlit.analysis.published import Published, read_published
-from vlit.analysis.report import Page, report_html
-from vlit.analysis.results_tables import table_3, table_4, table_4_extended, table_15
-from vlit.analysis.robust import robust, table_15_extended
-from vlit.analysis.runs import Run, find_runs, missing_cells, read_run_quality, read_runs, select
-from vlit.analysis.survey import read_survey, survey_tables, tree
-from vlit.analysis.table import Table, write_table
-from vlit.errors import InputError
-from vlit.files import write_json, write_text
+from vlit.analysis.study.noise import components, components_table, power_table
+from vlit.analysis.tables import conversations, figures
+from vlit.analysis.tables.hyperparameters import hyperparameter_tables
+from vlit.analysis.tables.results import table_3, table_4, table_4_extended, table_15
+from vlit.analysis.tables.survey import read_survey, survey_tables, tree
+from vlit.analysis.tables.table import Table, write_table
+from vlit.common.errors import InputError
+from vlit.common.files import write_json, write_text
 
 SOURCES = ("published", "runs")
 

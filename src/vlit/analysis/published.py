@@ -12,7 +12,7 @@ import pandas as pd
 
 from vlit.analysis.measurements import Quality, Scores
 from vlit.analysis.names import INDICATOR_BY_KEY, OVERALL, in_paper_order
-from vlit.errors import InputError
+from vlit.common.errors import InputError
 
 NOT_IN_SOURCE = "lost in the text of the paper"
 _ICC = ("ICC_single", "ICC_average")

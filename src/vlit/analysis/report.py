@@ -10,10 +10,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from vlit.analysis.audit_text import audit_tables, in_short
-from vlit.analysis.conversations import Example
-from vlit.analysis.conversations import as_html as example_html
-from vlit.analysis.table import Table, as_html
+from vlit.analysis.audit.text import audit_tables, in_short
+from vlit.analysis.tables.conversations import Example
+from vlit.analysis.tables.conversations import as_html as example_html
+from vlit.analysis.tables.table import Table, as_html
 
 _SECTIONS = (
     ("Results", "Tables 3 and 4", ("table03", "table04", "table04_extended")),

@@ -12,8 +12,8 @@ import pandas as pd
 
 from vlit.analysis.measurements import Quality, Scores
 from vlit.analysis.names import COLUMNS, INDICATORS, in_paper_order, label
-from vlit.errors import InputError
-from vlit.files import read_json
+from vlit.common.errors import InputError
+from vlit.common.files import read_json
 
 _REQUIRED = ("model", "data", "scale", "seed", "scoring", "accuracy")
 EVALUATIONS = "evaluations"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from vlit.common.errors import InputError
 from vlit.construct.sources.image import Box
-from vlit.errors import InputError
 
 BOX_COLOUR = (255, 0, 255)  # magenta, the colour of no object
 

@@ -10,12 +10,12 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from vlit.common.errors import InputError
 from vlit.data.collate import Item
 from vlit.data.encode import Encoder, NoSupervisedToken, UnusableText
 from vlit.data.rejects import Rejects
 from vlit.data.sample import Sample
 from vlit.data.templates import Template
-from vlit.errors import InputError
 
 log = logging.getLogger(__name__)
 

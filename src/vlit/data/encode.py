@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
+from vlit.common.errors import InputError
 from vlit.data.templates import IMAGE, Piece
-from vlit.errors import InputError
 
 IGNORED = -100  # the label cross entropy skips
 

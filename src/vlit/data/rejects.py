@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from vlit.files import write_jsonl
+from vlit.common.files import write_jsonl
 
 DETAIL_LENGTH = 300  # characters; a detail may quote a whole response
 

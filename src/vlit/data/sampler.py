@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from torch.utils.data import Sampler
 
-from vlit.errors import InputError
+from vlit.common.errors import InputError
 
 WINDOW = 50  # batches; samples are sorted by length within a random window of so many
 

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from vlit.common.errors import InputError
+from vlit.common.files import read_json, write_json
 from vlit.data.images import portable_key
 from vlit.data.sample import Sample
-from vlit.errors import InputError
-from vlit.files import read_json, write_json
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vlit.common.errors import InputError
 from vlit.data.checks import IMAGE_TAG
 from vlit.data.sample import Sample, Turn
-from vlit.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -1,3 +1,3 @@
-"""Models: the three families, their sizes at both scales, freeze policies, loading."""
+"""The model families at both scales: building, freeze policies, loading and export of checkpoints (5.1.1)."""
 
-import vlit.compat  # noqa: F401  (before anything that imports torchvision)
+import vlit.common.torchvision_shim  # noqa: F401  (before anything that imports torchvision)

@@ -13,12 +13,11 @@ import torch
 from torch import nn
 from transformers import Blip2Config, Blip2ForConditionalGeneration, DynamicCache, PreTrainedTokenizerBase
 
+from vlit.common.errors import InputError
 from vlit.data.collate import Batch
-from vlit.errors import InputError
 from vlit.models import loading
-from vlit.models.family import Read, insert_features, last_logits
+from vlit.models.family import CropTransform, Read, insert_features, last_logits
 from vlit.models.freeze import FreezePolicy
-from vlit.models.image_transform import ImageTransform
 
 PARTS: dict[str, tuple[str, ...]] = {
     "vision_encoder": ("network.vision_model",),
@@ -48,7 +47,7 @@ class Blip2(nn.Module):
         self.config: Blip2Config = config or network.config
         self.image_token_id: int = self.config.image_token_index
         self.tokens_per_image: int = self.config.num_query_tokens
-        self.image_transform = ImageTransform(self.config.vision_config.image_size, crop=False)
+        self.image_transform = CropTransform(self.config.vision_config.image_size, crop=False)
         self.policy = FreezePolicy(self.parts, tuple(trained))
         self.policy.apply(self)
 
@@ -147,7 +146,7 @@ def build(
         model.resize_token_embeddings(len(words))
     model.config.image_token_index = words.convert_tokens_to_ids(image_token)
     if library == "lavis":
-        from vlit.models.lavis_blip2 import from_transformers
+        from vlit.models.lavis import from_transformers
 
         return from_transformers(model, words, trained, gradient_checkpointing)
     if gradient_checkpointing:

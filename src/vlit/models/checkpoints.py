@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 import torch
 from torch import nn
 
-from vlit.errors import InputError
+from vlit.common.errors import InputError
 
 State = dict[str, torch.Tensor]
 

@@ -12,9 +12,9 @@ import open_clip
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from vlit.errors import InputError
+from vlit.common.errors import InputError
 from vlit.models import loading
-from vlit.models.image_transform import ImageTransform
+from vlit.models.family import CropTransform
 
 
 @dataclass
@@ -75,7 +75,7 @@ def load(name: str, weights: str, configs: str | None, tokenizer: str | None, so
         def to_ids(texts: list[str]) -> torch.Tensor:
             return tokenize(words, texts, context)
 
-    return Clip(model, ImageTransform(configuration["vision_cfg"]["image_size"]), to_ids)
+    return Clip(model, CropTransform(configuration["vision_cfg"]["image_size"]), to_ids)
 
 
 def state(name: str, weights: str) -> str:

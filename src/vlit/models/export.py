@@ -14,11 +14,11 @@ import torch
 from torch import nn
 from transformers import Blip2ForConditionalGeneration, PreTrainedModel
 
-from vlit.errors import InputError
+from vlit.common.errors import InputError
 from vlit.models.blip2 import Blip2
 from vlit.models.checkpoints import load_named, published_projector_state, transformers_blip2_state
+from vlit.models.freeze import merge_lora
 from vlit.models.llava import Llava
-from vlit.models.lora import merge_lora
 from vlit.models.openflamingo import OpenFlamingo, published_state
 
 

@@ -1,7 +1,6 @@
-"""What every model family offers, whatever is inside: image features, logits, generation.
+"""What every model family offers, whatever is inside: image features, logits, generation; and the loss all share.
 
-Loss and choice scores are the same for all families and live in `scoring.py`; a family only has to turn a batch into
-logits aligned with its input ids.
+A family only has to turn a batch into logits aligned with its input ids.
 """
 
 from __future__ import annotations
@@ -11,6 +10,8 @@ from typing import Any, Protocol
 
 import torch
 from PIL import Image
+from torch.nn import functional
+from torchvision.transforms.functional import InterpolationMode, center_crop, normalize, resize, to_tensor
 from transformers import DynamicCache, PreTrainedTokenizerBase
 
 from vlit.data.collate import Batch
@@ -105,3 +106,81 @@ def insert_features(
         raise ValueError(f"{int(places.sum())} image tokens in the batch, but {expected} image features")
     flat = features.reshape(expected, -1).to(embeddings.dtype)
     return embeddings.masked_scatter(places.unsqueeze(-1).expand_as(embeddings), flat)
+
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+@dataclass(frozen=True)
+class CropTransform:
+    """Bicubic resize to `size`, scale to [0, 1], normalise by CLIP's channel statistics.
+
+    `crop=True` keeps the proportions and crops the centre (CLIP, LLaVA, OpenFlamingo); `crop=False` squeezes the whole
+    image into the square (BLIP-2 in LAVIS).
+    """
+
+    size: int
+    crop: bool = True
+
+    def __call__(self, image: Image.Image) -> torch.Tensor:
+        """Return a (3, size, size) float tensor."""
+        if image.size != (self.size, self.size):
+            target = self.size if self.crop else (self.size, self.size)
+            image = resize(image, target, interpolation=InterpolationMode.BICUBIC)
+            if self.crop:
+                image = center_crop(image, [self.size, self.size])
+        return normalize(to_tensor(image), CLIP_MEAN, CLIP_STD)
+
+
+IGNORE = -100  # the label of a token that is read but not learned
+
+
+@dataclass
+class TokenLoss:
+    """Summed negative log-likelihood of the supervised tokens, and their number; the mean is theirs to take."""
+
+    total: torch.Tensor
+    tokens: torch.Tensor
+
+
+def unsupervised_prefix(labels: torch.Tensor) -> int:
+    """How many positions of (batch, length) labels come before any whose next token is learned in some row."""
+    learned = (labels != IGNORE).any(dim=0)
+    return max(0, int(learned.int().argmax()) - 1)
+
+
+def token_loss(logits: torch.Tensor, labels: torch.Tensor) -> TokenLoss:
+    """Next-token loss on supervised tokens only (paper Eq. 1).
+
+    Args:
+        logits: (batch, length, vocabulary).
+        labels: (batch, length), `IGNORE` where nothing is learned.
+
+    Raises:
+        ValueError: if a sample has no supervised token: it would be trained on silently as nothing.
+    """
+    shifted = labels[:, 1:]
+    supervised = shifted != IGNORE
+    if not bool(supervised.any(dim=1).all()):
+        rows = (~supervised.any(dim=1)).nonzero().flatten().tolist()
+        raise ValueError(f"rows {rows} of the batch have no supervised token")
+    losses = functional.cross_entropy(logits[:, :-1][supervised].float(), shifted[supervised], reduction="sum")
+    return TokenLoss(losses, supervised.sum())
+
+
+def sequence_log_probabilities(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sum and mean log-probability of each row's supervised tokens, from one pass.
+
+    SEED-Bench ranks choices by likelihood; upstream code differs in summing or averaging over tokens, so both are kept.
+
+    Returns:
+        (batch,) sums and (batch,) means, in float32.
+    """
+    shifted = labels[:, 1:]
+    supervised = shifted != IGNORE
+    rows, _ = supervised.nonzero(as_tuple=True)
+    chosen = logits[:, :-1][supervised].float()
+    log_probabilities = -functional.cross_entropy(chosen, shifted[supervised], reduction="none")
+    sums = log_probabilities.new_zeros(len(labels)).index_add(0, rows, log_probabilities)
+    return sums, sums / supervised.sum(dim=1)

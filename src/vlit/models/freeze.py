@@ -1,13 +1,17 @@
-"""Which modules learn: a policy as two lists of names, applied in one place and told to the run log."""
+"""Which parameters learn: freeze policies as lists of names, half precision for frozen parts, and LoRA adapters."""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer
 from torch import nn
 
-from vlit.errors import InputError
+from vlit.common.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -94,3 +98,57 @@ def _parameters(model: nn.Module, places: tuple[str, ...]) -> set[int]:
         found = _at(model, place)
         identities.update([id(found)] if isinstance(found, nn.Parameter) else map(id, found.parameters()))
     return identities
+
+
+FROZEN = ("language_model", "vision_encoder", "ln_vision")
+ADAPTER = ("lora_A", "lora_B", "lora_dropout")
+
+
+def add_lora(model: Any, rank: int, alpha: float, dropout: float, half: bool) -> None:
+    """Give a `VisionLanguageModel` adapters, and a freeze policy by which they learn, in place.
+
+    Args:
+        model: without adapters; on the `meta` device or not.
+        rank: of each adapter.
+        alpha: its output counts `alpha / rank`.
+        dropout: on its input.
+        half: keep frozen matrices in float16, for training with `16-mixed` only.
+
+    Raises:
+        InputError: if the model has adapters already.
+    """
+    if "lora" in model.policy.parts:
+        raise InputError("the model has LoRA adapters already")
+    place = model.policy.parts["language_model"][0]
+    language = model.get_submodule(place)
+    targets = [
+        name
+        for name, module in language.named_modules()
+        if isinstance(module, nn.Linear) and "gated_cross_attn" not in name and not name.endswith("lm_head")
+    ]
+    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=targets)
+    with torch.device(next(language.parameters()).device):
+        inject_adapter_in_model(config, language)
+    adapters = tuple(
+        f"{place}.{name}.{inner}.default"
+        for name, module in language.named_modules()
+        if isinstance(module, LoraLayer)
+        for inner in ADAPTER
+    )
+    trained = (*(part for part in model.policy.trained if part not in FROZEN), "lora")
+    model.policy = dataclasses.replace(model.policy, parts={**model.policy.parts, "lora": adapters}, trained=trained)
+    model.policy.apply(model)
+    if half:
+        halve(model)
+
+
+def merge_lora(model: Any) -> None:
+    """Add the adapters into the weights they adapt and take them out, in place; outputs stay the same."""
+    for name, module in list(model.named_modules()):
+        if isinstance(module, LoraLayer):
+            module.merge()
+            parent, _, own = name.rpartition(".")
+            setattr(model.get_submodule(parent), own, module.get_base_layer())
+    parts = {part: places for part, places in model.policy.parts.items() if part != "lora"}
+    trained = tuple(part for part in model.policy.trained if part != "lora")
+    model.policy = dataclasses.replace(model.policy, parts=parts, trained=trained)

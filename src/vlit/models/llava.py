@@ -24,9 +24,8 @@ from transformers import (
 from vlit.data.collate import Batch
 from vlit.models import loading
 from vlit.models.checkpoints import load_named, projector_state
-from vlit.models.family import Read, insert_features, positions
+from vlit.models.family import CropTransform, Read, insert_features, positions
 from vlit.models.freeze import FreezePolicy
-from vlit.models.image_transform import ImageTransform
 
 PARTS: dict[str, tuple[str, ...]] = {
     "vision_encoder": ("network.model.vision_tower",),
@@ -47,7 +46,7 @@ class Llava(nn.Module):
         self.image_token_id: int = network.config.image_token_index
         vision = network.config.vision_config
         self.tokens_per_image: int = (vision.image_size // vision.patch_size) ** 2
-        self.image_transform = ImageTransform(vision.image_size)
+        self.image_transform = CropTransform(vision.image_size)
         self.policy = FreezePolicy(PARTS, tuple(trained))
         self.policy.apply(self)
 

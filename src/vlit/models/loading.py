@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from vlit.errors import InputError
+from vlit.common.errors import InputError
 
 
 def require(path: str | Path, source: str) -> Path:

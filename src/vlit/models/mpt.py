@@ -15,8 +15,8 @@ import torch
 from torch import nn
 from transformers import MptConfig, MptForCausalLM
 
-from vlit.errors import InputError
-from vlit.files import read_json
+from vlit.common.errors import InputError
+from vlit.common.files import read_json
 from vlit.models.checkpoints import State, load_named
 
 MODEL_TYPE = "mosaic_gpt"

@@ -22,13 +22,12 @@ from open_flamingo.src.helpers import GatedCrossAttentionBlock, PerceiverResampl
 from torch import nn
 from transformers import DynamicCache, PreTrainedTokenizerBase
 
+from vlit.common.errors import InputError
 from vlit.data.collate import Batch
-from vlit.errors import InputError
 from vlit.models import loading, mpt
 from vlit.models.checkpoints import flamingo_state, load_named
-from vlit.models.family import Read, last_logits
+from vlit.models.family import CropTransform, Read, last_logits
 from vlit.models.freeze import FreezePolicy
-from vlit.models.image_transform import ImageTransform
 
 PARTS: dict[str, tuple[str, ...]] = {
     "vision_encoder": ("network.vision_encoder",),
@@ -61,7 +60,7 @@ class OpenFlamingo(nn.Module):
         self.network = network
         self.tokenizer = tokenizer
         self.image_token_id: int = network.media_token_id
-        self.image_transform = ImageTransform(image_size)
+        self.image_transform = CropTransform(image_size)
         self.policy = FreezePolicy(PARTS, tuple(trained))
         self.policy.apply(self)
 

@@ -19,8 +19,8 @@ from open_flamingo.src.utils import extend_instance
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, Blip2ForConditionalGeneration, CLIPVisionModel
 
-from vlit.errors import InputError
-from vlit.files import read_json
+from vlit.common.errors import InputError
+from vlit.common.files import read_json
 from vlit.models import mpt
 from vlit.models.blip2 import Blip2
 from vlit.models.llava import Llava, assemble

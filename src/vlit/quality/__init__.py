@@ -1,1 +1,1 @@
-"""Quality: indicators of instruction data, and the filter that turns `ours` into `ours_qc`."""
+"""Data quality: indicators, stored statistics, curation and the report (paper sections 4.1, 4.2.3)."""

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from scipy.stats import rankdata
 
+from vlit.common.errors import InputError
+from vlit.common.files import write_jsonl
 from vlit.data.sample import Sample
 from vlit.data.subset import KeptIds, fingerprint, write_kept
-from vlit.errors import InputError
-from vlit.files import write_jsonl
 from vlit.models.clip import Clip
-from vlit.quality.balance import balanced_ids
-from vlit.quality.filter import Reject, Scores, below, first_reasons, without_value, worst
-from vlit.quality.matching_measure import MatchingMeasure
+from vlit.quality.indicators.matching_degree import MatchingMeasure
+from vlit.quality.indicators.tasks import balanced_ids
 from vlit.quality.statistics import StatisticsStore
 
 log = logging.getLogger(__name__)
@@ -140,3 +142,57 @@ def _values_and_faults(table: pa.Table, column: str) -> tuple[dict, dict[str, st
     rows = list(zip(*(table[name].to_pylist() for name in ("sample_id", "fault", column)), strict=True))
     values = {sample_id: value for sample_id, fault, value in rows if fault is None}
     return values, {sample_id: fault for sample_id, fault, _ in rows if fault is not None}
+
+
+Reject = dict[str, Any]  # sample_id, reason, and the value and threshold where there is one
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One statistic of a dataset: the value of each sample, or what went wrong; larger is better."""
+
+    name: str
+    values: dict[str, float]
+    faults: dict[str, str]
+
+
+def without_value(scores: Scores) -> list[Reject]:
+    """The samples a statistic has no value for."""
+    return [{"sample_id": name, "reason": f"no {scores.name}: {fault}"} for name, fault in scores.faults.items()]
+
+
+def below(scores: Scores, least: float) -> list[Reject]:
+    """The samples whose value is below `least`."""
+    return [_below(sample_id, scores.name, value, least) for sample_id, value in scores.values.items() if value < least]
+
+
+def worst(deciding: Sequence[Scores], keep: float) -> list[Reject]:
+    """All but the share `keep` of the samples that have every value: those of the least mean rank, ties by id.
+
+    One statistic ranks by its values; of several, each value becomes its rank among the samples (from 0 to 1, ties
+    in the middle), so that none outweighs another by its scale.
+    """
+    ids = sorted(set.intersection(*(set(scores.values) for scores in deciding)))
+    if not ids:
+        return []
+    columns = [np.array([scores.values[name] for name in ids]) for scores in deciding]
+    if len(columns) > 1:
+        columns = [rankdata(column) / len(ids) for column in columns]
+    combined = dict(zip(ids, np.mean(columns, axis=0).tolist(), strict=True))
+    ranked = sorted(ids, key=lambda name: (combined[name], name), reverse=True)
+    number = max(1, round(keep * len(ranked)))
+    threshold = combined[ranked[number - 1]]
+    name = " and ".join(scores.name for scores in deciding)
+    return [_below(sample_id, name, combined[sample_id], threshold) for sample_id in ranked[number:]]
+
+
+def first_reasons(rejects: Iterable[Reject]) -> list[Reject]:
+    """One reason a sample: the first."""
+    found: dict[str, Reject] = {}
+    for reject in rejects:
+        found.setdefault(reject["sample_id"], reject)
+    return list(found.values())
+
+
+def _below(sample_id: str, name: str, value: float, threshold: float) -> Reject:
+    return {"sample_id": sample_id, "reason": f"{name} below the threshold", "value": value, "threshold": threshold}

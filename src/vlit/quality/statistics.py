@@ -23,10 +23,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from vlit.common.errors import InputError
+from vlit.common.files import whole, write_text
 from vlit.data.sample import Sample
 from vlit.data.subset import fingerprint
-from vlit.errors import InputError
-from vlit.files import whole, write_text
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,1 @@
-"""A grid of runs: its manifest, starting its cells here or on SLURM, and how far they are.
-
-No room of the pipeline: it starts the commands, and reads what they leave in their run folders.
-"""
+"""Grids of runs, on this machine and on SLURM, and how far they are."""

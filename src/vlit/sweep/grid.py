@@ -14,10 +14,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from vlit.errors import InputError
-from vlit.files import read_jsonl, write_jsonl
-from vlit.one_line import one_line
-from vlit.tuning.run_folder import RunFolder, resolved
+from vlit.common.errors import InputError, one_line
+from vlit.common.files import read_jsonl, write_jsonl
+from vlit.runs.folder import RunFolder, resolved
 
 MANIFEST = "manifest.jsonl"
 REFUSED = ("force", "plan")

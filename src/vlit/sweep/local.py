@@ -13,9 +13,9 @@ from pathlib import Path
 from omegaconf import DictConfig
 from tqdm import tqdm
 
-from vlit.sweep import submit
-from vlit.sweep.fit import this_machine, together
+from vlit.sweep import slurm
 from vlit.sweep.grid import Cell
+from vlit.sweep.machine import this_machine, together
 
 
 def run(cfg: DictConfig, folder: Path, train: Sequence[Cell], evaluate: Sequence[Cell]) -> list[str]:
@@ -29,7 +29,7 @@ def run(cfg: DictConfig, folder: Path, train: Sequence[Cell], evaluate: Sequence
     todo = [*train, *evaluate]
     if not todo:
         return []
-    processes, threads = together([submit.preset(cfg, cell.model) for cell in todo], this_machine(), len(todo))
+    processes, threads = together([slurm.preset(cfg, cell.model) for cell in todo], this_machine(), len(todo))
     print(f"{processes} at once, {threads} threads each; their logs are in {folder / 'logs'}")
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     failed: list[str] = []

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vlit.errors import InputError
-from vlit.files import read_json
+from vlit.common.errors import InputError
+from vlit.common.files import read_json
+from vlit.runs.owner import owner
 from vlit.sweep.grid import Cell, digest
 from vlit.sweep.slurm import Task
-from vlit.tuning.owner import owner
 
 DONE, RUNNING, QUEUED, FAILED, MISSING = "done", "running", "queued", "failed", "missing"
 

@@ -1,3 +1,3 @@
-"""Tuning: the Lightning module, schedules, run folders, resume, and the making of the mini weights."""
+"""Instruction tuning with Lightning: module, data, schedules, callbacks, sharding, the plan of a run (5.1)."""
 
-import vlit.compat  # noqa: F401  (before anything that imports torchvision)
+import vlit.common.torchvision_shim  # noqa: F401  (before anything that imports torchvision)

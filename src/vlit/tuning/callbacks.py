@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from vlit.files import read_jsonl, write_jsonl
-from vlit.tuning import owner, preemption
+from vlit.common.files import read_jsonl, write_jsonl
+from vlit.runs import owner, preemption
 
 
 class StepMetrics(L.Callback):
@@ -130,3 +132,22 @@ def _whole_lines(path: Path) -> list[Any]:
     if not text.endswith("\n"):
         write_jsonl(path, [json.loads(line) for line in text.splitlines()[:-1]])
     return read_jsonl(path)
+
+
+class CheckpointFile(TorchCheckpointIO):
+    """Reads as Lightning does and writes without detours; `callbacks.Checkpoint` makes it whole or not at all."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Write the file.
+
+        Raises:
+            OSError: what the system said, such as a disk that is full. torch hides it behind an error of its own.
+        """
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with Path(path).open("wb") as file:
+                torch.save(checkpoint, file)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):
+                raise OSError(error.__context__.errno, error.__context__.strerror, str(path)) from None
+            raise

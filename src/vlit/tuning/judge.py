@@ -9,9 +9,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from vlit.data.sample import Sample
 from vlit.data.templates import TEMPLATES
-from vlit.quality.family_judge import FamilyJudge
+from vlit.quality.judges.likelihood import FamilyJudge
+from vlit.runs.folder import RunFolder
 from vlit.tuning import setup
-from vlit.tuning.run_folder import RunFolder
 
 
 def family_judge(cfg: DictConfig, samples: Sequence[Sample]) -> FamilyJudge:

@@ -10,9 +10,9 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from vlit.errors import InputError
-from vlit.models.scoring import token_loss, unsupervised_prefix
-from vlit.tuning.schedules import Schedule
+from vlit.common.errors import InputError
+from vlit.models.family import token_loss, unsupervised_prefix
+from vlit.tuning.optimization import Schedule
 from vlit.tuning.sharding import shard
 
 SUM_SCALE = 1024  # summed losses are divided by it on the way, so that half precision can hold their gradients

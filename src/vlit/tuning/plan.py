@@ -15,8 +15,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from vlit.errors import InputError
-from vlit.global_batch import check_global_batch
+from vlit.common.errors import InputError
+from vlit.common.resolvers import check_global_batch
 from vlit.models.activations import saved_bytes
 from vlit.tuning import setup
 from vlit.tuning.sharding import is_sharded

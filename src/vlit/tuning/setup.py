@@ -15,15 +15,15 @@ from hydra.utils import instantiate
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 from omegaconf import DictConfig
 
+from vlit.common.errors import InputError
+from vlit.common.files import locked
 from vlit.data.encode import Encoder
 from vlit.data.rejects import Rejects
 from vlit.data.sample import Sample
-from vlit.errors import InputError
-from vlit.files import locked
 from vlit.models.freeze import halve
-from vlit.quality.dataset import tuning_samples
-from vlit.tuning.checkpoint_file import CheckpointFile
-from vlit.tuning.run_folder import RunFolder
+from vlit.runs.folder import RunFolder
+from vlit.tuning.callbacks import CheckpointFile
+from vlit.tuning.samples import tuning_samples
 from vlit.tuning.tune import TuningRun, restore
 
 log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ def skeleton(cfg: DictConfig) -> Any:
 
 def _adapted(cfg: DictConfig, built: Any) -> Any:
     if "lora" in cfg.model:
-        from vlit.models.lora import add_lora
+        from vlit.models.freeze import add_lora
 
         add_lora(built, **cfg.model.lora)
     if cfg.model.get("half_frozen"):

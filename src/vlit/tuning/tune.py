@@ -11,14 +11,14 @@ from typing import Any
 import lightning as L
 import torch
 
+from vlit.common.errors import InputError
+from vlit.common.resolvers import check_global_batch
 from vlit.data.dataset import InstructionDataset
-from vlit.errors import InputError
-from vlit.global_batch import check_global_batch
-from vlit.tuning import preemption
+from vlit.runs import preemption
+from vlit.runs.folder import RunFolder
 from vlit.tuning.callbacks import Checkpoint, Progress, StepMetrics
 from vlit.tuning.data import InstructionData
 from vlit.tuning.module import InstructionTuning
-from vlit.tuning.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from vlit.construct.fetch import Published, download, fetch, plan
-from vlit.errors import InputError
+from vlit.common.errors import InputError
+from vlit.construct import fetch as download
+from vlit.construct.fetch import Published, fetch, plan
 
 CONTENT = bytes(range(256)) * 4000  # a megabyte
 MD5 = hashlib.md5(CONTENT).hexdigest()

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 from hydra.utils import instantiate
 
-from tests.construct.generate.conftest import configured
-from vlit.construct.parse import Rules, Turn, first_alike
+from tests.llm.conftest import configured
+from vlit.construct.judge import Rules, first_alike
+from vlit.construct.parse import Turn
 
 GOOD = [Turn("What is circled?", "A dog."), Turn("Is it asleep?", "No, it runs.")]
 

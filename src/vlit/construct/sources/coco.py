@@ -1,4 +1,4 @@
-"""COCO 2014's captions and instances (cocodataset.org): images, captions, boxes with their categories."""
+"""Captions and objects of COCO, written words of COCO-Text, and questions of VQA: the JSON files over COCO images."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from vlit.construct.sources.image import AnnotatedObject, box_of
+from vlit.construct.sources.image import AnnotatedObject, Word, box_of
 
 
 def images(content: dict[str, Any]) -> dict[int, dict[str, Any]]:
@@ -42,4 +42,25 @@ def objects(content: dict[str, Any], attributes: Mapping[int, tuple[str, ...]]) 
                 attributes.get(instance, ()),
             )
         )
+    return found
+
+
+def words(content: dict[str, Any]) -> dict[int, list[Word]]:
+    """Legible words by image id."""
+    found = defaultdict(list)
+    for key, annotation in content["anns"].items():
+        image_id, box = int(annotation["image_id"]), box_of(annotation["bbox"])
+        text = (annotation.get("utf8_string") or "").strip()
+        if text and annotation.get("legibility", "legible") == "legible":
+            found[image_id].append(Word(int(key), text, box))
+    return found
+
+
+def question_answers(questions: dict[str, Any], answers: dict[str, Any]) -> dict[int, list[tuple[str, str]]]:
+    """Pairs of question and answer by image id."""
+    answer_of = {answer["question_id"]: answer["multiple_choice_answer"] for answer in answers["annotations"]}
+    found = defaultdict(list)
+    for question in questions["questions"]:
+        pair = (question["question"], answer_of[question["question_id"]])
+        found[int(question["image_id"])].append(pair)
     return found

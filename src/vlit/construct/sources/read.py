@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from vlit.construct.sources import coco, coco_attributes, coco_text, visual_genome, vqa
+from vlit.common.errors import InputError
+from vlit.common.files import read_json
+from vlit.construct.sources import coco, coco_attributes, visual_genome
 from vlit.construct.sources.image import AnnotatedObject, ImageAnnotations, Word
-from vlit.errors import InputError
-from vlit.files import read_json
 
 Item = TypeVar("Item")
 
@@ -63,9 +63,9 @@ def read_annotations(folder: str | Path, sources: Sequence[str] = SOURCES) -> li
     if "visual_genome" in sources:
         _dress(objects, images, _read("visual_genome", folder, visual_genome.regions))
     if "ocr" in sources:
-        words = _read("ocr", folder, coco_text.words)
+        words = _read("ocr", folder, coco.words)
     if "vqa" in sources:
-        qa = _read("vqa", folder, vqa.question_answers)
+        qa = _read("vqa", folder, coco.question_answers)
     return [
         ImageAnnotations(
             image_id,

@@ -1,0 +1,1 @@
+"""The audit: each published derived number recomputed from published inputs."""

@@ -1,0 +1,1 @@
+"""Tables and figures of the paper, from its own numbers or from our runs."""

@@ -1,1 +1,0 @@
-"""One reader a published format. The configuration names the one to call (Hydra's `_target_`)."""

@@ -1,0 +1,126 @@
+"""How each type of question is put and answered: the phrase templates of the offline generator.
+
+The questions are worded as the world words them, with some paraphrases more.
+"""
+
+from __future__ import annotations
+
+from vlit.mini.datasets.exchange import Phrasing
+from vlit.mini.world.questions import WORDINGS
+from vlit.mini.world.vocabulary import NUMBERS, plural, with_article
+from vlit.mini.world.wording import listed
+
+SETTING = Phrasing(
+    (*WORDINGS["setting"], "How would you describe the surroundings in this picture?"),
+    ("The setting is {value}.", "The background of the image is {value}.", "The image shows {value}."),
+)
+TAKEN = Phrasing(
+    WORDINGS["taken"],
+    ("This picture was taken {value}.", "The scene is {value}.", "Everything in the image is {value}."),
+)
+OBJECT_AT = Phrasing(
+    (*WORDINGS["at"], "Name the object in the {0} of the image."),
+    (
+        "The object in the {0} of the image is {value}.",
+        "There is {value} in the {0}.",
+        "In the {0} you can see {value}.",
+    ),
+)
+OF_COLOUR = Phrasing(
+    (*WORDINGS["coloured"], "Name the {0} object in the image."),
+    ("The {0} object is {value}.", "It is {value} that is {0}."),
+)
+LISTING = Phrasing(
+    ("What objects are in the image?", "Which things can you see in this picture?", "List the objects in the image."),
+    ("The image contains {value}.", "I can see {value}.", "The picture shows {value}."),
+)
+COLOUR = Phrasing(
+    (*WORDINGS["colour"], "Tell me the color of {0}."),
+    ("{0} is {value}.", "{0} in the image is {value}.", "The color of {0} is {value}."),
+)
+TEXTURE = Phrasing(
+    (*WORDINGS["texture"], "How is the surface of {0} decorated?"),
+    ("{0} is {value}.", "The texture of {0} is {value}.", "The surface of {0} is {value}."),
+)
+SIZE = Phrasing((*WORDINGS["size"], "Is {0} small or large?"), ("{0} is {value}.", "{0} in the image is {value}."))
+LOOK = Phrasing(WORDINGS["look"], ("{0} is {value}.", "{0} looks {value}."))
+LOCATION = Phrasing(
+    (*WORDINGS["location"], "What is the position of {0} in the image?"),
+    ("{0} is in the {value} of the image.", "You can find {0} in the {value}.", "{0} is located in the {value}."),
+    short="in the {value}",
+)
+COUNTING = Phrasing(
+    (*WORDINGS["count"], "Count the {0} in the image."),
+    ("There {be} {value} {noun} in the image.", "I can see {value} {noun}.", "The picture shows {value} {noun}."),
+)
+RELATION = Phrasing(
+    (*WORDINGS["relation"], "On which side of {1} is {0}?"),
+    ("{0} is {value} {1}.", "You can see {0} {value} {1}."),
+    short="{value} {1}",
+)
+INTERACTION = Phrasing(
+    (*WORDINGS["interaction"], "Describe how {0} and {1} are connected."),
+    ("{value}.", "In this image, {value}.", "You can see that {value}."),
+)
+MOST_FREQUENT = Phrasing(
+    (*WORDINGS["most"], "Of which kind of object are there the most?"),
+    ("{value} appear most often.", "There are more {value} than anything else in the image."),
+)
+USEFUL = Phrasing(
+    (*WORDINGS["useful"], "If you went to this place, what would you take with you?"),
+    (
+        "The picture was taken {phrase}, so {value} would be most useful.",
+        "As the scene is {phrase}, it would be wise to bring {value}.",
+    ),
+)
+LEFT = Phrasing(
+    (*WORDINGS["left"], "Suppose the {0} objects disappear. How many objects are left?"),
+    (
+        "Without the {0} objects, {value} would be left.",
+        "{taken} of the {total} objects {be} {0}, so {value} would be left.",
+    ),
+)
+KNOWN_FOR = Phrasing(
+    (
+        "What are {0} known for?",
+        "What do people associate with {0}?",
+        "Can you tell me what {0} are commonly known for?",
+    ),
+    ("{0} are known for {value}.", "People associate {0} with {value}."),
+)
+TEXT = Phrasing(
+    (*WORDINGS["word"], "Read the word on the sign."),
+    ("The sign says {value}.", "The word on the sign is {value}.", "You can read the word {value} on the sign."),
+)
+
+# Known to everybody and drawn nowhere: the "external knowledge" of section 4.2.2.
+KNOWLEDGE: dict[str, str] = {
+    "car": "carrying people along roads",
+    "boat": "carrying people across water",
+    "bird": "flying and singing",
+    "cat": "hunting mice",
+    "umbrella": "keeping the rain off",
+    "kite": "flying in the wind",
+    "bottle": "storing drinks",
+    "cup": "drinking tea or coffee",
+    "apple": "making juice and pies",
+    "chair": "sitting down",
+    "book": "reading",
+    "clock": "telling the time",
+    "box": "storing other things",
+}
+
+
+def number(count: int) -> str:
+    """A count as a word where there is one, else in digits."""
+    return NUMBERS[count] if count < len(NUMBERS) else str(count)
+
+
+def counted(kind: str, count: int) -> str:
+    """A count with its noun: "one car", "three boxes"."""
+    return f"{number(count)} {kind if count == 1 else plural(kind)}"
+
+
+def inventory(counts: dict[str, int]) -> str:
+    """Everything counted: "a cup, two cars and a box"."""
+    return listed([with_article(kind) if count == 1 else counted(kind, count) for kind, count in counts.items()])

@@ -1,0 +1,1 @@
+"""Datasets in which one principle of quality differs from a base, by levels."""

@@ -1,0 +1,193 @@
+"""Questions and answers about a scene: an askable fact in one of several wordings, and yes-or-no questions."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from vlit.mini.world.askable import COUNT_POOL, Fact, askable
+from vlit.mini.world.facts import place_of, reference
+from vlit.mini.world.scene import Scene
+from vlit.mini.world.vocabulary import (
+    COLOURS,
+    CONTAINER,
+    ORDINARY_KINDS,
+    PLACES,
+    SETTING_PHRASE,
+    TEXTURES,
+    with_article,
+)
+from vlit.mini.world.wording import in_place
+
+# question type -> wordings; {0} and {1} are the fact's slots. The benchmark uses the first `BENCHMARK_WORDINGS`.
+WORDINGS: dict[str, tuple[str, ...]] = {
+    "setting": (
+        "What is the setting of this image?",
+        "What is in the background of the image?",
+        "What scene does the image show?",
+        "What kind of place is this?",
+    ),
+    "taken": (
+        "Where was this picture taken?",
+        "Where is this?",
+        "Where are the objects in this scene?",
+    ),
+    "at": (
+        "What object is in the {0} of the image?",
+        "What is in the {0}?",
+        "What can be seen in the {0} of the image?",
+        "Which object is in the {0}?",
+    ),
+    "coloured": (
+        "What is the {0} object?",
+        "What object is {0}?",
+        "Which object in the image is {0}?",
+    ),
+    "colour": (
+        "What color is {0}?",
+        "What is the color of {0}?",
+        "Which color does {0} have?",
+        "What color does {0} have in the image?",
+    ),
+    "texture": (
+        "What texture does {0} have?",
+        "What is the texture of {0}?",
+        "What pattern is on {0}?",
+        "Which pattern does {0} have?",
+    ),
+    "size": ("What size is {0}?", "How big is {0}?", "What is the size of {0}?"),
+    "look": (
+        "What are the size and color of {0}?",
+        "What size and color does {0} have?",
+        "What does {0} look like in size and color?",
+    ),
+    "location": (
+        "Where is {0} in the image?",
+        "In which part of the image is {0}?",
+        "Where is {0}?",
+        "Where can {0} be seen?",
+    ),
+    "count": (
+        "How many {0} are in the image?",
+        "How many {0} are there?",
+        "How many {0} can be seen?",
+        "What is the number of {0} in the image?",
+    ),
+    "relation": (
+        "Where is {0} relative to {1}?",
+        "What is the position of {0} relative to {1}?",
+        "Where is {0} as seen from {1}?",
+        "Where can {0} be seen relative to {1}?",
+    ),
+    "interaction": (
+        "What is the relation between {0} and {1}?",
+        "How are {0} and {1} related?",
+        "What are {0} and {1} doing?",
+        "How do {0} and {1} interact?",
+    ),
+    "most": (
+        "Which kind of object appears most often?",
+        "What kind of object is the most frequent?",
+        "Which objects are there the most of?",
+    ),
+    "useful": (
+        "What would be most useful to bring here?",
+        "What would be most useful in this place?",
+        "Which item would you need most here?",
+    ),
+    "left": (
+        "How many objects would be left if all {0} objects were taken away?",
+        "How many objects are left without the {0} objects?",
+        "How many objects remain if the {0} objects are removed?",
+    ),
+    "word": (
+        "What word is written on the sign?",
+        "What does the sign say?",
+        "Which word is on the sign?",
+        "What is written on the sign?",
+    ),
+}
+BENCHMARK_WORDINGS = 2
+YES_NO = ("Yes", "No")
+LONE_CHANCE = 0.25  # of a count that is one: most kinds occur once, and people seldom count those
+
+
+@dataclass(frozen=True)
+class QA:
+    """A question about a scene with its short answer, its answer as a sentence, and all answers it could have.
+
+    `dimension` is a SEED-Bench dimension by its short name, or "" for a yes-or-no question; `type` is a key of
+    `WORDINGS` or the yes-or-no question's.
+    """
+
+    question: str
+    answer: str
+    sentence: str
+    dimension: str
+    type: str
+    pool: tuple[str, ...]
+
+
+def worded(fact: Fact, wording: int) -> QA:
+    """Return the question for a fact in one of its wordings."""
+    question = WORDINGS[fact.type][wording].format(*fact.slots)
+    return QA(question, fact.answer, fact.sentence, fact.dimension, fact.type, fact.pool)
+
+
+def question_answers(scene: Scene, rng: random.Random, yes_no: bool = False) -> list[QA]:
+    """Return questions for the askable facts of a scene, each in a random wording, in a fixed order of facts.
+
+    With `yes_no`, yes-or-no questions follow, about as many with the truthful answer "No" as with "Yes".
+    """
+    facts = [fact for fact in askable(scene) if not _is_lone(fact) or rng.random() < LONE_CHANCE]
+    found = [worded(fact, rng.randrange(len(WORDINGS[fact.type]))) for fact in facts]
+    return found + (list(_yes_no(scene, rng)) if yes_no else [])
+
+
+def _is_lone(fact: Fact) -> bool:
+    return fact.type == "count" and fact.answer == COUNT_POOL[0]
+
+
+def _yes_no(scene: Scene, rng: random.Random) -> Iterator[QA]:
+    where = SETTING_PHRASE[scene.setting]
+    other = rng.choice([phrase for phrase in SETTING_PHRASE.values() if phrase != where])
+    said = f"this picture was taken {where}"
+    yield _whether(_coin(rng), "taken", "Was this picture taken {}?", (where, other), said)
+    present = with_article(rng.choice([thing.kind for thing in scene.things]))
+    absent = rng.choice([kind for kind in ORDINARY_KINDS if not scene.count(kind)])
+    there = _coin(rng)
+    said = f"there is {present}" if there else f"there is no {absent}"
+    yield _whether(there, "there", "Is there {} in the image?", (present, with_article(absent)), said)
+    said = f"the sign says {scene.sign.word}" if scene.sign else "there is no sign"
+    yield _answered("Is there a sign in the image?", scene.sign is not None, said, "sign")
+    for index in range(len(scene.things)):
+        yield from _yes_no_of_thing(scene, index, rng)
+
+
+def _yes_no_of_thing(scene: Scene, index: int, rng: random.Random) -> Iterator[QA]:
+    thing = scene.things[index]
+    for attribute, values in (("colour", COLOURS), ("texture", TEXTURES)):
+        name = reference(scene, index, without=(attribute,))
+        if name is not None and thing.kind != CONTAINER:
+            value = getattr(thing, attribute)
+            wrong = rng.choice([other for other in values if other != value])
+            yield _whether(_coin(rng), attribute, f"Is {name} {{}}?", (value, wrong), f"{name} is {value}")
+    name, place = reference(scene, index), place_of(thing)
+    if name is not None and place is not None:
+        right, wrong = in_place(place), in_place(rng.choice([other for other in PLACES if other != place]))
+        yield _whether(_coin(rng), "location", f"Is {name} {{}}?", (right, wrong), f"{name} is {right}")
+
+
+def _coin(rng: random.Random) -> bool:
+    return rng.random() < 0.5
+
+
+def _whether(true: bool, type: str, form: str, values: tuple[str, str], told: str) -> QA:
+    """Ask for the first value, which is right, or for the second, which is wrong."""
+    return _answered(form.format(values[0] if true else values[1]), true, told, type)
+
+
+def _answered(question: str, true: bool, told: str, type: str) -> QA:
+    answer = YES_NO[0] if true else YES_NO[1]
+    return QA(question, answer, f"{answer}, {told}.", "", f"whether_{type}", YES_NO)

@@ -1,0 +1,1 @@
+"""Clustering algorithms the indicators rest on: Ego-Splitting and DBSCAN."""

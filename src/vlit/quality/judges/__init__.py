@@ -1,0 +1,1 @@
+"""Judges of a response: models that are asked, and models whose likelihoods are compared."""

@@ -1,0 +1,105 @@
+"""What one of our own models knows of a response by likelihood, against other images and against its own words.
+
+Small models say yes to everything, whatever they are asked, but they know more than they say. Two comparisons are made:
+the response's likelihood with its own image against that with other images of the dataset, and each of its tokens
+against what the model expects in that place. That is another measurement than an asked verdict, and it is
+reported under its own name, `C_contrast`, never as `C`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from vlit.data.collate import Item, collate
+from vlit.data.encode import Encoder, NoSupervisedToken, UnusableText
+from vlit.data.sample import ImageSource, Sample, Turn
+from vlit.data.templates import Template
+from vlit.models.family import IGNORE
+from vlit.quality.statistics import MeasureFault
+
+_IMAGES_KEPT = 4096  # encoded images held in memory
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks for a response.
+
+    Attributes:
+        votes: for each other image, whether the response is likelier with its own.
+        lift: log-likelihood with its own image less that of a mixture of the others.
+        weakest: the least, over its tokens, of log-probability plus entropy: how far a token falls short of what the
+            model's own tokens have on average in that place. Where much can be said, an unlikely token is no surprise.
+    """
+
+    votes: tuple[bool, ...]
+    lift: float
+    weakest: float
+
+
+class FamilyJudge:
+    """Evidence of a model of ours.
+
+    Args:
+        model: a `VisionLanguageModel`.
+        encoder: its encoder.
+        template: its template.
+        pool: images to contrast with.
+        key: names the model's weights.
+    """
+
+    name = "family_contrast"
+
+    def __init__(self, model: Any, encoder: Encoder, template: Template, pool: Sequence[ImageSource], key: str) -> None:
+        self.model, self.encoder, self.template = model.eval(), encoder, template
+        self.pool = sorted({image.key: image for image in pool}.items())
+        names = hashlib.sha256("".join(name for name, _ in self.pool).encode()).hexdigest()[:12]
+        self.key = f"{key}|{names}"
+        self._encoded: dict[str, torch.Tensor] = {}
+
+    @torch.inference_mode()
+    def evidence(self, sample: Sample, turn: Turn, times: int) -> Evidence:
+        """Compare a response under its image and `times` others, drawn by the sample's id.
+
+        Raises:
+            MeasureFault: if the text can't be encoded, or the dataset has no other image.
+        """
+        own = sample.images[-1]
+        rng = random.Random(f"{sample.id}|{turn.instruction}")
+        others = [image for name, image in rng.sample(self.pool, min(times + 1, len(self.pool))) if name != own.key]
+        images = [own, *others[:times]]
+        if len(images) < 2:
+            raise MeasureFault("no other image to contrast with")
+        pieces = [*self.template.question_prompt(turn.instruction), *self.template.answer(turn.response)]
+        try:
+            encoded = self.encoder.training(pieces, sample.id)
+        except (NoSupervisedToken, UnusableText):
+            raise MeasureFault("text can't be encoded") from None
+        features = torch.cat([self._features(image) for image in images])
+        empty = torch.zeros(1, 3, 1, 1)  # the model is given features and looks at no pixel
+        items = [Item(sample.id, encoded.input_ids, encoded.labels, empty) for _ in images]
+        batch = collate(items, int(self.model.tokenizer.pad_token_id))
+        logits = self.model(batch, features)
+        learned = batch.labels[0, 1:] != IGNORE
+        log_probabilities = logits[:, :-1][:, learned].float().log_softmax(dim=-1)
+        tokens = batch.labels[0, 1:][learned]
+        said = log_probabilities.gather(2, tokens.expand(len(images), -1).unsqueeze(2)).squeeze(2)
+        totals = said.sum(dim=1)
+        mixture = totals[1:].logsumexp(dim=0) - torch.log(torch.tensor(float(len(images) - 1)))
+        entropy = -(log_probabilities[0].exp() * log_probabilities[0]).sum(dim=-1)
+        weakest = (said[0] + entropy).min()
+        votes = tuple(bool(totals[0] > other) for other in totals[1:])
+        return Evidence(votes, float(totals[0] - mixture), float(weakest))
+
+    def _features(self, image: ImageSource) -> torch.Tensor:
+        if image.key not in self._encoded:
+            if len(self._encoded) >= _IMAGES_KEPT:
+                self._encoded.pop(next(iter(self._encoded)))
+            pixels = self.model.image_transform(image.load()).unsqueeze(0)
+            self._encoded[image.key] = self.model.encode_images(pixels)
+        return self._encoded[image.key]

@@ -1,0 +1,179 @@
+"""Who works in a run's folder: one at a time, whatever was started twice.
+
+The kernel's lock on `owner.json` decides (`fcntl.lockf`). The system takes it back from a process that ends, however it
+ends, and loader processes do not inherit it, so that a run that was killed leaves no stale lock. NFS passes it to the
+server, so that it holds between the nodes of a cluster. Two kinds of file systems need more, and `owner.json` says who
+it was: some parallel ones lock each node for itself (Lustre's `localflock`), where SLURM is asked whether the job that
+is named still runs; some have no locks at all, where the named process or job has to be gone.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TextIO
+
+from vlit.common.errors import InputError, storage_error
+
+NAME = "owner.json"
+PATIENCE = 2.0  # seconds in which somebody who only looks lets go
+ENDING = 60.0  # seconds in which the killed start of a requeued job ends
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A process that works in a folder.
+
+    Attributes:
+        host: its machine.
+        pid: its id there.
+        began: its start in clock ticks since boot, which no later process with the same id has.
+        job: its SLURM job, `123` or `123_4`, or None.
+    """
+
+    host: str
+    pid: int
+    began: int
+    job: str | None
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}" + (f", SLURM job {self.job}" if self.job else "")
+
+
+def is_first_process() -> bool:
+    """Whether this is the process of a run that writes its files; Lightning or srun start the others beside it."""
+    return all(int(os.environ.get(name) or 0) == 0 for name in ("RANK", "NODE_RANK", "LOCAL_RANK", "SLURM_PROCID"))
+
+
+def slurm_job() -> str | None:
+    """This process's SLURM job, `123` or `123_4` in an array, or None outside SLURM."""
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
+
+
+@contextmanager
+def owned(folder: Path) -> Iterator[Owner | None]:
+    """Work alone in a folder, which is made; yield whoever left it without letting go (killed), or None.
+
+    Raises:
+        InputError: if another process works there, or the folder cannot be written to.
+    """
+    if not is_first_process():
+        yield None
+        return
+    file = folder / NAME
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = file.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise (storage_error(error, file) or error) from None
+    with handle:
+        left = _take(handle, file)
+        handle.truncate(0)
+        try:
+            os.write(handle.fileno(), (json.dumps(asdict(_me())) + "\n").encode())
+        except OSError as error:
+            raise (storage_error(error, file) or error) from None
+        try:
+            yield left
+        finally:
+            handle.truncate(0)
+
+
+def owner(folder: Path) -> tuple[Owner | None, bool]:
+    """Who is named in a folder, and whether it is at work: holds the lock, or is a job that runs on another machine."""
+    try:
+        with (folder / NAME).open(encoding="utf-8") as handle:
+            named = _named(handle)
+            try:
+                fcntl.lockf(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError as error:
+                return named, error.errno not in NO_LOCKS or (named is not None and not _gone(named, locked=False))
+            return named, named is not None and not _gone(named, locked=True)
+    except OSError:  # no such file, or none of ours
+        return None, False
+
+
+def _take(handle: TextIO, file: Path) -> Owner | None:
+    start = time.monotonic()
+    locked = True
+    while True:
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except OSError as error:
+            if error.errno in NO_LOCKS:
+                locked = False
+                break
+            if error.errno not in (errno.EACCES, errno.EAGAIN):
+                raise
+        holder = _named(handle)
+        own = holder is not None and holder.job is not None and holder.job == slurm_job()
+        if time.monotonic() - start > (ENDING if own else PATIENCE):
+            raise _refusal(file, holder)
+        time.sleep(0.1)
+    left = _named(handle)
+    if left is not None and not _gone(left, locked):
+        raise _refusal(file, left)
+    return left
+
+
+def _refusal(file: Path, holder: Owner | None) -> InputError:
+    return InputError(
+        f"{file.parent} is being worked on by {holder or 'another process'}: wait until it has ended, or end it; if it"
+        f" is gone for certain, remove {file}"
+    )
+
+
+def _named(handle: TextIO) -> Owner | None:
+    handle.seek(0)
+    try:
+        return Owner(**json.loads(handle.read()))
+    except (json.JSONDecodeError, TypeError, UnicodeDecodeError):  # empty: let go; cut off: the disk was full
+        return None
+
+
+def _gone(named: Owner, locked: bool) -> bool:
+    """Whether an owner that did not let go has ended; `locked`: the kernel has given us its lock."""
+    if named.job is not None and named.job == slurm_job():
+        return True  # the earlier start of this very job
+    if named.host == socket.gethostname():
+        return locked or _began(named.pid) != named.began
+    if named.job is not None and (running := job_is_running(named.job)) is not None:
+        return not running
+    return locked
+
+
+def job_is_running(job: str) -> bool | None:
+    """What SLURM says of a job, or None where there is no SLURM to ask."""
+    try:
+        asked = subprocess.run(
+            ["squeue", "--noheader", "--states=RUNNING,COMPLETING,SUSPENDED", "--format=%i", f"--jobs={job}"],
+            check=False, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if asked.returncode != 0:
+        return False if "Invalid job id" in asked.stderr else None
+    return bool(asked.stdout.strip())
+
+
+def _me() -> Owner:
+    return Owner(socket.gethostname(), os.getpid(), _began(os.getpid()) or 0, slurm_job())
+
+
+def _began(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        return None

@@ -1,0 +1,93 @@
+"""Reading SEED-Bench files, good and bad."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vlit.common.errors import InputError
+from vlit.data.rejects import Rejects
+from vlit.evaluation.seed_bench import load, shuffled_images
+
+
+def question(number: int, **changes: Any) -> dict[str, Any]:
+    entry = {
+        "answer": "B",
+        "choice_a": "One",
+        "choice_b": "Two",
+        "choice_c": "Three",
+        "choice_d": "Four",
+        "data_id": f"{number}.jpg",
+        "data_type": "image",
+        "question": "How many?",
+        "question_id": str(number),
+        "question_type_id": 5,
+    }
+    return {**entry, **changes}
+
+
+def write(folder: Path, entries: list[dict[str, Any]]) -> Path:
+    for entry in entries:
+        if "data_id" in entry and entry["data_id"] != "absent.jpg":
+            (folder / entry["data_id"]).write_bytes(b"")
+    file = folder / "SEED-Bench.json"
+    file.write_text(json.dumps({"questions": entries, "question_type": {"Instances Counting": 5}}))
+    return file
+
+
+def test_image_questions_are_read_and_videos_left(tmp_path: Path) -> None:
+    file = write(tmp_path, [question(1), question(2, data_type="video", question_type_id=10, question_id="v2")])
+    rejects = Rejects()
+    (read,) = load(file, tmp_path, rejects)
+    assert (read.id, read.dimension, read.answer, read.choices[read.answer]) == ("1", "IC", 1, "Two")
+    assert len(rejects) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"data_id": "absent.jpg"}, "image absent"),
+        ({"answer": "E"}, "answer is none of A, B, C, D"),
+        ({"question_type_id": 11}, "not an image dimension"),
+        ({"question_id": "1"}, "question id occurs twice"),
+    ],
+)
+def test_a_bad_question_is_set_aside_with_its_reason(tmp_path: Path, changes: dict, reason: str) -> None:
+    rejects = Rejects()
+    read = load(write(tmp_path, [question(1), question(2, **changes)]), tmp_path, rejects)
+    assert [item.id for item in read] == ["1"]
+    assert rejects.counts() == {reason: 1}
+
+
+def test_a_missing_choice_is_set_aside(tmp_path: Path) -> None:
+    broken = question(2)
+    del broken["choice_c"]
+    rejects = Rejects()
+    load(write(tmp_path, [question(1), broken]), tmp_path, rejects)
+    assert rejects.counts() == {"field absent": 1}
+
+
+def test_a_truncated_file_is_one_clear_line(tmp_path: Path) -> None:
+    file = write(tmp_path, [question(1)])
+    file.write_text(file.read_text()[:-30])
+    with pytest.raises(InputError, match=r"SEED-Bench.json is not valid JSON") as caught:
+        load(file, tmp_path, Rejects())
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_without_a_usable_question_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no usable image question"):
+        load(write(tmp_path, [question(1, answer="E")]), tmp_path, Rejects())
+
+
+def test_shuffled_images_are_anothers_and_all_used_once(cache: Path) -> None:
+    questions = load(cache / "world/seed_bench/SEED-Bench.json", cache / "world/seed_bench/SEED-Bench-image", Rejects())
+    shuffled = shuffled_images(questions, seed=1)
+    assert all(before.image != after.image for before, after in zip(questions, shuffled, strict=True))
+    assert sorted(item.image for item in shuffled) == sorted(item.image for item in questions)
+    assert [item.choices for item in shuffled] == [item.choices for item in questions]
+    assert shuffled_images(questions, seed=1) == shuffled
+    assert shuffled_images(questions, seed=2) != shuffled

@@ -1,0 +1,3 @@
+"""The hand-annotated world of the construction tests."""
+
+from tests.construct.conftest import world  # noqa: F401  (a fixture)

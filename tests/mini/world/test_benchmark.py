@@ -1,0 +1,126 @@
+"""The benchmark: SEED-Bench's format, answers that are true, and nothing to gain from the text."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+import pytest
+
+from vlit.mini.world.askable import askable
+from vlit.mini.world.benchmark import BenchmarkItem, benchmark_file, benchmark_items
+from vlit.mini.world.questions import WORDINGS, worded
+from vlit.mini.world.sample import FIRST_BENCHMARK_ID, FIRST_PRETRAINING_ID, training_scenes
+
+GROUPS = 12
+KEYS = {
+    "answer",
+    "choice_a",
+    "choice_b",
+    "choice_c",
+    "choice_d",
+    "data_id",
+    "data_type",
+    "question",
+    "question_id",
+    "question_type_id",
+}
+
+
+@pytest.fixture(scope="module")
+def items() -> list[BenchmarkItem]:
+    return list(benchmark_items(GROUPS, seed=0))
+
+
+def choices(item: BenchmarkItem) -> tuple[str, ...]:
+    return tuple(item.question[f"choice_{letter}"] for letter in "abcd")
+
+
+def text(item: BenchmarkItem) -> tuple[str, tuple[str, ...]]:
+    return item.question["question"], choices(item)
+
+
+def test_schema(items: list[BenchmarkItem]) -> None:
+    content = benchmark_file(items)
+    assert content["question_type"]["Scene Understanding"] == 1
+    assert sorted(content["question_type"].values()) == list(range(1, 10))
+    for question in content["questions"]:
+        assert set(question) == KEYS
+        assert question["data_type"] == "image"
+        assert question["answer"] in "ABCD"
+        assert question["data_id"] == f"{question['question_id']}.jpg"
+
+
+def test_ids_are_unique_and_apart_from_the_other_scenes(items: list[BenchmarkItem]) -> None:
+    ids = [item.scene.id for item in items]
+    assert len(set(ids)) == len(ids)
+    assert min(ids) == FIRST_BENCHMARK_ID
+    assert max(ids) < FIRST_PRETRAINING_ID
+    contents = [(scene.setting, scene.things, scene.sign) for scene in (item.scene for item in items)]
+    trained = {(scene.setting, scene.things, scene.sign) for scene in training_scenes(300, seed=0)}
+    assert len(set(contents)) == len(contents)
+    assert not trained & set(contents)
+
+
+def test_each_dimension_has_its_groups_of_four(items: list[BenchmarkItem]) -> None:
+    assert Counter(item.question["question_type_id"] for item in items) == dict.fromkeys(range(1, 10), 4 * GROUPS)
+    for start in range(0, len(items), 4):
+        group = items[start : start + 4]
+        assert len({text(item) for item in group}) == 1
+        assert len(set(choices(group[0]))) == 4
+        assert sorted(item.question["answer"] for item in group) == ["A", "B", "C", "D"]
+
+
+def test_the_best_guess_from_text_alone_is_right_in_exactly_a_quarter(items: list[BenchmarkItem]) -> None:
+    by_text: defaultdict[object, Counter[str]] = defaultdict(Counter)
+    for item in items:
+        by_text[text(item)][item.question["answer"]] += 1
+    best = sum(max(answers.values()) for answers in by_text.values())
+    assert best * 4 == len(items)
+
+
+def test_the_marked_choice_is_the_only_true_one(items: list[BenchmarkItem]) -> None:
+    for item in items:
+        answers = {
+            worded(fact, wording).answer
+            for fact in askable(item.scene)
+            for wording in range(len(WORDINGS[fact.type]))
+            if worded(fact, wording).question == item.question["question"]
+        }
+        marked = item.question[f"choice_{item.question['answer'].lower()}"]
+        assert answers == {marked}, item
+
+
+def test_some_dimensions_by_independent_rules(items: list[BenchmarkItem]) -> None:
+    numbers = ["Zero", "One", "Two", "Three", "Four", "Five", "Six"]
+    checked = Counter[int]()
+    for item in items:
+        marked = item.question[f"choice_{item.question['answer'].lower()}"]
+        question, scene = item.question["question"], item.scene
+        match item.question["question_type_id"]:
+            case 1:
+                assert scene.setting in marked.lower()
+            case 3 if question.startswith(("What color is the", "What is the color of the")):
+                kind = question.rstrip("?").split()[-1]
+                assert [thing.colour for thing in scene.things if thing.kind == kind] == [marked.lower()]
+            case 5:
+                assert sum(f" {thing.kind}s" in question for thing in scene.things) == numbers.index(marked)
+            case 9:
+                assert scene.sign is not None
+                assert scene.sign.word == marked
+            case _:
+                continue
+        checked[item.question["question_type_id"]] += 1
+    assert set(checked) == {1, 3, 5, 9}
+
+
+def test_every_question_type_is_used(items: list[BenchmarkItem]) -> None:
+    asked = {item.question["question"] for item in items}
+    assert any("most often" in question or "most frequent" in question for question in asked)
+    assert any("most useful" in question for question in asked)
+    assert any("taken away" in question or "are left" in question for question in asked)
+    assert any("size and color" in question for question in asked)
+
+
+def test_same_seed_same_benchmark(items: list[BenchmarkItem]) -> None:
+    assert list(benchmark_items(1, seed=0)) == list(benchmark_items(1, seed=0))
+    assert next(benchmark_items(1, seed=1)) != items[0]

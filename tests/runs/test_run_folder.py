@@ -1,0 +1,60 @@
+"""The run folder: done once, resumed under the same configuration only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vlit.common.errors import InputError
+from vlit.common.files import read_json, write_json
+from vlit.runs.folder import PACKAGES, RunFolder
+
+
+def test_a_new_run_begins_and_a_done_one_does_not(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "seed0")
+    assert folder.begin("seed: 0\n", force=False)
+    assert folder.begin("seed: 0\n", force=False)  # half-finished: goes on
+    write_json(folder.result, {"accuracy": {}})
+    assert not folder.begin("seed: 0\n", force=False)
+
+
+def test_force_starts_anew(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "seed0")
+    folder.begin("seed: 0\n", force=False)
+    write_json(folder.result, {})
+    assert folder.begin("seed: 0\n", force=True)
+    assert not folder.done
+
+
+def test_another_configuration_is_refused_and_the_difference_named(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "seed0")
+    folder.begin("lr: 0.1\nseed: 0\n", force=False)
+    with pytest.raises(InputError, match=r"was `lr: 0.1`, now `lr: 0.2`.*force=true"):
+        folder.begin("lr: 0.2\nseed: 0\n", force=False)
+
+
+def test_provenance_keeps_the_first_start(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.record_start("abc")
+    first = read_json(tmp_path / "provenance.json")
+    folder.record_start("abc")
+    folder.record_end()
+    second = read_json(tmp_path / "provenance.json")
+    assert second["start"] == first["start"]
+    assert len(second["resumed"]) == 1
+    assert second["end"] is not None
+    assert set(second["packages"]) == set(PACKAGES)
+    assert second["data_fingerprint"] == "abc"
+
+
+def test_the_second_process_of_a_forced_run_leaves_the_first_ones_files(tmp_path, monkeypatch) -> None:
+    folder = RunFolder(tmp_path / "run")
+    assert folder.begin("a: 1\n", force=True)
+    (folder.path / "metrics.jsonl").write_text("{}\n")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert folder.begin("a: 1\n", force=True)
+    assert (folder.path / "metrics.jsonl").exists()
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    assert folder.begin("a: 1\n", force=True)
+    assert not (folder.path / "metrics.jsonl").exists()
