@@ -59,8 +59,8 @@ $(ORACLE)/.installed: requirements/oracle.txt requirements/torch-cpu.txt require
 test-reference: install oracle  ## comparison with the original libraries
 	$(BIN)/python -m pytest -m reference $(ARGS)
 
-lint: install  ## ruff and mypy
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+lint: install  ## ruff, mypy and the import contract
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
 
 format: install  ## format the code
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

@@ -60,7 +60,7 @@ def test_paper_scale_has_the_published_hyperparameters(compose, model: str, key:
     assert OmegaConf.select(compose("scale=paper", f"model={model}", tiny=False), key) == PUBLISHED[model][key]
 
 
-@pytest.mark.parametrize("group", ["tuning", "data", "quality", "benchmark.scoring", "trainer"])
+@pytest.mark.parametrize("group", ["tuning", "data", "quality", "benchmark.scoring"])
 def test_a_key_that_nothing_reads_is_an_error(compose, group: str) -> None:
     cfg = compose()
     node = OmegaConf.select(cfg, group)
@@ -69,6 +69,16 @@ def test_a_key_that_nothing_reads_is_an_error(compose, group: str) -> None:
     with pytest.raises((InstantiationException, TypeError)):
         made = instantiate(node)
         made()  # what is `_partial_` finds out when it is called
+
+
+def test_the_trainer_refuses_a_key_that_nothing_reads(compose) -> None:
+    from vlit.tuning import setup
+
+    cfg = compose()
+    with open_dict(cfg):
+        cfg.trainer.nobody_reads_this = 1
+    with pytest.raises((InstantiationException, TypeError), match="nobody_reads_this"):
+        setup.trainer(cfg)()
 
 
 def test_the_model_refuses_a_key_that_nothing_reads(compose) -> None:

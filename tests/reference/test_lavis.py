@@ -129,7 +129,9 @@ def test_the_library_is_a_choice_of_the_configuration(compose) -> None:
 # A shim goes when its test fails.
 def fails(code: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", "import vlit.common.torchvision_shim\n" + code], capture_output=True, text=True
+        [sys.executable, "-W", "ignore", "-c", "import vlit.common.torchvision_shim\n" + code],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode != 0, "it works by itself: take the shim out of lavis.py"
     return done.stderr.splitlines()[-1]

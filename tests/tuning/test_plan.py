@@ -37,7 +37,7 @@ def test_llava_does_not_fit_unsharded_and_does_sharded_or_with_adapters(paper) -
     assert "trainer.strategy shards over 8: it fits" in whole
     copies = plan(paper("model=llava", "trainer=v100x8", "trainer.strategy=ddp"))
     assert "not every batch fits\n  trainer=v100x8_sharded shards: it fits" in copies
-    adapted = plan(paper("model=llava", "trainer=1x24G"))
+    adapted = plan(paper("model=llava", "trainer=1x24G", "lora=half"))
     rows = [line for line in adapted.splitlines() if "a copy" in line and "tokens  " in line]
     assert rows and all(line.endswith("  fits") for line in rows)
     assert "4 a GPU x 16 accumulated x 1 GPUs" in adapted

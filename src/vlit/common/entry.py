@@ -25,6 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 import vlit.common.resolvers
 import vlit.sweep.machine  # noqa: F401  (the configuration computes with both)
 from vlit.common.errors import InputError, one_line
+from vlit.common.help import command_help
 from vlit.sweep import multirun
 
 
@@ -83,26 +84,3 @@ def entry(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable
 def _interrupted() -> NoReturn:
     print("interrupted: the same command goes on from here", file=sys.stderr)
     sys.exit(130)
-
-
-def command_help(about: str, configurations: Path, config_name: str) -> str:
-    """The text of `--help`.
-
-    Args:
-        about: docstring of the command's file.
-        configurations: the `conf` folder.
-        config_name: the command's configuration in it.
-    """
-    groups = [
-        f"  {folder.relative_to(configurations)}: {', '.join(names)}"
-        for folder in sorted(path for path in configurations.rglob("*") if path.is_dir())
-        if (names := sorted(path.stem for path in folder.glob("*.yaml")))
-    ]
-    main = (configurations / f"{config_name}.yaml").read_text(encoding="utf-8")
-    parts = [
-        about.strip(),
-        "Choices (group=name):\n" + "\n".join(groups),
-        f"Configuration (key=value changes it; conf/{config_name}.yaml):\n{main.strip()}",
-        "`--cfg job` shows all of it with every choice made, `--hydra-help` Hydra's own options.",
-    ]
-    return "\n\n".join(parts)

@@ -72,8 +72,10 @@ def plan(cfg: DictConfig) -> str:
     Raises:
         InputError: if the scale has no plan, or the global batch does not come out.
     """
-    if "planned" not in cfg or "hardware" not in cfg:
-        raise InputError(f"scale={cfg.scale} has no plan: it needs `planned` and `hardware`, as scale=paper has")
+    if "planned" not in cfg or cfg.trainer.get("gpu") is None:
+        raise InputError(
+            f"scale={cfg.scale} has no plan: it needs `planned`, and a trainer with `gpu`, as scale=paper has"
+        )
     processes = cfg.trainer.devices * cfg.trainer.num_nodes
     check_global_batch(cfg.tuning.global_batch, cfg.tuning.batch_size, cfg.tuning.accumulation, processes)
     model = setup.skeleton(cfg)
@@ -103,9 +105,9 @@ def plan(cfg: DictConfig) -> str:
 
 
 def _memory_lines(cfg: DictConfig, model: Any, processes: int) -> Iterator[str]:
-    available = cfg.hardware.memory
+    available = cfg.trainer.gpu.memory
     half = str(cfg.tuning.precision) in ("16-mixed", "bf16-mixed")
-    yield f"memory of a GPU in GiB, of {available} ({cfg.hardware.gpu}), {cfg.tuning.precision}"
+    yield f"memory of a GPU in GiB, of {available} ({cfg.trainer.gpu.name}), {cfg.tuning.precision}"
     yield f"  {'':<36}{'weights':>9}{'gradients':>11}{'optimiser':>11}{'activations':>13}{'total':>8}"
     layouts = {"a copy on each GPU": 1} | ({f"sharded over {processes}": processes} if processes > 1 else {})
     fits = {}

@@ -121,7 +121,8 @@ def trainer(cfg: DictConfig) -> Callable[..., L.Trainer]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # where srun is installed Lightning advises to use it, needed or not
         slurm = [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
-    return functools.partial(instantiate(cfg.trainer), plugins=[CheckpointFile(), *slurm])
+    arguments = {key: value for key, value in cfg.trainer.items() if key != "gpu"}  # facts for the plan and for scoring
+    return functools.partial(instantiate(arguments), plugins=[CheckpointFile(), *slurm])
 
 
 def tuning_run(cfg: DictConfig, folder: RunFolder) -> TuningRun:
