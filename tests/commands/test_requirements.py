@@ -14,6 +14,9 @@ from tests.conftest import ROOT
 FOLDER = ROOT / "requirements"
 PLATFORMS = ("cpu", "cuda")
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}(?= |$)")
+OPTIONS = "-i|-f|--index-url|--extra-index-url|--find-links|--trusted-host"
+INDEX = re.compile(rf"://| @ |^\s*({OPTIONS})\b", re.MULTILINE)
+PLACE = re.compile(r"(?<![\w.-])/(tmp|opt|root|home|work)\b")
 
 
 def lines(name: str) -> list[str]:
@@ -55,17 +58,15 @@ def test_every_line_has_a_hash_but_the_cpu_build_of_torch(name: str) -> None:
 
 
 def test_a_cpu_build_already_there_does_not_stand_in_for_the_cuda_build() -> None:
-    assert [line.split()[0] for line in lines("lock-cuda.txt") if line.startswith("torch=")] == [
-        f"torch==={locked('cuda')['torch']}"
-    ]
+    (torch,) = (line.split()[0] for line in lines("lock-cuda.txt") if line.startswith("torch="))
+    assert torch == f"torch==={locked('cuda')['torch']}"
 
 
 def test_no_file_names_an_index_or_a_place() -> None:
     for path in FOLDER.iterdir():
         if path.suffix in (".txt", ".in"):
             text = path.read_text()
-            assert not re.search(r"://|^\s*(-i|-f|--index-url|--extra-index-url|--find-links|--trusted-host)\b| @ ", text, re.M)
-            assert not re.search(r"(?<![\w.-])/(tmp|opt|root|home|work)\b", text), path.name
+            assert not INDEX.search(text) and not PLACE.search(text), path.name
 
 
 def test_what_the_locked_packages_require_is_installed() -> None:
