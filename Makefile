@@ -22,14 +22,17 @@ install: $(STAMP)  ## create .venv from the pinned requirements
 
 # With a GPU the CUDA build of torch, without one the CPU build: from a configured index, else from PyTorch's own.
 # --no-deps, because each lock is complete: then no dependency can bring another build of torch. The CPU build comes
-# first and without a hash; the head of lock-cpu.txt says why.
+# first and without a hash; the head of lock-cpu.txt says why. pip would compile the modules one after another, and
+# stays quiet about those that don't compile (templates, old syntax), as we do.
 $(STAMP): $(LOCK) requirements/nodeps.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
 ifeq ($(BUILD),cpu)
-	$(PIP) --no-deps $(call locked,torch) || $(PIP) --no-deps $(PYTORCH) $(call locked,torch)
+	$(PIP) --no-deps --no-compile $(call locked,torch) || \
+	  $(PIP) --no-deps --no-compile $(PYTORCH) $(call locked,torch)
 endif
-	$(PIP) --no-deps --require-hashes -r $(LOCK)
-	$(PIP) --no-deps --require-hashes -r requirements/nodeps.txt
+	$(PIP) --no-deps --no-compile --require-hashes -r $(LOCK)
+	$(PIP) --no-deps --no-compile --require-hashes -r requirements/nodeps.txt
+	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $(STAMP)
 
