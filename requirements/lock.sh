@@ -35,7 +35,7 @@ fetch=("$bin/python" -m pip download --quiet --disable-pip-version-check --no-de
 "${fetch[@]}" || "${fetch[@]}" --extra-index-url https://download.pytorch.org/whl/cpu
 versions() { grep -o '^[A-Za-z0-9._-]*==[^ ]*' "$1" | sed "s/^torch==.*/$torch/"; }
 versions "$work/lock-cuda.txt" >"$work/lock-cpu.txt"
-compile cpu --find-links "$work/torch"
+compile cpu --find-links "$work/torch" --no-cache # else each run leaves torch, unpacked, in uv's cache
 if ! grep -q "^$torch " "$work/lock-cpu.txt" ||
   [ -n "$(comm -13 <(versions "$work/lock-cuda.txt" | sort) <(versions "$work/lock-cpu.txt" | sort))" ]; then
   echo "the CPU build of torch needs other versions than the CUDA build: nothing written" >&2
