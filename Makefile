@@ -7,7 +7,12 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARGS ?=
 # Threads that wait by spinning make everything many times slower on a busy machine.
 export OMP_WAIT_POLICY ?= PASSIVE
+# `make install BUILD=cuda` on a machine without a GPU (a cluster's login node) makes the environment for one that has it.
 BUILD := $(shell nvidia-smi >/dev/null 2>&1 && echo cuda || echo cpu)
+LOCK := requirements/lock-$(BUILD).txt
+# The version of one package in the CPU lock: $(call locked,torch) is torch==2.13.0+cpu.
+locked = $(shell grep -o '^$(1)==[^ ]*' requirements/lock-cpu.txt)
+PYTORCH := --extra-index-url https://download.pytorch.org/whl/cpu
 
 .PHONY: help install train test test-slow test-slurm test-reference lint format clean
 help:  ## this list
@@ -16,16 +21,28 @@ help:  ## this list
 install: $(STAMP)  ## create .venv from the pinned requirements
 
 # With a GPU the CUDA build of torch, without one the CPU build: from a configured index, else from PyTorch's own.
-# torch and torchvision come first and constrain the rest, so that no dependency can bring another build.
-$(STAMP): $(wildcard requirements/*.txt) pyproject.toml
+# --no-deps, because each lock is complete: then no dependency can bring another build of torch. The CPU build comes
+# first and without a hash; the head of lock-cpu.txt says why. pip would compile the modules one after another, and
+# stays quiet about those that don't compile (templates, old syntax), as we do.
+$(STAMP): $(LOCK) requirements/nodeps.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
-	$(PIP) -r requirements/torch-$(BUILD).txt || \
-	  $(PIP) --extra-index-url https://download.pytorch.org/whl/cpu -r requirements/torch-$(BUILD).txt
-	$(PIP) --no-deps -r requirements/torchvision-$(BUILD).txt
-	$(PIP) --constraint requirements/torch-$(BUILD).txt -r requirements/lock.txt
-	$(PIP) --no-deps -r requirements/nodeps.txt
+ifeq ($(BUILD),cpu)
+	$(PIP) --no-deps --no-compile $(call locked,torch) || \
+	  $(PIP) --no-deps --no-compile $(PYTORCH) $(call locked,torch)
+endif
+	$(PIP) --no-deps --no-compile --require-hashes -r $(LOCK)
+	$(PIP) --no-deps --no-compile --require-hashes -r requirements/nodeps.txt
+	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $(STAMP)
+
+# In an environment of its own, since it is needed only when requirements change.
+UV := .venv-lock
+.PHONY: lock
+lock:  ## resolve requirements/base.in into the two lock files (ARGS: --upgrade, or --upgrade-package NAME)
+	test -x $(UV)/bin/python || $(PYTHON) -m venv $(UV) || python3 -m venv $(UV)
+	$(UV)/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	requirements/lock.sh $(UV)/bin $(ARGS)
 
 train: install  ## the main job: tune BLIP-2 on quality-controlled data and score it (ARGS adds overrides)
 	$(BIN)/python train.py model=blip2 data=ours_qc $(ARGS)
@@ -48,11 +65,10 @@ ORACLE := .venv-oracle
 ORACLE_PIP := $(ORACLE)/bin/python -m pip install --quiet --disable-pip-version-check
 .PHONY: oracle
 oracle: $(ORACLE)/.installed  ## the environment in which LAVIS runs unmodified, to compare with
-$(ORACLE)/.installed: requirements/oracle.txt requirements/torch-cpu.txt requirements/torchvision-cpu.txt
+$(ORACLE)/.installed: requirements/oracle.txt requirements/lock-cpu.txt
 	test -x $(ORACLE)/bin/python || $(PYTHON) -m venv $(ORACLE) || python3 -m venv $(ORACLE)
-	$(ORACLE_PIP) -r requirements/torch-cpu.txt || \
-	  $(ORACLE_PIP) --extra-index-url https://download.pytorch.org/whl/cpu -r requirements/torch-cpu.txt
-	$(ORACLE_PIP) --no-deps -r requirements/torchvision-cpu.txt
+	$(ORACLE_PIP) $(call locked,torch) || $(ORACLE_PIP) $(PYTORCH) $(call locked,torch)
+	$(ORACLE_PIP) --no-deps $(call locked,torchvision)
 	$(ORACLE_PIP) --no-deps -r requirements/oracle.txt
 	touch $@
 

