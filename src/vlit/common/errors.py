@@ -14,8 +14,8 @@ STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, e
 class InputError(Exception):
     """Bad input from the user: a missing file, a broken annotation, an impossible setting.
 
-    The message is a single line that names what is wrong, where, and how to mend it. Commands (`vlit.common.entry`)
-    print it and exit with status 1.
+    The message is a single line that names what is wrong, where, and how to mend it. Entry points
+    (`vlit.common.entry`) print it and exit with status 1; a traceback would say less.
     """
 
 
