@@ -12,11 +12,13 @@ import logging
 from omegaconf import DictConfig
 
 from vlit.common.entry import entry
+from vlit.common.resolvers import accumulation
+from vlit.sweep.machine import preset
 
 log = logging.getLogger("vlit.train")
 
 
-@entry("train")
+@entry("train", resolvers={"accumulation": accumulation, "preset": preset})
 def main(cfg: DictConfig) -> None:
     """One run, from whatever is missing to `result.json`."""
     if cfg.plan:
