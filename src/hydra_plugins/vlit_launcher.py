@@ -54,7 +54,7 @@ class LocalLauncher(Launcher):
             InputError: naming the jobs that failed, when all have ended.
         """
         from vlit.common.errors import InputError
-        from vlit.sweep.local import Job, run_jobs
+        from vlit.sweep.local import LocalJob, run_jobs
         from vlit.sweep.machine import presets_of, resources_of, shares, this_machine
 
         assert self.config is not None
@@ -65,7 +65,7 @@ class LocalLauncher(Launcher):
             folder = Path(hydra.sweep.dir) / str(number)
             (folder / "job.log").unlink(missing_ok=True)
             script = [sys.argv[0], *_options(hydra), *overrides]
-            jobs.append(Job(name, [script], folder / "job.log", folder / "outcome.json"))
+            jobs.append(LocalJob(name, [script], folder / "job.log", folder / "outcome.json"))
             chosen = dict(override.partition("=")[::2] for override in overrides)
             scale, model = (chosen.get(key, hydra.runtime.choices.get(key)) for key in ("scale", "model"))
             kind = model if hydra.job.config_name == "train" else hydra.job.config_name

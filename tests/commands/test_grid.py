@@ -14,7 +14,7 @@ from tests.conftest import ROOT, tiny_overrides
 from vlit.common.errors import InputError
 from vlit.runs.owner import owned
 from vlit.sweep.grid import Cell, digest
-from vlit.sweep.local import Job, run_jobs
+from vlit.sweep.local import LocalJob, run_jobs
 from vlit.sweep.machine import Machine, Resources, Share, preset, resources_of, shares, this_machine
 from vlit.sweep.slurm import ArrayTask
 from vlit.sweep.status import CellState, state
@@ -137,7 +137,9 @@ def test_jobs_keep_to_their_shares_and_a_failure_stops_no_other(tmp_path: Path, 
     )
     wanted = ["0", "3", "killed", "0"]
     jobs = [
-        Job(f"job {number}", [[str(script), what], [str(script), "0"]], tmp_path / f"{number}.log", tmp_path / "out")
+        LocalJob(
+            f"job {number}", [[str(script), what], [str(script), "0"]], tmp_path / f"{number}.log", tmp_path / "out"
+        )
         for number, what in enumerate(wanted)
     ]
     failed = run_jobs(jobs, [Share(3, ("a",)), Share(3, ("b",))], tmp_path, "job")

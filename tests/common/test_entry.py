@@ -24,8 +24,9 @@ from vlit.common.errors import InputError
 
 @entry("plain", resolvers={"twice": lambda number: 2 * number})
 def main(cfg: DictConfig) -> None:
-    """Do what `value` says."""
-    print("value", cfg.value, "double", cfg.double, "outcome", os.environ.get("VLIT_OUTCOME"), *cfg.get("mine", {}), flush=True)
+    """End in the way that `value` chooses."""
+    outcome, mine = os.environ.get("VLIT_OUTCOME"), cfg.get("mine", {})
+    print("value", cfg.value, "double", cfg.double, "outcome", outcome, *mine, flush=True)
     if cfg.value == 2:
         raise InputError("value=2: choose another")
     if cfg.value == 3:

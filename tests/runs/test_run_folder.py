@@ -15,12 +15,12 @@ from vlit.runs.provenance import PACKAGES
 def test_a_new_run_begins_and_a_done_one_does_not(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "seed0")
     assert folder.begin("seed: 0\n", force=False)
-    assert folder.begin("seed: 0\n", force=False)  # half-finished: goes on
+    assert folder.begin("seed: 0\n", force=False)  # half-finished: resumed
     write_json(folder.result, {"accuracy": {}})
     assert not folder.begin("seed: 0\n", force=False)
 
 
-def test_force_starts_anew(tmp_path: Path) -> None:
+def test_force_starts_from_the_beginning(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "seed0")
     folder.begin("seed: 0\n", force=False)
     write_json(folder.result, {})

@@ -132,7 +132,7 @@ def write_json(path: Path, value: Any, indent: int | None = 2) -> None:
 
 
 def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
-    """Write one JSON value a line to `path`, whole or not at all."""
+    """Write one JSON value per line to `path`, whole or not at all."""
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
@@ -140,7 +140,7 @@ def read_json(path: Path, mend: str = "check the path") -> Any:
     """Read a JSON file.
 
     Raises:
-        InputError: if the file is absent or is not JSON (a truncated download, say); `mend` says what to do.
+        InputError: if the file is absent, with `mend`, which tells the user what to do, or is not JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -153,7 +153,11 @@ def read_json(path: Path, mend: str = "check the path") -> Any:
 
 
 def read_jsonl(path: Path) -> list[Any]:
-    """Read a file with one JSON value a line; a broken line is an `InputError` that names it."""
+    """Read a file with one JSON value per line.
+
+    Raises:
+        InputError: naming the line that is not JSON.
+    """
     rows = []
     for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         try:

@@ -28,7 +28,7 @@ from vlit.sweep.machine import Share
 
 
 @dataclass(frozen=True)
-class Job:
+class LocalJob:
     """A job of a sweep.
 
     Attributes:
@@ -46,7 +46,7 @@ class Job:
     lock: Path | None = None
 
 
-def run_jobs(jobs: Sequence[Job], shares: Sequence[Share], root: Path, unit: str) -> list[str]:
+def run_jobs(jobs: Sequence[LocalJob], shares: Sequence[Share], root: Path, unit: str) -> list[str]:
     """Run all jobs, with a line on stdout as each ends and a bar on stderr.
 
     A job that fails stops no other. Ctrl-C ends all of them.
@@ -91,7 +91,7 @@ class _Processes:
         self._ending = False
         self._guard = threading.Lock()
 
-    def run(self, job: Job) -> str | None:
+    def run(self, job: LocalJob) -> str | None:
         """Run a job in a free share of the machine; return why it failed, or None."""
         share = self._free.get()
         try:
@@ -111,7 +111,7 @@ class _Processes:
         finally:
             self._free.put(share)
 
-    def _step(self, job: Job, command: Sequence[str], share: Mapping[str, str], log: IO[bytes]) -> str | None:
+    def _step(self, job: LocalJob, command: Sequence[str], share: Mapping[str, str], log: IO[bytes]) -> str | None:
         environment = {**os.environ, **share, "TQDM_DISABLE": "1", OUTCOME: str(job.outcome.resolve())}
         with self._guard:
             if self._ending:

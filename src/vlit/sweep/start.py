@@ -15,7 +15,7 @@ from vlit.common.files import locked, write_json
 from vlit.runs.folder import PREDICTIONS, PROVENANCE, RESULT
 from vlit.sweep import slurm
 from vlit.sweep.grid import MANIFEST, Cell, cells, write_manifest
-from vlit.sweep.local import Job, run_jobs
+from vlit.sweep.local import LocalJob, run_jobs
 from vlit.sweep.machine import resources_of, shares, this_machine
 from vlit.sweep.status import COMMAND, DONE, evaluated, finishing, state
 
@@ -64,7 +64,7 @@ def start(cfg: DictConfig) -> None:
 def _run_here(cfg: DictConfig, sweep: Path, todo: Sequence[Cell], unscored: Sequence[Cell]) -> list[str]:
     """Run cells on this machine, and evaluate runs; return a line for each that failed."""
     jobs = [
-        Job(
+        LocalJob(
             cell.name,
             [*([cell.script] if cell in todo else []), *_evaluation(cfg, cell)],
             cell.log(sweep),
