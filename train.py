@@ -51,7 +51,7 @@ def main(cfg: DictConfig) -> None:
         encoder = setup.encoder(cfg, model)
         dataset = InstructionDataset(samples, TEMPLATES[cfg.model.template], encoder, model.image_transform, rejects)
         rejects.write(folder.rejects)
-        folder.record_start(fingerprint(dataset.samples))
+        folder.record_start(fingerprint(dataset.samples), setup.hardware())
         tune(model, dataset, run)
         if sharding.is_sharded(cfg):
             model = setup.tuned_model(cfg, folder.checkpoint)  # in one piece again

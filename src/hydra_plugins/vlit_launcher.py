@@ -78,7 +78,7 @@ class LocalLauncher(Launcher):
         return [JobReturn(overrides=list(each), status=JobStatus.COMPLETED) for each in job_overrides]
 
 
-class ArrayLauncher(SlurmLauncher):  # type: ignore[misc]
+class ArrayLauncher(SlurmLauncher):
     """Runs the jobs of a multirun as one SLURM array, through submitit, and waits for them."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:

@@ -245,7 +245,8 @@ def test_a_grid_of_another_command_is_run_and_finished_when_given_again(argument
     assert last.startswith("error: 2 of 2 cells failed: evaluate run=")
     page = run("status.py", "name=mine", f"folder={tmp_path / 'sweep'}").stdout
     assert f"evaluate run={tmp_path / 'a'} failed" in page and "2 cells: 2 failed" in page
-    outcome = tmp_path / "sweep" / "cells" / "0" / "outcome.json"
+    outcome = tmp_path / "sweep" / "cells" / rows[0]["digest"][:16] / "outcome.json"
+    assert json.loads(outcome.read_text())["error"] in last
     outcome.write_text('{"error": null}')
     again = run(*command)
     assert "2 cells, 1 done, 1 to start" in again.stdout

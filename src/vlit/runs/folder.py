@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -114,13 +116,13 @@ class RunFolder:
             elif entry.name != owner.NAME:  # this process holds its lock
                 entry.unlink()
 
-    def record_start(self, data_fingerprint: str) -> None:
+    def record_start(self, data_fingerprint: str, hardware: Mapping[str, Any]) -> None:
         """Write `provenance.json`, in which a resumed run keeps its first start, and remove `failure.json`."""
         if not is_first_process():
             return
         self.failure.unlink(missing_ok=True)
         earlier = read_json(self.provenance) if self.provenance.exists() else {}
-        write_json(self.provenance, provenance(data_fingerprint, earlier))
+        write_json(self.provenance, provenance(data_fingerprint, hardware, earlier))
 
     def record_failure(self, reason: str) -> None:
         """Write `failure.json`; of several processes the first one's reason counts."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
-import platform
 import subprocess
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -17,11 +15,12 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def provenance(data_fingerprint: str, earlier: Mapping[str, Any]) -> dict[str, Any]:
+def provenance(data_fingerprint: str, hardware: Mapping[str, Any], earlier: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content of `provenance.json` at the start of a run.
 
     Args:
         data_fingerprint: hash of the samples.
+        hardware: what the run runs on, without the name of the machine.
         earlier: what an interrupted start wrote; its time stays the start, this one is appended to `resumed`. Empty
             for a new run.
     """
@@ -30,7 +29,7 @@ def provenance(data_fingerprint: str, earlier: Mapping[str, Any]) -> dict[str, A
         "dirty": dirty(),
         "packages": {name: _version(name) for name in PACKAGES},
         "data_fingerprint": data_fingerprint,
-        "hardware": hardware(),
+        "hardware": dict(hardware),
         "start": earlier.get("start", now()),
         "resumed": [*earlier.get("resumed", []), now()] if earlier else [],
         "end": None,
@@ -46,19 +45,6 @@ def dirty() -> bool | None:
     """Return whether tracked files differ from that commit, or None outside a checkout."""
     changed = _git_output("status", "--porcelain", "--untracked-files=no")
     return None if changed is None else bool(changed)
-
-
-def hardware() -> dict[str, Any]:
-    """Return what the run ran on, without naming the machine."""
-    import torch
-
-    return {
-        "cpu": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
-        "python": platform.python_version(),
-    }
 
 
 def now() -> str:
