@@ -12,11 +12,13 @@ import logging
 from omegaconf import DictConfig
 
 from vlit.common.entry import entry
+from vlit.common.resolvers import accumulation
+from vlit.sweep.machine import preset
 
 log = logging.getLogger("vlit.train")
 
 
-@entry("train")
+@entry("train", resolvers={"accumulation": accumulation, "preset": preset})
 def main(cfg: DictConfig) -> None:
     """One run, from whatever is missing to `result.json`."""
     if cfg.plan:
@@ -49,7 +51,7 @@ def main(cfg: DictConfig) -> None:
         encoder = setup.encoder(cfg, model)
         dataset = InstructionDataset(samples, TEMPLATES[cfg.model.template], encoder, model.image_transform, rejects)
         rejects.write(folder.rejects)
-        folder.record_start(fingerprint(dataset.samples))
+        folder.record_start(fingerprint(dataset.samples), setup.hardware())
         tune(model, dataset, run)
         if sharding.is_sharded(cfg):
             model = setup.tuned_model(cfg, folder.checkpoint)  # in one piece again

@@ -3,9 +3,5 @@
 # made from them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-runs=results/main
-for model in llava blip2 openflamingo; do
-  .venv/bin/python train.py "model=$model" data=ours_qc "paths.runs=$runs"
-  .venv/bin/python evaluate.py "run=$runs/mini/$model/ours_qc/seed0" control=shuffled_images
-done
+.venv/bin/python sweep.py name=main launch=local datasets=[ours_qc] paths.runs=results/main tables=false
 .venv/bin/python experiments/readme.py

@@ -8,7 +8,6 @@ compared with all right samples.
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 
@@ -17,6 +16,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 from scipy.stats import rankdata
+
+from vlit.common.entry import entry
+from vlit.common.errors import InputError
+from vlit.common.files import read_jsonl, write_json
 
 log = logging.getLogger("vlit.planted_errors")
 RESAMPLES = 1000
@@ -59,7 +62,11 @@ def evaluate(statistics: Path, data: Path, keep: float) -> dict[str, object]:
         "C_contrast": read_scores(statistics, "contrast", "margin"),
     }
     scores = {name: some for name, some in scores.items() if some}
-    planted = [json.loads(line) for line in (data / "planted_errors.jsonl").read_text("utf-8").splitlines()]
+    side_file = data / "planted_errors.jsonl"
+    if not scores or not side_file.exists():
+        absent = side_file if scores else f"statistics in {statistics}"
+        raise InputError(f"no {absent}: run `python assess.py data=ours` first, or name them with quality.folder=")
+    planted = read_jsonl(side_file)
     kinds: dict[str, set[str]] = {}
     for error in planted:
         kinds.setdefault(error["kind"], set()).add(error["id"])
@@ -96,10 +103,9 @@ def evaluate(statistics: Path, data: Path, keep: float) -> dict[str, object]:
     return {"samples": len(ids), "areas": areas, "filter": filters}
 
 
+@entry("assess")
 def main(cfg: DictConfig) -> None:
     """Evaluate and write `planted_errors.json` beside the indicators."""
-    from vlit.common.files import write_json
-
     statistics = Path(cfg.quality.folder) / cfg.data.name
     found = evaluate(statistics, Path(cfg.data.annotations), cfg.quality.keep)
     for name, kinds in found["areas"].items():  # type: ignore[attr-defined]
@@ -113,6 +119,4 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    import hydra
-
-    hydra.main(version_base="1.3", config_path="../conf", config_name="assess")(main)()
+    main()

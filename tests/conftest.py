@@ -68,6 +68,10 @@ def compose(cache: Path):
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import open_dict
 
+    from vlit.common.resolvers import accumulation, register_resolvers
+
+    register_resolvers({"accumulation": accumulation})
+
     def made(*overrides: str, config: str = "train", tiny: bool = True):
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
             cfg = hydra_compose(

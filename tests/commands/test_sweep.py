@@ -1,4 +1,4 @@
-"""Sweeps over processes, logging without an account, and Ctrl-C."""
+"""Multiruns (`-m`), logging without an account, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.conftest import ROOT, tiny_overrides
 
 
-def test_a_joblib_sweep_with_wandb_offline_gives_the_runs_of_single_commands(cache: Path, tmp_path: Path) -> None:
+def test_a_multirun_with_wandb_offline_gives_the_runs_of_single_commands(cache: Path, tmp_path: Path) -> None:
     shared = ["model=llava", "data=ours_qc", *tiny_overrides(cache), "tuning.batch_size=4", "tuning.max_steps=2"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
     environment |= {"HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}  # no account, no key
@@ -23,7 +23,7 @@ def test_a_joblib_sweep_with_wandb_offline_gives_the_runs_of_single_commands(cac
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
         assert done.returncode == 0, done.stderr[-3000:]
 
-    sweep = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", f"hydra.sweep.dir={tmp_path / 'sweep'}"]
+    sweep = [f"hydra.sweep.dir={tmp_path / 'sweep'}"]
     run("-m", "seed=0,1", *sweep, "logger=wandb", f"paths.runs={tmp_path / 'swept'}")
     run("seed=1", f"paths.runs={tmp_path / 'single'}")
     folders = [tmp_path / "swept/mini/llava/ours_qc" / f"seed{seed}" for seed in (0, 1)]
@@ -33,7 +33,7 @@ def test_a_joblib_sweep_with_wandb_offline_gives_the_runs_of_single_commands(cac
     assert (folders[1] / "predictions.jsonl").read_text() == alone.read_text()
 
 
-def test_ctrl_c_says_how_to_go_on_and_leaves_no_result(cache: Path, tmp_path: Path) -> None:
+def test_ctrl_c_prints_how_to_resume_and_leaves_no_result(cache: Path, tmp_path: Path) -> None:
     command = [
         sys.executable, "train.py", "model=llava", "data=ours_qc", *tiny_overrides(cache), f"paths.runs={tmp_path}",
         "tuning.batch_size=1", "tuning.epochs=50",
@@ -48,15 +48,15 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_no_result(cache: Path, tmp_path: Pa
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 130, errors[-2000:]
-    assert errors.strip().splitlines()[-1] == "interrupted: the same command goes on from here"
+    assert errors.strip().splitlines()[-1] == "interrupted: the same command resumes from here"
     assert "Traceback" not in errors
     assert not (folder / "result.json").exists()
 
 
-def test_a_local_sweep_has_one_bar_and_names_what_failed(cache: Path, tmp_path: Path) -> None:
+def test_a_multirun_has_one_bar_and_names_what_failed(cache: Path, tmp_path: Path) -> None:
     command = [
         sys.executable, "train.py", "-m", "model=llava", "data=ours_qc", *tiny_overrides(cache), "tuning.batch_size=4",
-        "tuning.max_steps=2", "seed=-1,0", f"paths.runs={tmp_path}", "hydra/launcher=local",
+        "tuning.max_steps=2", "seed=-1,0", f"paths.runs={tmp_path}",
         f"hydra.sweep.dir={tmp_path / 'sweep'}",
     ]  # fmt: skip
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

@@ -20,12 +20,12 @@ from vlit.runs.attempt import attempt
 from vlit.runs.folder import RunFolder
 from vlit.runs.owner import Owner, owned
 
-HOLD = """
+OWN = """
 import sys, time
 from pathlib import Path
 from vlit.runs.owner import owned
 with owned(Path(sys.argv[1])):
-    print("held", flush=True)
+    print("owned", flush=True)
     time.sleep(600)
 """
 LOOK = """
@@ -43,22 +43,22 @@ while time.monotonic() < end:
 def holder(tmp_path: Path):
     """A process that works in `tmp_path / "run"`."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path / "run")], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", OWN, str(tmp_path / "run")], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
-    assert process.stdout is not None and process.stdout.readline() == "held\n"
+    assert process.stdout is not None and process.stdout.readline() == "owned\n"
     yield process
     process.kill()
     process.wait()
     process.stdout.close()
 
 
-def test_a_second_process_is_told_in_one_line_who_is_at_work(holder, tmp_path: Path) -> None:
+def test_a_second_process_is_refused_in_one_line_that_names_the_first(holder, tmp_path: Path) -> None:
     assert owner.owner(tmp_path / "run")[1]
-    told = f"process {holder.pid} on {socket.gethostname()}"
-    with pytest.raises(InputError, match=told) as refused, owned(tmp_path / "run"):
+    named = f"process {holder.pid} on {socket.gethostname()}"
+    with pytest.raises(InputError, match=named) as refused, owned(tmp_path / "run"):
         pass
     assert len(str(refused.value).splitlines()) == 1
-    assert owner.owner(tmp_path / "run") == (owner.owner(tmp_path / "run")[0], True)  # it still holds it
+    assert owner.owner(tmp_path / "run") == (owner.owner(tmp_path / "run")[0], True)  # it is still at work
 
 
 def test_an_owner_that_was_killed_is_recognised(holder, tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_an_owner_that_was_killed_is_recognised(holder, tmp_path: Path) -> None:
     with owned(tmp_path / "run") as left:
         assert left == named
         assert owner.owner(tmp_path / "elsewhere") == (None, False)
-    assert (tmp_path / "run" / owner.NAME).read_text() == ""  # let go
+    assert (tmp_path / "run" / owner.NAME).read_text() == ""  # released
 
 
 def test_a_process_that_only_looks_does_not_stop_a_start(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_requeued_job_takes_over_from_its_own_start(slurm, tmp_path: Path, mon
     slurm("55")
     monkeypatch.setenv("SLURM_JOB_ID", "55")
     with attempt(RunFolder(tmp_path / "run")) as requeued:
-        assert requeued  # so that force=true does not start it anew each time
+        assert requeued  # so that force=true does not start again from the beginning each time
 
 
 def test_without_locks_the_named_process_decides(tmp_path: Path, monkeypatch) -> None:
@@ -151,7 +151,7 @@ def test_a_failure_leaves_its_reason_and_a_success_removes_it(tmp_path: Path) ->
     assert json.loads(folder.failure.read_text()) == failure
     with attempt(folder):
         folder.begin("a: 1\n", force=False)
-        folder.record_start("abc")
+        folder.record_start("abc", {})
     assert not folder.failure.exists()
 
 
@@ -163,9 +163,9 @@ def test_a_run_started_twice_runs_once(cache: Path, tmp_path: Path) -> None:
     both = [
         subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)
     ]
-    told = [process.communicate(timeout=300)[1] for process in both]
-    assert sorted(process.returncode for process in both) == [0, 1], told
-    refused = next(text for process, text in zip(both, told, strict=True) if process.returncode == 1)
+    errors = [process.communicate(timeout=300)[1] for process in both]
+    assert sorted(process.returncode for process in both) == [0, 1], errors
+    refused = next(text for process, text in zip(both, errors, strict=True) if process.returncode == 1)
     assert len(refused.strip().splitlines()) == 1 and "is being worked on by process" in refused
     folder = tmp_path / "mini/llava/ours_qc/seed0"
     assert len((folder / "metrics.jsonl").read_text().splitlines()) == 100

@@ -8,18 +8,19 @@ import pytest
 
 from vlit.common.errors import InputError
 from vlit.common.files import read_json, write_json
-from vlit.runs.folder import PACKAGES, RunFolder
+from vlit.runs.folder import RunFolder
+from vlit.runs.provenance import PACKAGES
 
 
 def test_a_new_run_begins_and_a_done_one_does_not(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "seed0")
     assert folder.begin("seed: 0\n", force=False)
-    assert folder.begin("seed: 0\n", force=False)  # half-finished: goes on
+    assert folder.begin("seed: 0\n", force=False)  # half-finished: resumed
     write_json(folder.result, {"accuracy": {}})
     assert not folder.begin("seed: 0\n", force=False)
 
 
-def test_force_starts_anew(tmp_path: Path) -> None:
+def test_force_starts_from_the_beginning(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "seed0")
     folder.begin("seed: 0\n", force=False)
     write_json(folder.result, {})
@@ -36,16 +37,16 @@ def test_another_configuration_is_refused_and_the_difference_named(tmp_path: Pat
 
 def test_provenance_keeps_the_first_start(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    folder.record_start("abc")
+    folder.record_start("abc", {"cores": 2})
     first = read_json(tmp_path / "provenance.json")
-    folder.record_start("abc")
+    folder.record_start("abc", {"cores": 2})
     folder.record_end()
     second = read_json(tmp_path / "provenance.json")
     assert second["start"] == first["start"]
     assert len(second["resumed"]) == 1
     assert second["end"] is not None
     assert set(second["packages"]) == set(PACKAGES)
-    assert second["data_fingerprint"] == "abc"
+    assert (second["data_fingerprint"], second["hardware"]) == ("abc", {"cores": 2})
 
 
 def test_the_second_process_of_a_forced_run_leaves_the_first_ones_files(tmp_path, monkeypatch) -> None:

@@ -1,4 +1,4 @@
-"""A disk that is full, a folder that is read-only, a clock that jumps: one line, and earlier results as they were."""
+"""A full disk, a read-only folder, a clock that jumps: one line, and earlier results as they were."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def the_error(done: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
-def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(
+def test_a_full_disk_is_one_line_and_the_run_resumes_when_there_is_space(
     undisturbed: Path, cache: Path, mounted: Callable[..., Path]
 ) -> None:
     disk = mounted("size=2m")  # the checkpoint alone is larger

@@ -59,7 +59,7 @@ PartitionName=debug Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 
 SACCT = """\
 #!/bin/sh
-# JobID|State|NodeList of the jobs that are asked for, from the controller
+# JobID|State|NodeList of the jobs that are named, from the controller
 echo 'JobID|State|NodeList'
 while [ $# -gt 0 ]; do
   case "$1" in
@@ -155,7 +155,7 @@ class Cluster:
         return done
 
     def show(self, job: str) -> dict[str, str]:
-        """What the controller says of a job."""
+        """Fields of a job, from the controller."""
         words = self.run("scontrol", "--oneliner", "show", "job", job).stdout.split()
         return dict(word.split("=", 1) for word in words if "=" in word)
 

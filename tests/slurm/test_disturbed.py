@@ -18,8 +18,7 @@ pytestmark = pytest.mark.slurm
 
 STEPS = 6
 RUNS = ["tuning.save_every=2", f"tuning.max_steps={STEPS}"]
-GPUS = [f"slurm.resources.{model}.gres=gpu:8" for model in ("llava", "blip2", "openflamingo")]
-ARGUMENTS = ["control=null", "tables=false", *GPUS]
+ARGUMENTS = ["control=null", "tables=false", "slurm.resources.default.gres=gpu:8"]
 CELLS = 12
 TIMES = 2  # each kind of disturbance
 SEED = 20240817

@@ -22,8 +22,8 @@ def test_a_failing_cell_stops_no_other_and_its_reason_is_on_the_status_page(swee
     grid: Sweep = sweep(
         "failing", ["tuning.max_steps=2"], "models=[llava]", "datasets=[llava,[ours,'tuning.save_every=0']]"
     )
-    said = grid.start().stdout
-    assert "2 cells, 0 done, 2 to start" in said and "builds the tables" in said
+    started = grid.start().stdout
+    assert "2 cells, 0 done, 2 to start" in started and "builds the tables" in started
     again = grid.start().stdout
     assert "2 cells, 0 done, 0 to start" in again  # what waits is not submitted a second time
     grid.wait()
@@ -61,7 +61,7 @@ def test_before_the_time_limit_a_run_is_checkpointed_and_requeued(sweep, cluster
 
 def test_slurm_itself_warns_before_the_time_limit(sweep, cluster: Cluster) -> None:
     endless = ["tuning.save_every=100000", "tuning.epochs=100000", "tuning.max_steps=100000"]
-    grid: Sweep = sweep("limit", endless, *ONE, "slurm.resources.llava.minutes=3", "slurm.warning=60")
+    grid: Sweep = sweep("limit", endless, *ONE, "slurm.resources.default.minutes=3", "slurm.warning=60")
     grid.start()
     ((job, _),) = grid.tasks().values()
     Cluster.until(lambda: cluster.show(job)["Restarts"] != "0", 400)
@@ -74,14 +74,14 @@ def test_slurm_itself_warns_before_the_time_limit(sweep, cluster: Cluster) -> No
 
 
 @pytest.mark.parametrize(
-    ("option", "says"),
-    [("slurm.partition=nowhere", "there is debug"), ("slurm.resources.llava.gres=gpu:9", "slurm.resources")],
+    ("option", "message"),
+    [("slurm.partition=nowhere", "there is debug"), ("slurm.resources.default.gres=gpu:9", "slurm.resources")],
 )
-def test_what_slurm_refuses_is_one_line(sweep, option: str, says: str) -> None:
+def test_what_slurm_refuses_is_one_line(sweep, option: str, message: str) -> None:
     done = sweep("refused", [], *ONE, option).start(check=False)
     assert done.returncode == 1
     (line,) = done.stderr.strip().splitlines()
-    assert line.startswith("error: SLURM takes no such job (") and says in line
+    assert line.startswith("error: SLURM takes no such job (") and message in line
 
 
 def test_two_ranks_of_one_job_train_as_one_run(sweep) -> None:
@@ -104,5 +104,19 @@ def test_hydras_submitit_launcher_runs_a_sweep(cluster: Cluster, cache: Path, tm
     )  # fmt: skip
     folders = [tmp_path / "runs/mini/llava/ours" / f"seed{seed}" for seed in (0, 1)]
     assert [json.loads((folder / "result.json").read_text())["seed"] for folder in folders] == [0, 1]
-    rows = [json.loads(line) for line in (tmp_path / "sweep" / "jobs.jsonl").read_text().splitlines()]
-    assert len(rows) == 2 and not any(row["error"] for row in rows)
+
+
+def test_an_array_of_another_command_leaves_how_it_ended(cluster: Cluster, cache: Path, tmp_path: Path) -> None:
+    run = tmp_path / "runs/mini/llava/ours/seed0"
+    train = [sys.executable, "train.py", "model=llava", "data=ours", *tiny_overrides(cache), "tuning.max_steps=2"]
+    cluster.run(*train, "tuning.batch_size=4", f"paths.runs={tmp_path / 'runs'}", cwd=ROOT)
+    arguments = ["launch=slurm", "command=evaluate", f"grid={{run:[{run},{tmp_path / 'none'}]}}"]
+    grid = Sweep(cluster, "scoring", tmp_path / "sweep", ["name=scoring", f"folder={tmp_path / 'sweep'}", *arguments])
+    assert "2 cells of evaluate" in grid.start().stdout
+    grid.wait()
+    page = grid.status()
+    assert "2 cells: 1 done, 1 failed" in page
+    assert re.search(rf"evaluate run={tmp_path / 'none'} failed: .*no file", page)
+    assert list(run.glob("evaluations/*/result.json"))
+    assert "2 cells, 1 done, 1 to start" in grid.start().stdout
+    grid.wait()

@@ -14,9 +14,9 @@ from vlit.analysis.measurements import Quality, Scores
 from vlit.analysis.names import COLUMNS, INDICATORS, in_paper_order, label
 from vlit.common.errors import InputError
 from vlit.common.files import read_json
+from vlit.runs.folder import EVALUATIONS, RESULT
 
 _REQUIRED = ("model", "data", "scale", "seed", "scoring", "accuracy")
-EVALUATIONS = "evaluations"
 _ONE_OF_EACH = ("scale", "scoring", "benchmark")
 
 
@@ -42,7 +42,7 @@ def find_runs(folder: Path) -> list[Run]:
         InputError: there is none, one lacks a field, or two give the same model, dataset and seed.
     """
     runs = []
-    for path in sorted(folder.glob("**/result.json")):
+    for path in sorted(folder.glob(f"**/{RESULT}")):
         if EVALUATIONS in path.relative_to(folder).parts:
             continue
         result = read_json(path, "run evaluate.py again")

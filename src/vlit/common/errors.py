@@ -14,16 +14,16 @@ STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, e
 class InputError(Exception):
     """Bad input from the user: a missing file, a broken annotation, an impossible setting.
 
-    The message is a single line that names what is wrong, where, and how to mend it. Commands (`vlit.common.entry`)
-    print it and exit with status 1.
+    The message is a single line: what is wrong, where, and how to mend it. Commands (`vlit.common.entry`) print it and
+    exit with status 1, without a traceback.
     """
 
 
 def storage_error(error: OSError, where: Path) -> InputError | None:
-    """The line for a disk that is full, read-only, closed to us or gone; None if the error is of another kind.
+    """Return the line for a disk that is full, read-only, closed to us or gone; None for errors of another kind.
 
     Args:
-        error: what the system said; it names no file where writing fails in an open one.
+        error: the system's error; it names no file where writing fails in an open one.
         where: the file or folder that was written to.
     """
     if error.errno not in STORAGE:
@@ -35,20 +35,23 @@ def storage_error(error: OSError, where: Path) -> InputError | None:
 
 
 def one_line(error: BaseException) -> str | None:
-    """What is wrong with the input, or None if the error is ours."""
-    if isinstance(error, InstantiationException):  # wraps what the instantiated object raised
+    """Return the line for an error in the user's input or configuration; None if the error is a bug of ours.
+
+    Hydra wraps what an instantiated object raises; the line is that of the `InputError` inside.
+    """
+    if isinstance(error, InstantiationException):
         return str(error.__cause__) if isinstance(error.__cause__, InputError) else None
     if isinstance(error, InputError):
         return str(error)
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return None
-    told, hint, _ = str(error).partition("To append to your config use")
+    message, hint, _ = str(error).partition("To append to your config use")
     mend = " No command reads such a key: check its spelling." if hint else ""  # Hydra proposes to add it all the same
-    return " ".join(told.split()) + mend
+    return " ".join(message.split()) + mend
 
 
 def reason(error: BaseException) -> str:
-    """The same for every error: of ours, its kind and the first line of what it says."""
+    """Return a line for every error: `one_line`, or for a bug its class and the first line of its message."""
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
         return reason(error.__cause__)
     first = next(iter(str(error).splitlines()), "")

@@ -1,9 +1,9 @@
-"""Import this before anything that imports torchvision: it names two operators that a CPU torch may lack.
+"""Import this before anything that imports torchvision: it declares two operators that a CPU torch may lack.
 
-PyPI's torchvision carries its compiled operators for one torch build. Beside another (the CPU build of the same
-release) they do not load, and `import torchvision` stops at "operator torchvision::nms does not exist", which
-open_clip, lightning, peft and transformers then report in ways of their own. Naming the two operators is enough:
-transforms never call them. Where they exist nothing is done.
+PyPI's torchvision has compiled operators for one build of torch. With another (the CPU build of the same release) they
+do not load, and `import torchvision` stops at "operator torchvision::nms does not exist", which open_clip, lightning,
+peft and transformers then report in ways of their own. Declaring the two operators is enough: transforms never call
+them. Where they exist nothing is done.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from __future__ import annotations
 import torch
 
 
-def name_missing_torchvision_operators() -> None:
-    """Define `torchvision::nms` and `torchvision::qnms`, without kernels, where torch does not know them."""
+def declare_missing_torchvision_operators() -> None:
+    """Declare `torchvision::nms` and `torchvision::qnms`, without kernels, where torch does not know them."""
     for name, signature in (
         ("nms", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"),
         ("qnms", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"),
     ):
-        if not _known(name):
+        if not _declared(name):
             torch.library.define(f"torchvision::{name}", signature)
 
 
-def _known(name: str) -> bool:
+def _declared(name: str) -> bool:
     try:
         getattr(torch.ops.torchvision, name)
     except AttributeError:
@@ -29,7 +29,7 @@ def _known(name: str) -> bool:
     return True
 
 
-def _torchvision_operators_load() -> None:
+def _load_torchvision_operators() -> None:
     # The compiled operators are registered by torchvision's own extension module, if it loads at all.
     import importlib.util
     import pathlib
@@ -44,5 +44,5 @@ def _torchvision_operators_load() -> None:
             return
 
 
-_torchvision_operators_load()
-name_missing_torchvision_operators()
+_load_torchvision_operators()
+declare_missing_torchvision_operators()

@@ -23,7 +23,7 @@ from vlit.evaluation.accuracy import Accuracy, accuracy
 from vlit.evaluation.ranking import Prompting, choice_scores, generated_rows, prediction_rows
 from vlit.evaluation.seed_bench import Question
 from vlit.models.freeze import halve
-from vlit.runs import preemption
+from vlit.runs.attempt import Preempted, deferred, preemption_requested
 
 log = logging.getLogger(__name__)
 
@@ -81,8 +81,8 @@ class Evaluation(L.LightningModule):
         lines = "".join(json.dumps(row) + "\n" for row in self.rows(self.model, batch))
         with self.part.open("a", encoding="utf-8") as file:
             file.write(lines)
-        if preemption.asked():
-            raise preemption.Preempted
+        if preemption_requested():
+            raise Preempted
 
 
 def evaluate(
@@ -121,7 +121,7 @@ def evaluate(
     collator = prompting.ranking if scoring.mode == "ranking" else prompting.generation
     if todo:
         loader: Any = DataLoader(cast(Any, todo), batch_size=None, collate_fn=collator, num_workers=scoring.workers)
-        with preemption.deferred():
+        with deferred():
             made.predict(Evaluation(model, rows, part), loader, return_predictions=False)
     made.strategy.barrier()
     if made.is_global_zero:

@@ -17,9 +17,10 @@ from vlit.evaluation import seed_bench
 from vlit.evaluation.accuracy import COLUMNS, Accuracy
 from vlit.evaluation.evaluate import Scoring, evaluate
 from vlit.evaluation.seed_bench import shuffled_images
-from vlit.runs.folder import RunFolder, commit
+from vlit.runs.attempt import requeued
+from vlit.runs.folder import RunFolder
 from vlit.runs.owner import owned
-from vlit.runs.preemption import requeued
+from vlit.runs.provenance import commit
 from vlit.tuning import setup
 from vlit.tuning.sharding import scoring_trainer
 

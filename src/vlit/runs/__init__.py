@@ -1,1 +1,1 @@
-"""A run on disk: its folder, who works in it, one start of it, and where its numbers come from."""
+"""A run on disk: its folder, its owner, one start of it, and where its numbers come from."""

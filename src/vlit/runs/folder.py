@@ -1,14 +1,10 @@
-"""The folder of a run: its deterministic name, what it holds, and where its numbers come from."""
+"""The folder of a run: its deterministic name, the names of its files, and what may start in it."""
 
 from __future__ import annotations
 
-import datetime
-import os
-import platform
 import shutil
-import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +14,12 @@ from vlit.common.errors import InputError
 from vlit.common.files import read_json, write_json, write_text
 from vlit.runs import owner
 from vlit.runs.owner import is_first_process
+from vlit.runs.provenance import commit, now, provenance
 
-PACKAGES = (
-    "hydra-core", "omegaconf", "torch", "lightning", "transformers", "peft", "open_clip_torch", "salesforce-lavis",
-    "open-flamingo", "wandb", "scipy", "pingouin", "numpy",
-)  # fmt: skip
+RESULT = "result.json"
+PREDICTIONS = "predictions.jsonl"
+PROVENANCE = "provenance.json"
+EVALUATIONS = "evaluations"
 
 
 @dataclass(frozen=True)
@@ -36,13 +33,18 @@ class RunFolder:
 
     @property
     def result(self) -> Path:
-        """Written last, whole or not at all."""
-        return self.path / "result.json"
+        """Accuracies; written last, whole or not at all."""
+        return self.path / RESULT
 
     @property
     def predictions(self) -> Path:
-        """One line a question."""
-        return self.path / "predictions.jsonl"
+        """One line per benchmark question."""
+        return self.path / PREDICTIONS
+
+    @property
+    def provenance(self) -> Path:
+        """Where the numbers come from."""
+        return self.path / PROVENANCE
 
     @property
     def rejects(self) -> Path:
@@ -51,7 +53,7 @@ class RunFolder:
 
     @property
     def metrics(self) -> Path:
-        """One line a training step."""
+        """One line per optimiser step."""
         return self.path / "metrics.jsonl"
 
     @property
@@ -61,8 +63,8 @@ class RunFolder:
 
     @property
     def evaluations(self) -> Path:
-        """What `evaluate.py` measured of the run again, a folder each."""
-        return self.path / "evaluations"
+        """Further measurements of the run by `evaluate.py`, a folder each."""
+        return self.path / EVALUATIONS
 
     @property
     def config(self) -> Path:
@@ -71,7 +73,7 @@ class RunFolder:
 
     @property
     def failure(self) -> Path:
-        """Why the run failed, until it goes on."""
+        """Why the last start failed; removed when the next one trains."""
         return self.path / "failure.json"
 
     @property
@@ -80,12 +82,16 @@ class RunFolder:
         return self.result.exists()
 
     def begin(self, config: str, force: bool) -> bool:
-        """Make the folder ready; return False when the run is done already.
+        """Prepare the folder; return False when the run is done already.
 
-        A half-finished run goes on only under the configuration it began with, else it would be neither of the two.
+        An unfinished run is resumed only under the configuration it began with.
+
+        Args:
+            config: the resolved configuration, as `resolved` returns it.
+            force: whether to remove what an earlier run left.
 
         Raises:
-            InputError: if the folder holds a run of another configuration.
+            InputError: if the folder contains a run of another configuration.
         """
         if force and not is_first_process():
             return True  # the first process is at work in the folder, whatever was there before
@@ -94,8 +100,8 @@ class RunFolder:
         if self.config.exists() and self.config.read_text(encoding="utf-8") != config:
             changed = _first_difference(self.config.read_text(encoding="utf-8"), config)
             raise InputError(
-                f"{self.path} holds a run with another configuration ({changed}): add force=true to start it anew, or"
-                " set paths.runs to another folder"
+                f"{self.path} holds a run with another configuration ({changed}): add force=true to start it again from"
+                " the beginning, or set paths.runs to another folder"
             )
         if self.done:
             return False
@@ -107,94 +113,35 @@ class RunFolder:
         for entry in self.path.iterdir():
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
-            elif entry.name != owner.NAME:  # we hold it
+            elif entry.name != owner.NAME:  # this process holds its lock
                 entry.unlink()
 
-    def record_start(self, data_fingerprint: str) -> None:
-        """Write `provenance.json`; a resumed run keeps its first start and adds this one. It has not failed so far."""
+    def record_start(self, data_fingerprint: str, hardware: Mapping[str, Any]) -> None:
+        """Write `provenance.json`, in which a resumed run keeps its first start, and remove `failure.json`."""
         if not is_first_process():
             return
         self.failure.unlink(missing_ok=True)
-        file = self.path / "provenance.json"
-        earlier = read_json(file) if file.exists() else {}
-        write_json(
-            file,
-            {
-                "commit": commit(),
-                "dirty": dirty(),
-                "packages": {name: _version(name) for name in PACKAGES},
-                "data_fingerprint": data_fingerprint,
-                "hardware": hardware(),
-                "start": earlier.get("start", _now()),
-                "resumed": [*earlier.get("resumed", []), _now()] if earlier else [],
-                "end": None,
-            },
-        )
+        earlier = read_json(self.provenance) if self.provenance.exists() else {}
+        write_json(self.provenance, provenance(data_fingerprint, hardware, earlier))
 
     def record_failure(self, reason: str) -> None:
-        """Write `failure.json`; of several processes the first one's word counts, which is told what went wrong."""
+        """Write `failure.json`; of several processes the first one's reason counts."""
         if is_first_process() or not self.failure.exists():
-            write_json(self.failure, {"reason": reason, "time": _now(), "job": owner.slurm_job(), "commit": commit()})
+            write_json(self.failure, {"reason": reason, "time": now(), "job": owner.slurm_job(), "commit": commit()})
 
     def record_end(self) -> None:
-        """Add the end to `provenance.json`."""
-        if not is_first_process():
-            return
-        file = self.path / "provenance.json"
-        write_json(file, {**read_json(file), "end": _now()})
+        """Add the time of the end to `provenance.json`."""
+        if is_first_process():
+            write_json(self.provenance, {**read_json(self.provenance), "end": now()})
 
 
 def resolved(cfg: DictConfig) -> str:
-    """The configuration that a run's results depend on, with nothing left to resolve, as YAML."""
+    """Return the configuration that a run's results depend on as YAML, with all interpolations resolved."""
     plain = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(plain, dict)
     return OmegaConf.to_yaml(
         OmegaConf.create({key: value for key, value in plain.items() if key not in ("force", "plan")})
     )
-
-
-def commit() -> str | None:
-    """The commit of the code that runs, or None outside a checkout."""
-    return _git("rev-parse", "HEAD")
-
-
-def dirty() -> bool | None:
-    """Whether tracked files differ from that commit."""
-    status = _git("status", "--porcelain", "--untracked-files=no")
-    return None if status is None else bool(status)
-
-
-def hardware() -> dict[str, Any]:
-    """What the run ran on, without naming the machine."""
-    import torch
-
-    return {
-        "cpu": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
-        "python": platform.python_version(),
-    }
-
-
-def _git(*arguments: str) -> str | None:
-    here = Path(__file__).resolve().parent
-    try:
-        done = subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def _first_difference(old: str, new: str) -> str:

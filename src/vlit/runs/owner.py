@@ -1,10 +1,12 @@
-"""Who works in a run's folder: one at a time, whatever was started twice.
+"""The process that works in a run's folder: one at a time, even if a run is started twice.
 
-The kernel's lock on `owner.json` decides (`fcntl.lockf`). The system takes it back from a process that ends, however it
-ends, and loader processes do not inherit it, so that a run that was killed leaves no stale lock. NFS passes it to the
-server, so that it holds between the nodes of a cluster. Two kinds of file systems need more, and `owner.json` says who
-it was: some parallel ones lock each node for itself (Lustre's `localflock`), where SLURM is asked whether the job that
-is named still runs; some have no locks at all, where the named process or job has to be gone.
+The kernel's lock on `owner.json` decides (`fcntl.lockf`). The system releases it when its process ends, however it
+ends, and data loader processes do not inherit it, so that a killed run leaves no stale lock. On NFS the server keeps
+it, for all nodes of a cluster. Two kinds of file systems need more, for which `owner.json` names the process: some
+parallel ones lock on each node separately (Lustre's `localflock`), where SLURM is asked whether the named job still
+runs; some have no locks at all, where the named process or job must have ended.
+
+`filelock`, which `vlit.common.files.locked` uses, has no shared lock to look without taking, and knows no SLURM.
 """
 
 from __future__ import annotations
@@ -25,8 +27,8 @@ from typing import TextIO
 from vlit.common.errors import InputError, storage_error
 
 NAME = "owner.json"
-PATIENCE = 2.0  # seconds in which somebody who only looks lets go
-ENDING = 60.0  # seconds in which the killed start of a requeued job ends
+PATIENCE = 2.0  # seconds to wait: a process that only looks (`owner`) releases the lock by then
+ENDING = 60.0  # seconds to wait for the killed start of a requeued job to end
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
@@ -35,10 +37,10 @@ class Owner:
     """A process that works in a folder.
 
     Attributes:
-        host: its machine.
-        pid: its id there.
-        began: its start in clock ticks since boot, which no later process with the same id has.
-        job: its SLURM job, `123` or `123_4`, or None.
+        host: name of its machine.
+        pid: process id on that machine.
+        began: start time in clock ticks since boot, which no later process with the same id has.
+        job: SLURM job, `123` or `123_4`, or None.
     """
 
     host: str
@@ -51,19 +53,19 @@ class Owner:
 
 
 def is_first_process() -> bool:
-    """Whether this is the process of a run that writes its files; Lightning or srun start the others beside it."""
+    """Return whether this is the process of a run that writes its files; Lightning or srun start the others."""
     return all(int(os.environ.get(name) or 0) == 0 for name in ("RANK", "NODE_RANK", "LOCAL_RANK", "SLURM_PROCID"))
 
 
 def slurm_job() -> str | None:
-    """This process's SLURM job, `123` or `123_4` in an array, or None outside SLURM."""
+    """Return this process's SLURM job, `123` or `123_4` in an array, or None outside SLURM."""
     array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
 
 
 @contextmanager
 def owned(folder: Path) -> Iterator[Owner | None]:
-    """Work alone in a folder, which is made; yield whoever left it without letting go (killed), or None.
+    """Work alone in a folder, which is created; yield the owner that was killed there, or None.
 
     Raises:
         InputError: if another process works there, or the folder cannot be written to.
@@ -81,7 +83,7 @@ def owned(folder: Path) -> Iterator[Owner | None]:
         left = _take(handle, file)
         handle.truncate(0)
         try:
-            os.write(handle.fileno(), (json.dumps(asdict(_me())) + "\n").encode())
+            os.write(handle.fileno(), (json.dumps(asdict(_this_process())) + "\n").encode())
         except OSError as error:
             raise (storage_error(error, file) or error) from None
         try:
@@ -91,7 +93,7 @@ def owned(folder: Path) -> Iterator[Owner | None]:
 
 
 def owner(folder: Path) -> tuple[Owner | None, bool]:
-    """Who is named in a folder, and whether it is at work: holds the lock, or is a job that runs on another machine."""
+    """Return the owner named in a folder, and whether it is at work: has the lock, or is a job that runs elsewhere."""
     try:
         with (folder / NAME).open(encoding="utf-8") as handle:
             named = _named(handle)
@@ -100,7 +102,7 @@ def owner(folder: Path) -> tuple[Owner | None, bool]:
             except OSError as error:
                 return named, error.errno not in NO_LOCKS or (named is not None and not _gone(named, locked=False))
             return named, named is not None and not _gone(named, locked=True)
-    except OSError:  # no such file, or none of ours
+    except OSError:  # no such file, or not readable
         return None, False
 
 
@@ -139,12 +141,12 @@ def _named(handle: TextIO) -> Owner | None:
     handle.seek(0)
     try:
         return Owner(**json.loads(handle.read()))
-    except (json.JSONDecodeError, TypeError, UnicodeDecodeError):  # empty: let go; cut off: the disk was full
+    except (json.JSONDecodeError, TypeError, UnicodeDecodeError):  # empty: released; cut off: the disk was full
         return None
 
 
 def _gone(named: Owner, locked: bool) -> bool:
-    """Whether an owner that did not let go has ended; `locked`: the kernel has given us its lock."""
+    """Return whether a named owner has ended; `locked`: whether the kernel gave its lock to this process."""
     if named.job is not None and named.job == slurm_job():
         return True  # the earlier start of this very job
     if named.host == socket.gethostname():
@@ -155,20 +157,20 @@ def _gone(named: Owner, locked: bool) -> bool:
 
 
 def job_is_running(job: str) -> bool | None:
-    """What SLURM says of a job, or None where there is no SLURM to ask."""
+    """Return whether SLURM runs a job, or None where no SLURM answers."""
     try:
-        asked = subprocess.run(
+        listing = subprocess.run(
             ["squeue", "--noheader", "--states=RUNNING,COMPLETING,SUSPENDED", "--format=%i", f"--jobs={job}"],
             check=False, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return None
-    if asked.returncode != 0:
-        return False if "Invalid job id" in asked.stderr else None
-    return bool(asked.stdout.strip())
+    if listing.returncode != 0:
+        return False if "Invalid job id" in listing.stderr else None
+    return bool(listing.stdout.strip())
 
 
-def _me() -> Owner:
+def _this_process() -> Owner:
     return Owner(socket.gethostname(), os.getpid(), _began(os.getpid()) or 0, slurm_job())
 
 

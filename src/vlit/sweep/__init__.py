@@ -1,1 +1,1 @@
-"""Grids of runs, on this machine and on SLURM, and how far they are."""
+"""Grids of any command, on this machine and on SLURM, and how far they are. The experiments use no other launcher."""

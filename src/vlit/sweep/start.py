@@ -1,8 +1,7 @@
-"""Starting a sweep: whatever of its grid is neither done nor under way."""
+"""Starts a sweep: every cell of its grid that is neither done nor under way, and what follows the runs."""
 
 from __future__ import annotations
 
-import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,12 +11,14 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from vlit.common.errors import InputError
-from vlit.common.files import locked, read_json, write_json
-from vlit.sweep import local, slurm
+from vlit.common.files import locked, write_json
+from vlit.runs.folder import PREDICTIONS, PROVENANCE, RESULT
+from vlit.sweep import slurm
 from vlit.sweep.grid import MANIFEST, Cell, cells, write_manifest
-from vlit.sweep.state import DONE, evaluated, state
+from vlit.sweep.local import LocalJob, run_jobs
+from vlit.sweep.machine import resources_of, shares, this_machine
+from vlit.sweep.status import COMMAND, DONE, evaluated, finishing, state
 
-COMMAND = "command.json"  # the overrides that the sweep was started with, and what is evaluated after each run
 LAUNCHES = ("none", "local", "slurm", "tables")
 
 
@@ -25,70 +26,84 @@ def start(cfg: DictConfig) -> None:
     """Write the manifest, start what is left, and print what was done.
 
     Raises:
-        InputError: if the grid, the resources or SLURM's answer are not right, or, here, if cells failed.
+        InputError: if the grid or the resources are wrong, SLURM refuses, or, on this machine, cells failed.
     """
     if cfg.launch not in LAUNCHES:
         raise InputError(f"launch={cfg.launch}: it is one of {', '.join(LAUNCHES)}")
-    grid, folder = cells(cfg), Path(cfg.folder)
+    grid, sweep = cells(cfg), Path(cfg.folder)
     if cfg.launch == "tables":
-        sys.exit(tables(cfg, grid, folder))
+        sys.exit(tables(cfg, grid, sweep))
     for cell in grid:
-        slurm.preset(cfg, cell.model)
-    manifest = folder / MANIFEST
-    with locked(folder / "starting.lock"):  # a second start at the same time sees what the first has submitted
+        resources_of(cfg.slurm.resources, cell.kind)
+    manifest = sweep / MANIFEST
+    with locked(sweep / "starting.lock"):  # a second start at the same time finds what the first has submitted
         write_manifest(manifest, grid)
-        write_json(folder / COMMAND, {"overrides": list(HydraConfig.get().overrides.task), "control": cfg.control})
+        write_json(sweep / COMMAND, {"overrides": list(HydraConfig.get().overrides.task), "control": cfg.control})
         waiting = slurm.tasks(slurm.job_name(cfg.name), Path(cfg.paths.root))
-        states = [state(cell, waiting) for cell in grid]
+        states = [state(cell, sweep, waiting) for cell in grid]
         todo = [cell for cell, found in zip(grid, states, strict=True) if found.open]
         done = [cell for cell, found in zip(grid, states, strict=True) if found.word == DONE]
+        unscored = [cell for cell in done if not evaluated(cell, cfg.control)]
         print(f"{len(grid)} cells, {len(done)} done, {len(todo)} to start: {manifest}")
         if cfg.launch == "slurm":
             evaluating = slurm.tasks(slurm.job_name(cfg.name, "evaluate"), Path(cfg.paths.root))
-            left = [cell for cell in done if cell.index not in evaluating and not evaluated(cell, cfg.control)]
-            for line in slurm.submit(cfg, manifest, todo, left, _given()):
+            left = [cell for cell in unscored if cell.index not in evaluating]
+            given = [override for override in HydraConfig.get().overrides.task if not override.startswith("launch=")]
+            for line in slurm.submit(cfg, manifest, todo, left, given):
                 print(line)
     if cfg.launch == "none":
-        print(f"start it with {finishing(folder, 'slurm' if slurm.available() else 'local')}")
+        print(f"start it with {finishing(sweep, 'slurm' if slurm.available() else 'local')}")
     if cfg.launch == "local":
-        failed = local.run(cfg, folder, todo, [cell for cell in done if not evaluated(cell, cfg.control)])
-        if cfg.tables and any(cell.folder.done for cell in grid):
-            tables(cfg, grid, folder)
+        failed = _run_here(cfg, sweep, todo, unscored)
+        if cfg.tables and any(cell.run and cell.run.done for cell in grid):
+            tables(cfg, grid, sweep)
         if failed:
-            raise InputError(f"{len(failed)} of {len(todo)} cells failed: {'; '.join(failed)}")
+            raise InputError(f"{len(failed)} of {len(todo) + len(unscored)} cells failed: {'; '.join(failed)}")
 
 
-def _given() -> list[str]:
-    return [override for override in HydraConfig.get().overrides.task if not override.startswith("launch=")]
+def _run_here(cfg: DictConfig, sweep: Path, todo: Sequence[Cell], unscored: Sequence[Cell]) -> list[str]:
+    """Run cells on this machine, and evaluate runs; return a line for each that failed."""
+    jobs = [
+        LocalJob(
+            cell.name,
+            [*([cell.script] if cell in todo else []), *_evaluation(cfg, cell)],
+            cell.log(sweep),
+            cell.outcome(sweep),
+            lock=None if cell.run else cell.place(sweep),
+        )
+        for cell in [*todo, *unscored]
+    ]
+    if not jobs:
+        return []
+    takes = [resources_of(cfg.slurm.resources, cell.kind) for cell in [*todo, *unscored]]
+    divided = shares(takes, this_machine(), cfg.at_once)
+    print(f"{len(divided)} at once, {divided[0].threads} threads each; their logs are in {sweep / 'logs'}")
+    return run_jobs(jobs, divided, Path(cfg.paths.root), "cell")
 
 
-def finishing(folder: Path, launch: str) -> str:
-    """The command that a sweep was started with, with a launch if it had none."""
-    overrides = [override for override in read_json(folder / COMMAND)["overrides"] if override != "launch=none"]
-    if not any(override.startswith("launch=") for override in overrides):
-        overrides.append(f"launch={launch}")
-    return shlex.join(["python", "sweep.py", *overrides])
+def _evaluation(cfg: DictConfig, cell: Cell) -> list[list[str]]:
+    if cell.run is None or cfg.control is None:
+        return []
+    return [["evaluate.py", f"run={cell.run_folder}", f"control={cfg.control}"]]
 
 
-FILES = ("result.json", "predictions.jsonl", "provenance.json")
+def tables(cfg: DictConfig, grid: Sequence[Cell], sweep: Path) -> int:
+    """Build the tables of the sweep's runs in its folder.
 
-
-def tables(cfg: DictConfig, grid: Sequence[Cell], folder: Path) -> int:
-    """Build the tables in the sweep's folder.
-
-    `tables.py` averages all runs it finds. It is shown the cells alone, as links: their neighbours are of other grids.
+    `tables.py` averages all runs it finds. It reads the cells alone, through links: their neighbours in `paths.runs`
+    may belong to other grids.
 
     Returns:
         The exit status of `tables.py`.
     """
-    shown = folder / "runs"
+    linked = sweep / "runs"
     for cell in grid:
-        if cell.folder.done:
-            place = shown / cfg.scale / cell.model / cell.data / f"seed{cell.seed}"
+        if cell.run is not None and cell.run.done:
+            place = linked / cfg.scale / str(cell.model) / str(cell.data) / f"seed{cell.seed}"
             place.mkdir(parents=True, exist_ok=True)
-            for name in FILES:
-                link, target = place / name, cell.folder.path / name
+            for name in (RESULT, PREDICTIONS, PROVENANCE):
+                link, target = place / name, cell.run.path / name
                 if target.exists() and not link.is_symlink():
                     link.symlink_to(target)
-    overrides = ["source=runs", f"runs={shown}", f"indicators={cfg.paths.runs}", f"output={folder}"]
+    overrides = ["source=runs", f"runs={linked}", f"indicators={cfg.paths.runs}", f"output={sweep}"]
     return subprocess.run([sys.executable, "tables.py", *overrides], check=False).returncode

@@ -14,7 +14,8 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from vlit.common.files import read_jsonl, write_jsonl
-from vlit.runs import owner, preemption
+from vlit.runs import owner
+from vlit.runs.attempt import Preempted, preemption_requested
 
 
 class StepMetrics(L.Callback):
@@ -75,7 +76,7 @@ class Checkpoint(L.Callback):
         if stepped and (due or preempted) and trainer.global_step != self._written:
             self._write(trainer)
         if preempted:
-            raise preemption.Preempted
+            raise Preempted
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write what `max_steps` cut short."""
@@ -120,8 +121,8 @@ class Progress(TQDMProgressBar):
 def _any_process_asked(trainer: L.Trainer) -> bool:
     """All processes have to stop at one step, but the signal finds them at different ones."""
     if trainer.world_size > 1 and owner.slurm_job():
-        return trainer.strategy.reduce_boolean_decision(preemption.asked(), all=False)
-    return preemption.asked()
+        return trainer.strategy.reduce_boolean_decision(preemption_requested(), all=False)
+    return preemption_requested()
 
 
 def _whole_lines(path: Path) -> list[Any]:

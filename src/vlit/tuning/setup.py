@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
+import platform
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -134,3 +136,14 @@ def tuning_run(cfg: DictConfig, folder: RunFolder) -> TuningRun:
         folder=folder,
         seed=cfg.seed,
     )
+
+
+def hardware() -> dict[str, Any]:
+    """Return what this process runs on, without the name of the machine, for `provenance.json`."""
+    return {
+        "cpu": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
+        "python": platform.python_version(),
+    }

@@ -14,7 +14,7 @@ import torch
 from vlit.common.errors import InputError
 from vlit.common.resolvers import check_global_batch
 from vlit.data.dataset import InstructionDataset
-from vlit.runs import preemption
+from vlit.runs.attempt import deferred
 from vlit.runs.folder import RunFolder
 from vlit.tuning.callbacks import Checkpoint, Progress, StepMetrics
 from vlit.tuning.data import InstructionData
@@ -124,7 +124,7 @@ def tune(model: Any, dataset: InstructionDataset, run: TuningRun) -> None:
     if start is not None:
         log.info("going on from %s", start)
         module.check_names(torch.load(start, map_location="cpu", mmap=True, weights_only=False)["state_dict"])
-    with preemption.deferred():
+    with deferred():
         trainer.fit(module, data, ckpt_path=None if start is None else str(start), weights_only=False)
 
 

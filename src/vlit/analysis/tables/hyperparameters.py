@@ -12,9 +12,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-import vlit.common.resolvers  # noqa: F401  (the configuration computes with it)
 from vlit.analysis.published import read_rows
 from vlit.analysis.tables.table import Table
+from vlit.common.resolvers import accumulation, register_resolvers
 
 Config = dict[str, Any]
 MODELS = {"table06": "llava", "table07": "blip2", "table08": "openflamingo"}
@@ -117,6 +117,7 @@ def compare(table: str, configuration: Config, published: Path) -> list[Compared
 
 def paper_configuration(model: str, conf: Path) -> Config:
     """What `python train.py model=MODEL scale=paper` composes, interpolations unresolved but for `tuning`'s."""
+    register_resolvers({"accumulation": accumulation})
     running = GlobalHydra.instance().is_initialized()
     with nullcontext() if running else initialize_config_dir(str(conf.resolve()), version_base="1.3"):
         cfg = compose("train", overrides=[f"model={model}", "scale=paper"])
