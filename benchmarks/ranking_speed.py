@@ -25,10 +25,12 @@ import vlit.common.torchvision_shim  # noqa: F401  (before anything that imports
 from vlit.common.errors import InputError
 from vlit.common.files import write_json
 from vlit.data.collate import Batch
+from vlit.data.encode import IGNORED
 from vlit.evaluation.ranking import QuestionBatch, choice_scores
 from vlit.evaluation.seed_bench import LETTERS
 from vlit.models import blip2, llava, loading, openflamingo
-from vlit.models.family import IGNORE, sequence_log_probabilities
+from vlit.models.family import VisionLanguageModel
+from vlit.models.forward import sequence_log_probabilities
 
 ROOT = Path(__file__).resolve().parents[1]
 TOKENIZER = ROOT / "weights" / "mini" / "tokenizer"
@@ -65,7 +67,7 @@ def build_llava(size: Size, folder: Path) -> nn.Module:
         )
     )
     projector = nn.Linear(size.width, size.width)
-    words = loading.tokenizer(TOKENIZER)
+    words = loading.load_tokenizer(TOKENIZER)
     network = llava.assemble(vision, language, projector, words.convert_tokens_to_ids("<image>"), -2)
     return llava.Llava(network, words, ["projector", "language_model"])
 
@@ -74,7 +76,7 @@ def build_blip2(size: Size, folder: Path) -> nn.Module:
     """32 query tokens in the language model."""
     from transformers import Blip2Config, Blip2ForConditionalGeneration
 
-    words = loading.tokenizer(TOKENIZER)
+    words = loading.load_tokenizer(TOKENIZER)
     config = Blip2Config(
         vision_config={**_vision(size), "num_hidden_layers": max(2, size.layers // 2)},
         qformer_config={
@@ -99,7 +101,7 @@ def build_openflamingo(size: Size, folder: Path) -> nn.Module:
     text = {"context_length": 8, "vocab_size": 1024, "width": 64, "heads": 1, "layers": 1}
     write_json(folder / "clip" / "vit-geometry.json", {"embed_dim": 64, "vision_cfg": vision, "text_cfg": text})
     OPTForCausalLM(_opt(size)).save_pretrained(str(folder / "opt"))
-    model = openflamingo.build(
+    model = openflamingo.build_openflamingo(
         "vit-geometry",
         None,
         str(folder / "clip"),
@@ -129,7 +131,7 @@ def questions(model: Any, number: int, seed: int = 0) -> QuestionBatch:
         sample_ids=[str(place) for place in range(number)],
         input_ids=ids,
         attention_mask=torch.ones_like(ids),
-        labels=torch.full_like(ids, IGNORE),
+        labels=torch.full_like(ids, IGNORED),
         pixel_values=torch.randn(number, 3, IMAGE_SIZE, IMAGE_SIZE, generator=chance),
         image_counts=torch.ones(number, dtype=torch.long),
     )
