@@ -40,7 +40,7 @@ DEFAULTS = {
 }  # fmt: skip
 PROMPT, CHOICE, IMAGE_SIZE, PATCH = 60, 6, 224, 14
 LEAST = {"llava": 3.5, "blip2": 2.5, "openflamingo": 2.0}  # times the official protocol's questions a second
-Scorer = Callable[[Any, QuestionBatch], tuple[torch.Tensor, torch.Tensor]]
+Scorer = Callable[[VisionLanguageModel, QuestionBatch], tuple[torch.Tensor, torch.Tensor]]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Size:
     vocabulary: int
 
 
-def build_llava(size: Size, folder: Path) -> nn.Module:
+def build_llava(size: Size, folder: Path) -> VisionLanguageModel:
     """256 image tokens in the language model."""
     from transformers import CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaForCausalLM
 
@@ -72,7 +72,7 @@ def build_llava(size: Size, folder: Path) -> nn.Module:
     return llava.Llava(network, words, ["projector", "language_model"])
 
 
-def build_blip2(size: Size, folder: Path) -> nn.Module:
+def build_blip2(size: Size, folder: Path) -> VisionLanguageModel:
     """32 query tokens in the language model."""
     from transformers import Blip2Config, Blip2ForConditionalGeneration
 
@@ -93,7 +93,7 @@ def build_blip2(size: Size, folder: Path) -> nn.Module:
     return blip2.Blip2(Blip2ForConditionalGeneration(config), words, ["q_former"])
 
 
-def build_openflamingo(size: Size, folder: Path) -> nn.Module:
+def build_openflamingo(size: Size, folder: Path) -> VisionLanguageModel:
     """One `<image>` token; 64 latents in cross-attention of every layer. The vocabulary is the mini tokenizer's."""
     from transformers import OPTForCausalLM
 
@@ -120,7 +120,7 @@ def build_openflamingo(size: Size, folder: Path) -> nn.Module:
 BUILD = {"llava": build_llava, "blip2": build_blip2, "openflamingo": build_openflamingo}
 
 
-def questions(model: Any, number: int, seed: int = 0) -> QuestionBatch:
+def questions(model: VisionLanguageModel, number: int, seed: int = 0) -> QuestionBatch:
     """Random questions of the geometry: an image, 60 prompt tokens, 4 choices of 6 tokens."""
     chance = torch.Generator().manual_seed(seed)
     image = torch.full((number, model.tokens_per_image), model.image_token_id)
@@ -140,7 +140,9 @@ def questions(model: Any, number: int, seed: int = 0) -> QuestionBatch:
 
 
 @torch.inference_mode()
-def official(model: Any, batch: QuestionBatch, image_once: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+def official(
+    model: VisionLanguageModel, batch: QuestionBatch, image_once: bool = False
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Sum and mean of every choice, by one full forward a choice; `image_once` spares the repeated images only."""
     assert batch.choices is not None
     features = model.encode_images(batch.prompts.pixel_values) if image_once else None

@@ -93,7 +93,9 @@ def skeleton(cfg: DictConfig) -> VisionLanguageModel:
         InputError: if the configuration names no architecture.
     """
     if cfg.model.get("architecture") is None:
-        raise InputError(f"a plan needs model.architecture, which scale={cfg.scale} model={cfg.model.name} does not set")
+        raise InputError(
+            f"a plan needs model.architecture, which scale={cfg.scale} model={cfg.model.name} does not set"
+        )
     return _adapted(cfg, build_skeleton(cfg.model.family, _plain(cfg.model.architecture)))
 
 
