@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, Blip2ForConditionalGeneration
 
-from vlit.common.errors import InputError
-from vlit.common.files import whole
+from vlit.common.files import replaced_folder, whole
 from vlit.models.checkpoints import LAVIS_POSITIONS, lavis_blip2_state, transformers_blip2_state
 from vlit.models.family import VisionLanguageModel
 from vlit.models.loading import load_float, load_named, load_pretrained, read_architecture, require
@@ -29,12 +26,12 @@ def export(model: VisionLanguageModel, folder: Path) -> None:
     Raises:
         InputError: if the folder exists.
     """
-    with _new_folder(folder) as temporary:
+    with replaced_folder(folder, mend="choose another folder") as fresh:
         adapted = has_lora(model)
         if adapted:
             merge_lora(model)
-        model.save_published(temporary, whole_language_model=adapted)
-        model.tokenizer.save_pretrained(str(temporary))
+        model.save_published(fresh, whole_language_model=adapted)
+        model.tokenizer.save_pretrained(str(fresh))
 
 
 def convert_lavis_checkpoint(
@@ -51,14 +48,14 @@ def convert_lavis_checkpoint(
     Raises:
         InputError: if something is missing, unknown or does not fit; or if the folder exists.
     """
-    with _new_folder(folder) as temporary:
+    with replaced_folder(folder, mend="choose another folder") as fresh:
         state = transformers_blip2_state(load_float(require(checkpoint, "LAVIS's model zoo")))
         if not any(name.startswith("language_model.") for name in state):
             decoder = load_pretrained(AutoModelForCausalLM, require(language, "huggingface.co/facebook"))
             state |= {f"language_model.{name}": tensor for name, tensor in decoder.state_dict().items()}
         network = Blip2ForConditionalGeneration(read_architecture(architecture))
         load_named(network, state, str(checkpoint))
-        network.save_pretrained(str(temporary))
+        network.save_pretrained(str(fresh))
 
 
 def write_lavis_checkpoint(folder: Path, checkpoint: Path) -> None:
@@ -73,15 +70,3 @@ def write_lavis_checkpoint(folder: Path, checkpoint: Path) -> None:
     state[LAVIS_POSITIONS] = torch.arange(512).expand(1, -1).clone()  # a buffer of BERT's, always the same
     with whole(checkpoint) as temporary:
         torch.save({"model": state}, temporary)
-
-
-@contextmanager
-def _new_folder(folder: Path) -> Iterator[Path]:
-    """Yield a temporary folder that becomes `folder` on success."""
-    if folder.exists():
-        raise InputError(f"{folder} exists: choose another folder to write to")
-    temporary = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    yield temporary
-    temporary.replace(folder)
