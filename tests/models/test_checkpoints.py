@@ -69,7 +69,7 @@ def test_lavis_weights_give_what_lavis_computed(stored, lavis) -> None:
         torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-4)
 
 
-def test_choices_score_what_lavis_gave_them(stored, lavis) -> None:
+def test_choice_scores_are_those_that_lavis_computed(stored, lavis) -> None:
     model = Blip2(network_of(lavis), None, ["projection"])
     choices = [stored[f"choice.{place}"] for place in range(4)]
     prompt = stored["prompt_ids"].expand(2, -1)
@@ -133,7 +133,7 @@ def test_lavis_files_are_converted_both_ways(lavis, tmp_path: Path) -> None:
     assert all(torch.equal(again[name], own[name].to(again[name].dtype)) for name in own)
 
 
-def test_projector_of_the_original_llava() -> None:
+def test_the_original_llavas_projector_file_is_read() -> None:
     linear = nn.Linear(4, 3)
     published = checkpoints.published_projector_state(linear)
     assert set(published) == {"model.mm_projector.weight", "model.mm_projector.bias"}
@@ -210,7 +210,7 @@ def test_published_openflamingo_names_are_read(flamingo, tmp_path: Path, prefix:
         assert torch.equal(tensor, state[name]), name
 
 
-def test_openflamingo_files_that_do_not_fit_are_refused(flamingo, tmp_path: Path) -> None:
+def test_an_openflamingo_file_that_does_not_fit_is_refused(flamingo, tmp_path: Path) -> None:
     model, _ = flamingo
     state = checkpoints.published_flamingo_state(model.network)
     first = "lang_encoder.gated_cross_attn_layers.0.attn_gate"

@@ -124,6 +124,11 @@ def test_generation_equals_greedy_decoding_by_hand(family, name: str) -> None:
     assert model.generate(prompt, max_new_tokens=6) == [model.tokenizer.decode(new, skip_special_tokens=True).strip()]
 
 
+def test_an_unknown_size_of_openflamingos_connectors_is_refused(compose) -> None:
+    with pytest.raises(InputError, match=r"model\.build\.connectors: .*'width'; its keys are latents, depth"):
+        setup.model(compose("model=openflamingo", "+model.build.connectors.width=3"))
+
+
 def test_a_part_the_family_does_not_have_cannot_be_trained(compose) -> None:
     with pytest.raises(InputError, match="q_formr"):
         setup.model(compose("model=blip2", "model.build.trained=[q_formr]"))

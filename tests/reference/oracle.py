@@ -18,7 +18,7 @@ from vlit.models.checkpoints import LAVIS_POSITIONS, lavis_blip2_state
 from vlit.models.loading import read_architecture
 
 PYTHON = ROOT / ".venv-oracle" / "bin" / "python"
-CHARACTERS = "abcdefghijklmnopqrstuvwxyz.\u0120\u010a"  # the last two stand for space and newline in byte-level BPE
+CHARACTERS = "abcdefghijklmnopqrstuvwxyz.\u0120\u010a"  # the last two are space and newline in byte-level BPE
 WORDS = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "</s>", "pad_token": "<pad>", "add_bos_token": True}
 Case = dict[str, Any]
 
@@ -62,12 +62,12 @@ def lavis_outcome(case: Case) -> dict[str, Any]:
     if not PYTHON.exists():
         pytest.fail(f"{PYTHON} is missing: `make oracle` builds it")
     with tempfile.TemporaryDirectory() as folder:
-        given, wanted = Path(folder) / "case.pt", Path(folder) / "out.pt"
-        torch.save(case, given)
+        case_file, out_file = Path(folder) / "case.pt", Path(folder) / "out.pt"
+        torch.save(case, case_file)
         script = Path(__file__).with_name("oracle_lavis.py")
         # Isolated: no path of this environment may reach that one.
-        command = [str(PYTHON), "-I", "-W", "ignore", str(script), str(given), str(wanted)]
+        command = [str(PYTHON), "-I", "-W", "ignore", str(script), str(case_file), str(out_file)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr[-2000:]
-        out: dict[str, Any] = torch.load(wanted, weights_only=True)
+        out: dict[str, Any] = torch.load(out_file, weights_only=True)
     return out

@@ -11,12 +11,14 @@ import sys
 
 import pytest
 import torch
+from transformers import Blip2ForConditionalGeneration
 
 from vlit.data.collate import Batch
 from vlit.data.encode import IGNORED
 from vlit.evaluation.ranking import QuestionBatch, choice_scores
-from vlit.models.blip2 import LavisBlip2, in_lavis
+from vlit.models.blip2 import Blip2, LavisBlip2, in_lavis
 from vlit.models.checkpoints import transformers_blip2_state
+from vlit.models.export import export
 from vlit.models.forward import token_loss
 from vlit.tuning import setup
 
@@ -121,6 +123,17 @@ def test_the_library_is_a_choice_of_the_configuration(compose) -> None:
     ours = {part: size for part, state, size in same.policy.report(same) if state == "trained"}
     ours["vision_encoder"] -= 4 * 96  # the biases on keys
     assert trained == ours
+
+
+def test_an_export_in_transformers_format_gives_the_same_logits(pair, tmp_path) -> None:
+    _, theirs = pair
+    batch = batch_of(theirs, TEXTS)
+    export(theirs, tmp_path / "exported")
+    network = Blip2ForConditionalGeneration.from_pretrained(tmp_path / "exported").eval()
+    with torch.inference_mode():
+        logits = Blip2(network, theirs.tokenizer, ["projection"]).eval()(batch)
+        real = batch.attention_mask.bool()
+        torch.testing.assert_close(logits[real], theirs(batch)[real], **CLOSE)
 
 
 # A shim is removed when its test fails.

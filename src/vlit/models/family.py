@@ -1,7 +1,7 @@
 """The interface of vision-language models, and the registry from which the configuration names a model family.
 
 A family is one file, `vlit/models/{name}.py`. It defines the model and ends with `register(Family(...))`;
-`model.family={name}` then builds it. The file is imported when the family is first asked for, so that no run loads the
+`model.family={name}` then builds it. The file is imported when its family is first looked up, so that no run loads the
 libraries of another family.
 """
 
@@ -127,7 +127,7 @@ class Family:
         name: as in `model.family`, and the name of the family's file.
         build: keys of `model.build` -> the model with its published weights.
         skeleton: keys of `model.architecture` -> the same model on the `meta` device, without weights.
-        template: prompt template of its upstream project; the default of `model.template`.
+        template: name of the prompt template of its upstream project, as in `model.template`.
         resampler: parts that condense an image's patches into fewer tokens and are aligned first, before a language
             model is involved; none where each patch becomes a token.
     """

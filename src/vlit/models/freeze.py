@@ -50,7 +50,7 @@ class FreezePolicy:
         return [(part, "trained" if part in self.trained else "frozen", size) for part, size in sizes.items()]
 
     def set_modes(self, model: nn.Module) -> None:
-        """Put parts that learn in training mode, frozen ones in evaluation mode (no dropout)."""
+        """Set parts that learn to training mode, frozen ones to evaluation mode (no dropout)."""
         model.train()
         # Frozen parts first: one that learns may lie inside a frozen one (Flamingo's cross-attention in its LM).
         for part in sorted(self.parts, key=lambda part: part in self.trained):
