@@ -23,7 +23,7 @@ from vlit.data.images import Base64Image
 from vlit.data.sample import Sample
 from vlit.mini.weights import unpack
 from vlit.models import clip as clips
-from vlit.models.family import CropTransform
+from vlit.models.forward import CropTransform
 from vlit.quality.image_features import ImageFeatures
 from vlit.quality.indicators.matching_degree import matching_degrees, texts_of
 
@@ -37,7 +37,7 @@ def mini(cache: Path) -> clips.Clip:
     weights = cache / "weights"
     if not (weights / "clip.safetensors").is_file():
         unpack(str(ROOT / "weights" / "mini"), str(weights))
-    return clips.load("clip-mini", str(weights / "clip.safetensors"), str(weights / "open_clip"),
+    return clips.load_clip("clip-mini", str(weights / "clip.safetensors"), str(weights / "open_clip"),
                       str(weights / "tokenizer"), "python train.py")  # fmt: skip
 
 

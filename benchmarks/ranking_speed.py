@@ -25,10 +25,12 @@ import vlit.common.torchvision_shim  # noqa: F401  (before anything that imports
 from vlit.common.errors import InputError
 from vlit.common.files import write_json
 from vlit.data.collate import Batch
+from vlit.data.encode import IGNORED
 from vlit.evaluation.ranking import QuestionBatch, choice_scores
 from vlit.evaluation.seed_bench import LETTERS
 from vlit.models import blip2, llava, loading, openflamingo
-from vlit.models.family import IGNORE, sequence_log_probabilities
+from vlit.models.family import VisionLanguageModel
+from vlit.models.forward import sequence_log_probabilities
 
 ROOT = Path(__file__).resolve().parents[1]
 TOKENIZER = ROOT / "weights" / "mini" / "tokenizer"
@@ -38,7 +40,7 @@ DEFAULTS = {
 }  # fmt: skip
 PROMPT, CHOICE, IMAGE_SIZE, PATCH = 60, 6, 224, 14
 LEAST = {"llava": 3.5, "blip2": 2.5, "openflamingo": 2.0}  # times the official protocol's questions a second
-Scorer = Callable[[Any, QuestionBatch], tuple[torch.Tensor, torch.Tensor]]
+Scorer = Callable[[VisionLanguageModel, QuestionBatch], tuple[torch.Tensor, torch.Tensor]]
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Size:
     vocabulary: int
 
 
-def build_llava(size: Size, folder: Path) -> nn.Module:
+def build_llava(size: Size, folder: Path) -> VisionLanguageModel:
     """256 image tokens in the language model."""
     from transformers import CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaForCausalLM
 
@@ -65,16 +67,16 @@ def build_llava(size: Size, folder: Path) -> nn.Module:
         )
     )
     projector = nn.Linear(size.width, size.width)
-    words = loading.tokenizer(TOKENIZER)
+    words = loading.load_tokenizer(TOKENIZER)
     network = llava.assemble(vision, language, projector, words.convert_tokens_to_ids("<image>"), -2)
     return llava.Llava(network, words, ["projector", "language_model"])
 
 
-def build_blip2(size: Size, folder: Path) -> nn.Module:
+def build_blip2(size: Size, folder: Path) -> VisionLanguageModel:
     """32 query tokens in the language model."""
     from transformers import Blip2Config, Blip2ForConditionalGeneration
 
-    words = loading.tokenizer(TOKENIZER)
+    words = loading.load_tokenizer(TOKENIZER)
     config = Blip2Config(
         vision_config={**_vision(size), "num_hidden_layers": max(2, size.layers // 2)},
         qformer_config={
@@ -91,7 +93,7 @@ def build_blip2(size: Size, folder: Path) -> nn.Module:
     return blip2.Blip2(Blip2ForConditionalGeneration(config), words, ["q_former"])
 
 
-def build_openflamingo(size: Size, folder: Path) -> nn.Module:
+def build_openflamingo(size: Size, folder: Path) -> VisionLanguageModel:
     """One `<image>` token; 64 latents in cross-attention of every layer. The vocabulary is the mini tokenizer's."""
     from transformers import OPTForCausalLM
 
@@ -99,7 +101,7 @@ def build_openflamingo(size: Size, folder: Path) -> nn.Module:
     text = {"context_length": 8, "vocab_size": 1024, "width": 64, "heads": 1, "layers": 1}
     write_json(folder / "clip" / "vit-geometry.json", {"embed_dim": 64, "vision_cfg": vision, "text_cfg": text})
     OPTForCausalLM(_opt(size)).save_pretrained(str(folder / "opt"))
-    model = openflamingo.build(
+    model = openflamingo.build_openflamingo(
         "vit-geometry",
         None,
         str(folder / "clip"),
@@ -118,7 +120,7 @@ def build_openflamingo(size: Size, folder: Path) -> nn.Module:
 BUILD = {"llava": build_llava, "blip2": build_blip2, "openflamingo": build_openflamingo}
 
 
-def questions(model: Any, number: int, seed: int = 0) -> QuestionBatch:
+def questions(model: VisionLanguageModel, number: int, seed: int = 0) -> QuestionBatch:
     """Random questions of the geometry: an image, 60 prompt tokens, 4 choices of 6 tokens."""
     chance = torch.Generator().manual_seed(seed)
     image = torch.full((number, model.tokens_per_image), model.image_token_id)
@@ -129,7 +131,7 @@ def questions(model: Any, number: int, seed: int = 0) -> QuestionBatch:
         sample_ids=[str(place) for place in range(number)],
         input_ids=ids,
         attention_mask=torch.ones_like(ids),
-        labels=torch.full_like(ids, IGNORE),
+        labels=torch.full_like(ids, IGNORED),
         pixel_values=torch.randn(number, 3, IMAGE_SIZE, IMAGE_SIZE, generator=chance),
         image_counts=torch.ones(number, dtype=torch.long),
     )
@@ -138,7 +140,9 @@ def questions(model: Any, number: int, seed: int = 0) -> QuestionBatch:
 
 
 @torch.inference_mode()
-def official(model: Any, batch: QuestionBatch, image_once: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+def official(
+    model: VisionLanguageModel, batch: QuestionBatch, image_once: bool = False
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Sum and mean of every choice, by one full forward a choice; `image_once` spares the repeated images only."""
     assert batch.choices is not None
     features = model.encode_images(batch.prompts.pixel_values) if image_once else None

@@ -39,9 +39,10 @@ from torch.utils.data import Dataset
 from vlit.common.errors import InputError
 from vlit.common.files import write_json
 from vlit.data.collate import Batch, Item, collate
+from vlit.data.encode import IGNORED
 from vlit.data.sampler import epoch_batches
 from vlit.models import llava, loading
-from vlit.models.family import IGNORE, token_loss
+from vlit.models.forward import token_loss
 from vlit.tuning.callbacks import Progress, StepMetrics
 from vlit.tuning.data import InstructionData
 from vlit.tuning.module import InstructionTuning
@@ -106,7 +107,7 @@ def build(size: Size) -> llava.Llava:
             num_attention_heads=max(2, size.width // 64),
         )
     )
-    words = loading.tokenizer(TOKENIZER)
+    words = loading.load_tokenizer(TOKENIZER)
     projector = nn.Linear(size.width // 2, size.width)
     network = llava.assemble(vision, language, projector, words.convert_tokens_to_ids("<image>"), -2)
     return llava.Llava(network, words, ["projector", "language_model"])
@@ -132,7 +133,7 @@ class Samples(Dataset[Item]):
         chance = np.random.default_rng(index)
         text = chance.integers(10, 1000, self.lengths[index] - len(self.image)).tolist()
         ids = [*self.image, *text]
-        labels = [IGNORE] * (len(self.image) + SYSTEM) + text[SYSTEM:]
+        labels = [IGNORED] * (len(self.image) + SYSTEM) + text[SYSTEM:]
         pixels = torch.from_numpy(chance.standard_normal((1, 3, self.side, self.side), dtype=np.float32))
         return Item(str(index), ids, labels, pixels)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FAMILIES = ("llava", "blip2", "openflamingo")
+FAMILIES = tuple(sorted(path.stem for path in (ROOT / "conf" / "model").glob("*.yaml")))
 DATASETS = ("llava", "mimic_it", "ours", "ours_qc")
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

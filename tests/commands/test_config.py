@@ -8,6 +8,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf, open_dict
 
 from tests.conftest import DATASETS, FAMILIES
+from vlit.common.errors import InputError
 
 
 @pytest.mark.parametrize("scale", ["mini", "paper"])
@@ -34,7 +35,6 @@ PUBLISHED = {
         "tuning.workers": 4,
     },
     "blip2": {
-        "seed": 42,
         "tuning.epochs": 1,
         "tuning.batch_size": 4,
         "tuning.accumulation": 1,
@@ -82,11 +82,13 @@ def test_the_trainer_refuses_a_key_that_nothing_reads(compose) -> None:
 
 
 def test_the_model_refuses_a_key_that_nothing_reads(compose) -> None:
+    from vlit.tuning import setup
+
     cfg = compose("model=llava")
     with open_dict(cfg):
         cfg.model.build.nobody_reads_this = 1
-    with pytest.raises(InstantiationException, match="nobody_reads_this"):
-        instantiate(cfg.model.build)
+    with pytest.raises(InputError, match="nobody_reads_this"):
+        setup.model(cfg)
 
 
 TOP_LEVEL = {
@@ -98,7 +100,10 @@ TOP_LEVEL = {
 def test_there_is_no_other_top_level_key(compose) -> None:
     assert set(compose()) == TOP_LEVEL
     assert set(compose().benchmark) == {"annotations", "images", "scoring"}
-    assert set(compose().model) == {"name", "template", "add_bos", "build", "library"}
+    common = {"name", "label", "family", "template", "add_bos", "build", "architecture"}
+    assert set(compose("model=openflamingo").model) == common
+    assert set(compose("model=llava").model) == common | {"strategy"}
+    assert set(compose("model=blip2").model) == common | {"half_frozen", "library"}
 
 
 def test_a_dose_is_chosen_by_principle_and_level(compose) -> None:

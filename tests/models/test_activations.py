@@ -1,4 +1,4 @@
-"""What autograd is said to keep, against the memory a process really grows by, and against counting by hand."""
+"""Counted activations against the memory by which a process grows, and against counting by hand."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ import torch
 from torch import nn
 
 from tests.conftest import FAMILIES, ROOT
-from vlit.models import skeleton
 from vlit.models.activations import _Kernels, saved_bytes
+from vlit.models.llava import llava_skeleton
 
-ARCHITECTURE = ROOT / "conf" / "architecture"
-
-# In a process of its own: what other tests have freed would be used again.
+# In a process of its own: memory that other tests have freed would be used again.
 MEASURE = """
 import ctypes, gc, sys, tempfile
 from pathlib import Path
@@ -24,7 +22,7 @@ sys.path.insert(0, "benchmarks")
 import ranking_speed
 from vlit.data.collate import Batch
 from vlit.models.activations import saved_bytes
-from vlit.models.family import token_loss
+from vlit.models.forward import token_loss
 
 torch.manual_seed(0)
 with tempfile.TemporaryDirectory() as folder:
@@ -67,31 +65,28 @@ def test_a_linear_layer_keeps_its_input_and_autocast_a_half_copy_of_its_weight()
     assert sum(one.numel() for one in kernels.cache.values()) == 64 * 32 + 32
 
 
-@pytest.fixture(scope="module")
-def llava(tmp_path_factory: pytest.TempPathFactory):
-    folder = tmp_path_factory.mktemp("sizes")
-    language = folder / "language.json"
-    language.write_text(
-        '{"model_type": "llama", "vocab_size": 512, "hidden_size": 256, "intermediate_size": 512,'
-        ' "num_hidden_layers": 6, "num_attention_heads": 4}'
-    )
-
-    def built(trained=("projector", "language_model"), gradient_checkpointing=False):
-        vision = str(ARCHITECTURE / "clip-vit-large-patch14.json")
-        return skeleton.llava(vision, str(language), -2, trained, gradient_checkpointing)
-
-    return built
+def llava(trained=("projector", "language_model"), gradient_checkpointing=False):
+    """LLaVA over CLIP ViT-L/14 and a small LLaMA, without weights."""
+    vision = {
+        "model_type": "clip_vision_model", "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24,
+        "num_attention_heads": 16, "image_size": 224, "patch_size": 14, "projection_dim": 768,
+    }  # fmt: skip
+    language = {
+        "model_type": "llama", "vocab_size": 512, "hidden_size": 256, "intermediate_size": 512,
+        "num_hidden_layers": 6, "num_attention_heads": 4,
+    }  # fmt: skip
+    return llava_skeleton(vision, language, -2, trained, gradient_checkpointing)
 
 
-def test_gradient_checkpointing_keeps_less(llava) -> None:
+def test_gradient_checkpointing_keeps_less() -> None:
     whole = saved_bytes(llava(), 2, 512, half=True)
     assert saved_bytes(llava(gradient_checkpointing=True), 2, 512, half=True) < 0.5 * whole
 
 
-def test_a_frozen_language_model_keeps_less(llava) -> None:
+def test_a_frozen_language_model_keeps_less() -> None:
     assert saved_bytes(llava(("projector",)), 2, 512, half=False) < saved_bytes(llava(), 2, 512, half=False)
 
 
-def test_activations_grow_in_proportion_to_the_batch(llava) -> None:
+def test_activations_grow_in_proportion_to_the_batch() -> None:
     one, two, three = (saved_bytes(llava(), size, 512, half=False) for size in (1, 2, 3))
     assert three - two == pytest.approx(two - one, rel=1e-3)

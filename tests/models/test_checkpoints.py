@@ -1,4 +1,4 @@
-"""Checkpoints of the original projects: every name has its place, there and back, and outputs stay the same."""
+"""Checkpoints of the original projects: every name is translated, both ways, and outputs stay the same."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.conftest import ROOT
 from tests.models.test_families import batch_of
 from vlit.common.errors import InputError
 from vlit.data.collate import Batch
+from vlit.data.encode import IGNORED
 from vlit.evaluation.ranking import QuestionBatch, choice_scores
-from vlit.models import checkpoints, loading, openflamingo
-from vlit.models import lavis as lavis_files
+from vlit.models import checkpoints, loading
 from vlit.models.blip2 import Blip2
-from vlit.models.export import export
-from vlit.models.family import IGNORE, token_loss
-from vlit.models.skeleton import configuration
+from vlit.models.export import convert_lavis_checkpoint, export, write_lavis_checkpoint
+from vlit.models.forward import token_loss
+from vlit.models.openflamingo import build_openflamingo
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -39,15 +39,15 @@ def lavis(stored) -> dict[str, torch.Tensor]:
 
 
 def network_of(state: dict[str, torch.Tensor]) -> Blip2ForConditionalGeneration:
-    network = Blip2ForConditionalGeneration(configuration(str(FIXTURES / "blip2.json"))).eval()
-    checkpoints.load_named(network, checkpoints.transformers_blip2_state(state), "the fixture")
+    network = Blip2ForConditionalGeneration(loading.read_architecture(FIXTURES / "blip2.json")).eval()
+    loading.load_named(network, checkpoints.transformers_blip2_state(state), "the fixture")
     return network
 
 
 def with_images(model: Blip2, stored, ids: torch.Tensor, mask: torch.Tensor) -> Batch:
     images = torch.full((2, model.tokens_per_image), model.image_token_id)
     ids, mask = torch.cat([images, ids], dim=1), torch.cat([torch.ones_like(images), mask], dim=1)
-    labels = ids.masked_fill((ids == model.image_token_id) | (mask == 0), IGNORE)
+    labels = ids.masked_fill((ids == model.image_token_id) | (mask == 0), IGNORED)
     return Batch(["0", "1"], ids, mask, labels, stored["pixels"], torch.ones(2, dtype=torch.long))
 
 
@@ -61,15 +61,15 @@ def test_lavis_weights_give_what_lavis_computed(stored, lavis) -> None:
     loss = token_loss(logits, labels)
     torch.testing.assert_close(loss.total / loss.tokens, stored["loss"], rtol=1e-4, atol=1e-4)
     (loss.total / loss.tokens).backward()
-    told = {name.removeprefix("gradients."): one for name, one in stored.items() if name.startswith("gradients.")}
+    expected = {name.removeprefix("gradients."): one for name, one in stored.items() if name.startswith("gradients.")}
     gradients = {name: one.grad for name, one in model.network.named_parameters() if one.grad is not None}
     found = checkpoints.lavis_blip2_state(gradients)
-    assert told.keys() <= found.keys() and len(told) > 10
-    for name, gradient in told.items():
+    assert expected.keys() <= found.keys() and len(expected) > 10
+    for name, gradient in expected.items():
         torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-4)
 
 
-def test_choices_score_what_lavis_gave_them(stored, lavis) -> None:
+def test_choice_scores_are_those_that_lavis_computed(stored, lavis) -> None:
     model = Blip2(network_of(lavis), None, ["projection"])
     choices = [stored[f"choice.{place}"] for place in range(4)]
     prompt = stored["prompt_ids"].expand(2, -1)
@@ -85,7 +85,7 @@ def test_choices_score_what_lavis_gave_them(stored, lavis) -> None:
     torch.testing.assert_close(means, stored["means"], rtol=1e-4, atol=1e-4)
 
 
-def test_lavis_names_go_there_and_back(lavis) -> None:
+def test_lavis_names_are_translated_both_ways(lavis) -> None:
     back = checkpoints.lavis_blip2_state(checkpoints.transformers_blip2_state(lavis))
     assert back.keys() == lavis.keys() - {checkpoints.LAVIS_POSITIONS}
     assert all(torch.equal(back[name], lavis[name]) for name in back)
@@ -105,12 +105,12 @@ def test_every_missing_and_every_unknown_tensor_is_named(lavis) -> None:
     network = network_of(lavis)
 
     def load(state: dict[str, torch.Tensor]) -> None:
-        checkpoints.load_named(network, checkpoints.transformers_blip2_state(state), "the file")
+        loading.load_named(network, checkpoints.transformers_blip2_state(state), "the file")
 
     for name in lavis.keys() - {checkpoints.LAVIS_POSITIONS}:
-        with pytest.raises(InputError, match=r"missing|without") as told:
+        with pytest.raises(InputError, match=r"missing|without") as raised:
             load({other: tensor for other, tensor in lavis.items() if other != name})
-        assert (checkpoints._renamed(name, 0) or name) in str(told.value)
+        assert (checkpoints._renamed(name, 0) or name) in str(raised.value)
         with pytest.raises(InputError, match=f"{name.rsplit('.', 1)[-1]}_ema"):
             load({**lavis, f"{name}_ema": torch.zeros(1)})
     with pytest.raises(InputError, match=r"Qformer\.cls\.bias"):
@@ -119,26 +119,27 @@ def test_every_missing_and_every_unknown_tensor_is_named(lavis) -> None:
         load({**lavis, "query_tokens": torch.zeros(1)})
 
 
-def test_lavis_files_there_and_back(lavis, tmp_path: Path) -> None:
-    opt = OPTForCausalLM(configuration(str(FIXTURES / "blip2.json")).text_config)
+def test_lavis_files_are_converted_both_ways(lavis, tmp_path: Path) -> None:
+    opt = OPTForCausalLM(loading.read_architecture(FIXTURES / "blip2.json").text_config)
     opt.load_state_dict({n.removeprefix("opt_model."): t for n, t in lavis.items() if n.startswith("opt_model.")})
     opt.save_pretrained(str(tmp_path / "opt"))
     own = {name: tensor for name, tensor in lavis.items() if not name.startswith("opt_model.")}
     torch.save({"model": own, "epoch": 4}, tmp_path / "lavis.pth")
-    lavis_files.from_lavis(tmp_path / "lavis.pth", tmp_path / "opt", FIXTURES / "blip2.json", tmp_path / "transformers")
-    lavis_files.to_lavis(tmp_path / "transformers", tmp_path / "again.pth")
+    folder = tmp_path / "transformers"
+    convert_lavis_checkpoint(tmp_path / "lavis.pth", tmp_path / "opt", FIXTURES / "blip2.json", folder)
+    write_lavis_checkpoint(folder, tmp_path / "again.pth")
     again = torch.load(tmp_path / "again.pth", weights_only=True)["model"]
     assert again.keys() == own.keys()
     assert all(torch.equal(again[name], own[name].to(again[name].dtype)) for name in own)
 
 
-def test_projector_of_the_original_llava() -> None:
+def test_the_original_llavas_projector_file_is_read() -> None:
     linear = nn.Linear(4, 3)
     published = checkpoints.published_projector_state(linear)
     assert set(published) == {"model.mm_projector.weight", "model.mm_projector.bias"}
     for state in (published, {name.removeprefix("model."): tensor for name, tensor in published.items()}):
         again = nn.Linear(4, 3)
-        checkpoints.load_named(again, checkpoints.projector_state(state), "projector.bin")
+        loading.load_named(again, checkpoints.projector_state(state), "projector.bin")
         assert torch.equal(again.weight, linear.weight) and torch.equal(again.bias, linear.bias)
 
 
@@ -149,7 +150,7 @@ def test_a_projector_file_with_more_in_it_is_refused(name: str) -> None:
         checkpoints.projector_state(state)
 
 
-def test_llava_export_holds_the_projector_file(family, tmp_path: Path) -> None:
+def test_a_llava_export_contains_the_projector_file(family, tmp_path: Path) -> None:
     _, model, _ = family("llava")
     export(model, tmp_path / "out")
     state = checkpoints.projector_state(loading.load_float(tmp_path / "out" / "mm_projector.bin"))
@@ -172,7 +173,7 @@ def flamingo(cache: Path):
             "trained": ["perceiver", "cross_attention"],
         }
 
-    model = openflamingo.build(**parts(), checkpoint=None).eval()
+    model = build_openflamingo(**parts(), checkpoint=None).eval()
     for name, parameter in model.named_parameters():
         if name.endswith("_gate"):
             nn.init.constant_(parameter, 0.5)
@@ -183,13 +184,13 @@ def test_the_package_loads_an_exported_openflamingo(flamingo, family, tmp_path: 
     model, parts = flamingo
     export(model, tmp_path / "out")
     built = parts()
-    torch.manual_seed(5)  # another start of everything that the file has to hold
+    torch.manual_seed(5)  # other random numbers for all that the file has to contain
     network, _, _ = create_model_and_transforms(
         built["vision_model"], built["vision_weights"], built["language"], str(tmp_path / "out"),
         cross_attn_every_n_layers=1, use_local_files=True,
     )  # fmt: skip
-    told = network.load_state_dict(torch.load(tmp_path / "out" / "checkpoint.pt", weights_only=True), strict=False)
-    assert not told.unexpected_keys
+    keys = network.load_state_dict(torch.load(tmp_path / "out" / "checkpoint.pt", weights_only=True), strict=False)
+    assert not keys.unexpected_keys
     cfg, _, encoder = family("openflamingo")
     batch = batch_of(cfg, model, encoder, ["Red", "The cup is blue."])
     images = batch.pixel_values.view(len(batch.input_ids), -1, 1, *batch.pixel_values.shape[1:])
@@ -201,17 +202,17 @@ def test_the_package_loads_an_exported_openflamingo(flamingo, family, tmp_path: 
 @pytest.mark.parametrize("prefix", ["", "module."])
 def test_published_openflamingo_names_are_read(flamingo, tmp_path: Path, prefix: str) -> None:
     model, parts = flamingo
-    state = openflamingo.published_state(model.network)
+    state = checkpoints.published_flamingo_state(model.network)
     assert any(".0.gated_cross_attn_layer.attn_gate" in name for name in state)
     torch.save({"model_state_dict": {prefix + name: tensor for name, tensor in state.items()}}, tmp_path / "a.pt")
-    again = openflamingo.build(**parts(), checkpoint=str(tmp_path / "a.pt"))
-    for name, tensor in openflamingo.published_state(again.network).items():
+    again = build_openflamingo(**parts(), checkpoint=str(tmp_path / "a.pt"))
+    for name, tensor in checkpoints.published_flamingo_state(again.network).items():
         assert torch.equal(tensor, state[name]), name
 
 
-def test_openflamingo_files_that_do_not_fit_are_refused(flamingo, tmp_path: Path) -> None:
+def test_an_openflamingo_file_that_does_not_fit_is_refused(flamingo, tmp_path: Path) -> None:
     model, _ = flamingo
-    state = openflamingo.published_state(model.network)
+    state = checkpoints.published_flamingo_state(model.network)
     first = "lang_encoder.gated_cross_attn_layers.0.attn_gate"
     gate = "lang_encoder.model.decoder.layers.0.gated_cross_attn_layer.attn_gate"
     cases = {
@@ -223,7 +224,7 @@ def test_openflamingo_files_that_do_not_fit_are_refused(flamingo, tmp_path: Path
     for message, broken in cases.items():
         torch.save(broken, tmp_path / "a.pt")
         with pytest.raises(InputError, match=message):
-            openflamingo.load_connectors(model.network, tmp_path / "a.pt")
+            checkpoints.load_flamingo_connectors(model.network, tmp_path / "a.pt")
 
 
 def test_fixtures_are_small() -> None:

@@ -1,4 +1,4 @@
-"""The three families behind one interface: shapes, what learns, shared image features, generation."""
+"""All families behind one interface: shapes, what learns, shared image features, generation."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ import torch
 from PIL import Image
 
 from tests.conftest import FAMILIES
+from tests.models.facts import FACTS
+from vlit.common.errors import InputError
 from vlit.data.collate import Batch, Item, collate
+from vlit.data.encode import IGNORED
 from vlit.data.templates import TEMPLATES
-from vlit.models.family import IGNORE, token_loss, unsupervised_prefix
-
-TRAINED = {
-    "llava": {"projector", "language_model"},
-    "blip2": {"vision_encoder", "ln_vision", "q_former", "query_tokens", "projection"},
-    "openflamingo": {"perceiver", "cross_attention"},
-}
+from vlit.models.forward import token_loss, unsupervised_prefix
+from vlit.tuning import setup
 
 
 def batch_of(cfg, model, encoder, answers: list[str], side: str = "right", images: int = 1) -> Batch:
@@ -46,7 +44,7 @@ def test_exactly_the_trained_parts_get_gradients(family, name: str) -> None:
     batch = batch_of(cfg, model, encoder, ["Red", "The cup is blue."])
     model.policy.set_modes(model)
     token_loss(model(batch), batch.labels).total.backward()
-    assert {part for part, state, _ in model.policy.report(model) if state == "trained"} == TRAINED[name]
+    assert {part for part, state, _ in model.policy.report(model) if state == "trained"} == FACTS[name].trained
     for parameter_name, parameter in model.named_parameters():
         if parameter.requires_grad:
             assert parameter.grad is not None, parameter_name
@@ -64,14 +62,8 @@ def test_the_report_counts_every_parameter_once(family, name: str) -> None:
 def test_frozen_parts_stay_in_evaluation_mode(family, name: str) -> None:
     _, model, _ = family(name)
     model.policy.set_modes(model)
-    frozen = {"llava": "network.model.vision_tower", "blip2": "network.language_model"}.get(name)
-    if frozen:
-        assert not model.get_submodule(frozen).training
-    learning = {"llava": "network.lm_head", "blip2": "network.qformer", "openflamingo": "network.perceiver"}[name]
-    assert model.get_submodule(learning).training
-    if name == "openflamingo":
-        assert model.network.lang_encoder.gated_cross_attn_layers[0].training
-        assert not model.network.lang_encoder.old_decoder_blocks[0].training
+    assert all(not model.get_submodule(path).training for path in FACTS[name].frozen_modules)
+    assert all(model.get_submodule(path).training for path in FACTS[name].trained_modules)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -119,31 +111,31 @@ def test_generation_equals_greedy_decoding_by_hand(family, name: str) -> None:
     encoded = encoder(template.question_prompt("What color is the cup?"), "question")
     pixels = model.image_transform(Image.new("RGB", (64, 64), (200, 60, 60))).unsqueeze(0)
     ids = list(encoded.input_ids)
-    ends = {"llava": "</s>", "blip2": "Ċ", "openflamingo": "<|endofchunk|>"}[name]
-    end = model.tokenizer.convert_tokens_to_ids(ends)
+    end = model.tokenizer.convert_tokens_to_ids(FACTS[name].end)
     new: list[int] = []
     with torch.inference_mode():
         for _ in range(6):
-            batch = collate([Item("q", ids + new, [-100] * len(ids + new), pixels)], model.tokenizer.pad_token_id)
+            batch = collate([Item("q", ids + new, [IGNORED] * len(ids + new), pixels)], model.tokenizer.pad_token_id)
             token = int(model(batch)[0, -1].argmax())
             if token == end:
                 break
             new.append(token)
-    prompt = collate([Item("q", ids, [-100] * len(ids), pixels)], model.tokenizer.pad_token_id, "left")
+    prompt = collate([Item("q", ids, [IGNORED] * len(ids), pixels)], model.tokenizer.pad_token_id, "left")
     assert model.generate(prompt, max_new_tokens=6) == [model.tokenizer.decode(new, skip_special_tokens=True).strip()]
 
 
+def test_an_unknown_size_of_openflamingos_connectors_is_refused(compose) -> None:
+    with pytest.raises(InputError, match=r"model\.build\.connectors: .*'width'; its keys are latents, depth"):
+        setup.model(compose("model=openflamingo", "+model.build.connectors.width=3"))
+
+
 def test_a_part_the_family_does_not_have_cannot_be_trained(compose) -> None:
-    from hydra.errors import InstantiationException
-
-    from vlit.tuning import setup
-
-    with pytest.raises(InstantiationException, match="q_formr"):
+    with pytest.raises(InputError, match="q_formr"):
         setup.model(compose("model=blip2", "model.build.trained=[q_formr]"))
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_logits_that_teach_nothing_are_left_out_and_nothing_else_changes(family, name: str) -> None:
+def test_skipping_logits_of_the_unsupervised_prefix_changes_no_gradient(family, name: str) -> None:
     cfg, model, encoder = family(name)
     batch = batch_of(cfg, model, encoder, ["Red", "The cup is blue."])
     model.eval()
@@ -152,7 +144,7 @@ def test_logits_that_teach_nothing_are_left_out_and_nothing_else_changes(family,
     model.zero_grad()
     skip = unsupervised_prefix(batch.labels)
     assert skip >= model.tokens_per_image
-    assert bool((batch.labels[:, : skip + 1] == IGNORE).all()) and bool((batch.labels[:, skip + 1] != IGNORE).any())
+    assert bool((batch.labels[:, : skip + 1] == IGNORED).all()) and bool((batch.labels[:, skip + 1] != IGNORED).any())
     logits = model(batch, skip=skip)
     assert logits.shape[1] == batch.input_ids.shape[1] - skip
     token_loss(logits, batch.labels[:, skip:]).total.backward()

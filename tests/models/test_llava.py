@@ -1,20 +1,20 @@
-"""LLaVA from its published parts against what the original LLaVA does with them, put together here from the parts.
+"""LLaVA from its published parts against what the original LLaVA computes with them, composed here from the parts.
 
 Original (liuhaotian's LLaVA 1): the hidden states of CLIP's next-to-last layer without the class token, through
-`mm_projector`, stand in the embeddings where `<image>` stood; Vicuna reads that, and the loss is of the responses.
+`mm_projector`, replace the embeddings of `<image>`; Vicuna reads that, and the loss is over the response tokens.
 """
 
 from __future__ import annotations
 
 import pytest
 import torch
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from torch.nn import functional
 from transformers import AutoModelForCausalLM, CLIPVisionModel
 
 from tests.models.test_families import batch_of
-from vlit.models.family import IGNORE, token_loss
+from vlit.common.errors import InputError
+from vlit.data.encode import IGNORED
+from vlit.models.forward import token_loss
 from vlit.tuning import setup
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}
@@ -34,7 +34,7 @@ def built(compose, projector, tmp_path):
     """LLaVA over an original projector file, its configuration, and a batch."""
     cfg = compose("model=llava", f"model.build.projector={tmp_path / 'mm_projector.bin'}")
     torch.save(projector, tmp_path / "mm_projector.bin")
-    model = instantiate(cfg.model.build).eval()
+    model = setup.model(cfg).eval()
     return cfg, model, batch_of(cfg, model, setup.encoder(cfg, model), ["Red", "The cup is blue."])
 
 
@@ -56,8 +56,8 @@ def test_logits_loss_and_gradients_are_those_of_the_parts(built, projector) -> N
         with torch.inference_mode():
             torch.testing.assert_close(model(batch)[row, : len(ids)], logits, **CLOSE)
         labels = batch.labels[row, : len(ids)]
-        total = total + functional.cross_entropy(logits[:-1], labels[1:], ignore_index=IGNORE, reduction="sum")
-        tokens += int((labels[1:] != IGNORE).sum())
+        total = total + functional.cross_entropy(logits[:-1], labels[1:], ignore_index=IGNORED, reduction="sum")
+        tokens += int((labels[1:] != IGNORED).sum())
     ours = token_loss(model(batch), batch.labels)
     torch.testing.assert_close(ours.total / ours.tokens, total / tokens, **CLOSE)
     (ours.total / ours.tokens).backward()
@@ -75,5 +75,5 @@ def test_a_projector_file_that_lacks_a_tensor_is_refused(built, projector, tmp_p
     cfg, _, _ = built
     left = {key: one for key, one in projector.items() if not key.endswith(name)}
     torch.save(left, tmp_path / "mm_projector.bin")
-    with pytest.raises(InstantiationException, match=rf"missing \['{name}'\]"):
-        instantiate(cfg.model.build)
+    with pytest.raises(InputError, match=rf"missing \['{name}'\]"):
+        setup.model(cfg)

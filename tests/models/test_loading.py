@@ -1,4 +1,4 @@
-"""A checkpoint that is absent or does not fit is an error that says so."""
+"""A checkpoint that is missing or does not fit is an error that names what is wrong."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPVisionConfig
 
 from vlit.common.errors import InputError
 from vlit.models import loading
-from vlit.models.checkpoints import load_named
 
 
 def test_missing_weights_are_named_with_their_source(tmp_path: Path) -> None:
@@ -27,7 +26,7 @@ def test_a_tensor_that_a_checkpoint_lacks_is_not_filled_with_random_numbers(cach
     del state["model.decoder.layers.0.fc1.weight"]
     save_file(state, file, metadata={"format": "pt"})
     with pytest.raises(InputError, match=r"missing keys .*layers.0.fc1.weight"):
-        loading.pretrained(OPTForCausalLM, tmp_path)
+        loading.load_pretrained(OPTForCausalLM, tmp_path)
 
 
 def test_half_precision_is_read_back_as_float(tmp_path: Path) -> None:
@@ -39,10 +38,12 @@ def test_half_precision_is_read_back_as_float(tmp_path: Path) -> None:
 
 def test_names_must_be_exactly_the_modules() -> None:
     with pytest.raises(InputError, match=r"missing \['bias'\], unknown \['scale'\]"):
-        load_named(torch.nn.Linear(2, 2), {"weight": torch.zeros(2, 2), "scale": torch.zeros(1)}, "projector.bin")
+        loading.load_named(
+            torch.nn.Linear(2, 2), {"weight": torch.zeros(2, 2), "scale": torch.zeros(1)}, "projector.bin"
+        )
 
 
-def test_a_vision_encoder_comes_out_of_a_whole_clip_folder(tmp_path: Path) -> None:
+def test_a_vision_encoder_is_loaded_from_a_whole_clip_folder(tmp_path: Path) -> None:
     """As OpenAI's is published: both towers, projections, and numbered places that are no weights."""
     sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
     whole = CLIPModel(
@@ -56,8 +57,8 @@ def test_a_vision_encoder_comes_out_of_a_whole_clip_folder(tmp_path: Path) -> No
     state = load_file(file)
     places = {f"{tower}_model.embeddings.position_ids": torch.arange(5)[None] for tower in ("vision", "text")}
     save_file({**state, **places}, file, metadata={"format": "pt"})
-    tower = loading.pretrained(CLIPVisionModel, tmp_path, beside=loading.REST_OF_CLIP)
+    tower = loading.load_pretrained(CLIPVisionModel, tmp_path, leave_out=loading.REST_OF_CLIP)
     assert all(torch.equal(one, state[name]) for name, one in tower.state_dict().items())
     save_file({**state, "vision_model.adapter": torch.zeros(1)}, file, metadata={"format": "pt"})
     with pytest.raises(InputError, match=r"unexpected keys vision_model\.adapter$"):
-        loading.pretrained(CLIPVisionModel, tmp_path, beside=loading.REST_OF_CLIP)
+        loading.load_pretrained(CLIPVisionModel, tmp_path, leave_out=loading.REST_OF_CLIP)

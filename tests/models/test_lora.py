@@ -1,4 +1,4 @@
-"""Adapters in the three families, their merging, and the export to transformers' own format."""
+"""LoRA adapters in every family, their merging, and the export to transformers' own format."""
 
 from __future__ import annotations
 
@@ -10,23 +10,18 @@ from torch import nn
 from transformers import AutoTokenizer, Blip2ForConditionalGeneration, LlavaForConditionalGeneration
 
 from tests.conftest import FAMILIES
+from tests.models.facts import FACTS
 from tests.models.test_families import batch_of
 from vlit.common.errors import InputError
 from vlit.models.export import export
-from vlit.models.family import token_loss
-from vlit.models.freeze import add_lora, merge_lora
+from vlit.models.forward import token_loss
+from vlit.models.lora import add_lora, has_lora, merge_lora
 from vlit.tuning import setup
-
-LEARNS = {
-    "llava": {"projector", "lora"},
-    "blip2": {"q_former", "query_tokens", "projection", "lora"},
-    "openflamingo": {"perceiver", "cross_attention", "lora"},
-}
 
 
 @pytest.fixture
 def adapted(family):
-    """`adapted(name)`: a mini model with adapters whose output is no longer nothing, and a batch."""
+    """`adapted(name)`: a mini model with new adapters, a batch, and the logits of that batch before they were added."""
 
     def built(name: str):
         cfg, model, encoder = family(name)
@@ -44,7 +39,7 @@ def adapted(family):
 
 def disturb(model: nn.Module) -> None:
     for name, parameter in model.named_parameters():
-        if "lora_B" in name:  # they begin at 0, where an adapter does nothing
+        if "lora_B" in name:  # initially 0, where an adapter changes nothing
             nn.init.normal_(parameter, std=0.05)
 
 
@@ -59,13 +54,15 @@ def test_new_adapters_change_nothing_and_trained_ones_merge_without_a_trace(adap
         merge_lora(model)
         torch.testing.assert_close(model(batch), changed, rtol=1e-4, atol=1e-4)
     assert not [parameter for parameter, _ in model.named_parameters() if "lora" in parameter]
-    assert "lora" not in model.policy.parts
+    assert not has_lora(model)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_adapters_learn_and_what_they_adapt_does_not(adapted, name: str) -> None:
     model, batch, _ = adapted(name)
-    assert {part for part, state, _ in model.policy.report(model) if state == "trained"} == LEARNS[name]
+    assert {part for part, state, _ in model.policy.report(model) if state == "trained"} == FACTS[
+        name
+    ].trained_with_lora
     disturb(model)
     model.policy.set_modes(model)
     token_loss(model(batch), batch.labels).total.backward()
@@ -97,9 +94,11 @@ def test_frozen_matrices_may_be_half(family) -> None:
         assert parameter.dtype == (torch.float16 if half else torch.float32), name
 
 
-def test_the_switch_of_the_configuration(compose) -> None:
+def test_the_configuration_adds_adapters(compose) -> None:
     model = setup.model(compose("model=blip2", "lora=language_model", "model.lora.rank=2"))
-    assert {part for part, state, _ in model.policy.report(model) if state == "trained"} == LEARNS["blip2"]
+    assert {part for part, state, _ in model.policy.report(model) if state == "trained"} == FACTS[
+        "blip2"
+    ].trained_with_lora
     with pytest.raises(InputError, match="already"):
         add_lora(model, rank=4, alpha=8, dropout=0.0, half=False)
 
@@ -120,7 +119,7 @@ def test_an_export_loads_with_from_pretrained_and_gives_equal_logits(adapted, na
         logits = loaded.eval()(
             input_ids=batch.input_ids, attention_mask=batch.attention_mask, pixel_values=batch.pixel_values
         ).logits
-        torch.testing.assert_close(model(batch), expected, rtol=1e-4, atol=1e-4)  # ours goes on as it was
+        torch.testing.assert_close(model(batch), expected, rtol=1e-4, atol=1e-4)  # the model itself is unchanged
     real = batch.attention_mask.bool()
     torch.testing.assert_close(logits[real], expected[real], rtol=1e-4, atol=1e-4)
     words = AutoTokenizer.from_pretrained(tmp_path / "exported")

@@ -20,11 +20,10 @@ from torch.nn import functional
 from tests.models.test_families import batch_of
 from vlit.common.errors import InputError
 from vlit.data.collate import Batch
-from vlit.data.encode import Encoder
+from vlit.data.encode import IGNORED, Encoder
 from vlit.evaluation.ranking import QuestionBatch, choice_scores
 from vlit.models import mpt, openflamingo
-from vlit.models.family import IGNORE
-from vlit.models.freeze import add_lora, merge_lora
+from vlit.models.lora import add_lora, merge_lora
 
 FILE = Path(__file__).parent / "fixtures" / "mosaic_gpt.safetensors"
 CONFIG = {
@@ -53,13 +52,13 @@ def weights(stored) -> dict[str, torch.Tensor]:
 
 
 def test_logits_loss_and_gradients_are_those_of_the_original_code(stored, weights, tmp_path: Path) -> None:
-    network = mpt.build(write(tmp_path / "mpt", weights)).eval()
+    network = mpt.load_mosaic_mpt(write(tmp_path / "mpt", weights)).eval()
     ids, mask = stored["input_ids"], stored["attention_mask"]
     logits = network(input_ids=ids, attention_mask=mask).logits
     real = mask.bool()
     torch.testing.assert_close(logits[real], stored["logits"][real], **CLOSE)
-    told = real[:, :-1]
-    loss = functional.cross_entropy(logits[:, :-1][told], ids[:, 1:][told])
+    predicting = real[:, :-1]
+    loss = functional.cross_entropy(logits[:, :-1][predicting], ids[:, 1:][predicting])
     torch.testing.assert_close(loss, stored["loss"], **CLOSE)
     loss.backward()
     expected = mpt.mpt_state({n.removeprefix("gradients."): one for n, one in stored.items() if "gradients." in n})
@@ -72,30 +71,32 @@ def test_logits_loss_and_gradients_are_those_of_the_original_code(stored, weight
 def test_every_tensor_and_every_setting_is_accounted_for(weights, tmp_path: Path) -> None:
     for name in weights:
         with pytest.raises(InputError, match="missing"):
-            mpt.build(write(tmp_path / "mpt", {other: one for other, one in weights.items() if other != name}))
+            mpt.load_mosaic_mpt(
+                write(tmp_path / "mpt", {other: one for other, one in weights.items() if other != name})
+            )
     with pytest.raises(InputError, match=r"unknown .*wpe"):
-        mpt.build(write(tmp_path / "mpt", {**weights, "transformer.wpe.weight": torch.zeros(64, 32)}))
+        mpt.load_mosaic_mpt(write(tmp_path / "mpt", {**weights, "transformer.wpe.weight": torch.zeros(64, 32)}))
     with pytest.raises(InputError, match="prefix_lm=True"):
-        mpt.build(write(tmp_path / "mpt", weights, prefix_lm=True))
+        mpt.load_mosaic_mpt(write(tmp_path / "mpt", weights, prefix_lm=True))
     write(tmp_path / "mpt", weights)
     (tmp_path / "mpt" / "pytorch_model.bin").unlink()
     with pytest.raises(InputError, match="no weights"):
-        mpt.build(tmp_path / "mpt")
+        mpt.load_mosaic_mpt(tmp_path / "mpt")
 
 
 @pytest.fixture
 def flamingo(cache: Path, tmp_path: Path, weights):
-    """OpenFlamingo over a folder as MPT-1B's, with the mini tokenizer and open gates."""
+    """OpenFlamingo over a folder in MPT-1B's format, with the mini tokenizer and open gates."""
     parts = cache / "weights"
     folder = tmp_path / "mpt-1b-redpajama-200b"  # the package looks for this name
     shutil.copytree(parts / "tokenizer", folder)
     torch.manual_seed(0)
     wide = {**weights, "transformer.wte.weight": torch.randn(1024, 32) * 0.3}
     write(folder, wide, vocab_size=1024, max_seq_len=512)
-    model = openflamingo.build(
+    model = openflamingo.build_openflamingo(
         "clip-mini", str(parts / "clip.safetensors"), str(parts / "open_clip"), str(folder), str(folder), None,
         dict.fromkeys(("vision", "language", "checkpoint"), ""), ["perceiver", "cross_attention"],
-        connectors=openflamingo.ConnectorSize(latents=4, depth=1, heads=2, head_width=8, feed_forward=2),
+        connectors={"latents": 4, "depth": 1, "heads": 2, "head_width": 8, "feed_forward": 2},
     )  # fmt: skip
     for name, parameter in model.named_parameters():
         if name.endswith("_gate"):
@@ -110,7 +111,7 @@ def test_openflamingo_ranks_over_it_as_one_full_forward_a_choice_does(flamingo) 
     prompt[1, 0], mask[1, 0] = flamingo.tokenizer.pad_token_id, 0  # padded on the left
     pixels = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     ones = torch.ones(2, dtype=torch.long)
-    prompts = Batch(["0", "1"], prompt, mask, torch.full_like(prompt, IGNORE), pixels, ones)
+    prompts = Batch(["0", "1"], prompt, mask, torch.full_like(prompt, IGNORED), pixels, ones)
     choices = torch.randint(10, 500, (8, 3), generator=torch.Generator().manual_seed(2))
     sums, _ = choice_scores(flamingo, QuestionBatch([], prompts, torch.arange(2), choices, torch.ones_like(choices)))
     for row in range(2):
@@ -119,8 +120,8 @@ def test_openflamingo_ranks_over_it_as_one_full_forward_a_choice_does(flamingo) 
             ids = torch.cat([prompt[row, int(mask[row, 0] == 0) :], choice])[None]
             with torch.inference_mode():
                 logits = flamingo.network(pixels[row : row + 1, None, None], ids, torch.ones_like(ids)).logits
-            told = logits[0, -4:-1].log_softmax(dim=-1).gather(1, choice[:, None]).sum()
-            torch.testing.assert_close(sums[row, place], told, **CLOSE)
+            expected = logits[0, -4:-1].log_softmax(dim=-1).gather(1, choice[:, None]).sum()
+            torch.testing.assert_close(sums[row, place], expected, **CLOSE)
 
 
 def test_openflamingo_generates_over_it_and_adapters_merge(flamingo, compose) -> None:

@@ -50,7 +50,7 @@ def test_degrees_are_open_clips_own_cosines(clip: Clip, samples: list[Sample], c
         "clip-mini", pretrained=str(cache / "weights" / "clip.safetensors")
     )
     model.eval()
-    words = loading.tokenizer(cache / "weights" / "tokenizer")
+    words = loading.load_tokenizer(cache / "weights" / "tokenizer")
     for degree, sample in zip(
         matching_degrees(samples[:8], ImageFeatures(clip, "mini", None, batch_size=3)), samples[:8], strict=True
     ):

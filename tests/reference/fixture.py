@@ -1,6 +1,6 @@
 """A tiny BLIP-2 OPT as LAVIS names and computes it: what ordinary tests compare with, without LAVIS.
 
-`python -m tests.reference.fixture` has the oracle write it anew; `test_oracle.py` holds the committed file against it.
+`python -m tests.reference.fixture` writes it again from the oracle; `test_oracle.py` compares the committed file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ GRADIENTS = ("query_tokens", "visual_encoder.blocks.0", "opt_proj")  # all would
 
 
 def stored(case: dict[str, Any], out: dict[str, Any]) -> dict[str, torch.Tensor]:
-    """What the file holds of a case and its outcome; weights in half precision, which they were rounded to."""
+    """Return the tensors of the file for a case and its outcome; weights in half precision, which is exact."""
     kept = ("input_ids", "attention_mask", "logits", "loss", "prompt_ids", "sums", "means")
     tensors = {"pixels": case["pixels"], **{name: out[name] for name in kept}}
     tensors |= {f"choice.{place}": ids for place, ids in enumerate(out["choice_ids"])}
@@ -30,10 +30,10 @@ def stored(case: dict[str, Any], out: dict[str, Any]) -> dict[str, torch.Tensor]
 
 def write() -> None:
     """Write the file."""
-    from tests.reference.oracle import ask, case_of
+    from tests.reference.oracle import case_of, lavis_outcome
 
     case = case_of(CONFIG, std=0.3)
-    save_file(stored(case, ask(case)), str(FILE))
+    save_file(stored(case, lavis_outcome(case)), str(FILE))
 
 
 if __name__ == "__main__":

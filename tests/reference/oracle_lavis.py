@@ -1,15 +1,15 @@
 """LAVIS 1.0.2 unmodified, under its own pins, as an oracle. Run by `.venv-oracle/bin/python`, never imported.
 
-`python oracle_lavis.py CASE OUT` reads a case that torch saved and writes what LAVIS makes of it:
+`python oracle_lavis.py CASE OUT` reads a case that torch saved and writes what LAVIS computes of it:
 
     case: config (of a transformers BLIP-2 OPT), weights (by LAVIS's names), vocabulary (of byte-level BPE), pixels,
         texts, prompt, choices, tokens (how many to generate)
     out: input_ids and attention_mask of the texts, logits, loss, gradients by name; prompt_ids, choice_ids, and sums
         and means of log-probabilities (images, choices); generated: what follows the prompt
 
-All that LAVIS's constructor loads is there as a local folder of the name it asks for, so that none of its own loading
-code is replaced. One thing can't be had that way: the vision encoder's sizes are written into `create_eva_vit_g`, next
-to a download, so that LAVIS's own class is called here at the sizes of the case.
+All that LAVIS's constructor loads exists as a local folder of the name it looks for, so that none of its own loading
+code is replaced. One exception: the vision encoder's sizes are fixed in `create_eva_vit_g`, next to a download, so
+LAVIS's own class is called here at the sizes of the case.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import torch
 from torch import nn
 
 COMPAT = Path(__file__).resolve().parents[2] / "src" / "vlit" / "common" / "torchvision_shim.py"
-runpy.run_path(str(COMPAT))  # of torchvision beside a CPU torch; says nothing to LAVIS
+runpy.run_path(str(COMPAT))  # for torchvision with a CPU torch; LAVIS is not touched
 
 from lavis.models.blip2_models.blip2 import LayerNorm  # noqa: E402
 from lavis.models.blip2_models.blip2_opt import Blip2OPT  # noqa: E402
@@ -53,7 +53,7 @@ def write_folders(config: dict, vocabulary: dict[str, int]) -> None:
 
 
 def build(config: dict, weights: dict[str, torch.Tensor]) -> Blip2OPT:
-    """`Blip2OPT` by its own constructor, then the case's weights, every name accounted for."""
+    """Build `Blip2OPT` by its own constructor and load the case's weights, every name accounted for."""
 
     class Sized(Blip2OPT):
         @classmethod
@@ -79,13 +79,13 @@ def build(config: dict, weights: dict[str, torch.Tensor]) -> Blip2OPT:
         num_query_token=config["num_query_tokens"],
         opt_model="opt",
     )
-    network.float()  # OPT is loaded in half precision, which a CPU does not compute in
+    network.float()  # OPT is loaded in half precision, in which a CPU does not compute
     network.load_state_dict(weights, strict=True)
     return network.eval()
 
 
 def forward(network: Blip2OPT, pixels: torch.Tensor, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Loss and logits of LAVIS's own forward pass; it returns the loss only."""
+    """Return loss and logits of LAVIS's own forward pass, which returns the loss only."""
     found = []
     hook = network.opt_model.register_forward_hook(lambda module, args, output: found.append(output.logits))
     loss = network({"image": pixels, "text_input": texts})["loss"]
@@ -94,18 +94,18 @@ def forward(network: Blip2OPT, pixels: torch.Tensor, texts: list[str]) -> tuple[
 
 
 def choice_scores(network: Blip2OPT, case: dict) -> dict[str, torch.Tensor]:
-    """Log-probability of each choice behind image and prompt, by one full forward a choice."""
+    """Return the log-probability of each choice after image and prompt, by one full forward pass for each choice."""
     ids = [network.opt_tokenizer(case["prompt"] + choice).input_ids for choice in case["choices"]]
     prompt = network.opt_tokenizer(case["prompt"]).input_ids
     start = case["config"]["num_query_tokens"] + len(prompt) - 1
     sums, means = [], []
     for choice, whole in zip(case["choices"], ids):  # noqa: B905
         answer = torch.tensor(whole[len(prompt) :])
-        texts = [case["prompt"] + choice] * len(case["pixels"])  # a newline follows, which nothing here looks at
+        texts = [case["prompt"] + choice] * len(case["pixels"])  # LAVIS appends a newline, which is not scored
         logits = forward(network, case["pixels"], texts)[1][:, start : start + len(answer)]
-        told = logits.log_softmax(dim=-1).gather(2, answer.expand(len(logits), -1)[..., None])[..., 0]
-        sums.append(told.sum(dim=1))
-        means.append(told.mean(dim=1))
+        scores = logits.log_softmax(dim=-1).gather(2, answer.expand(len(logits), -1)[..., None])[..., 0]
+        sums.append(scores.sum(dim=1))
+        means.append(scores.mean(dim=1))
     return {
         "prompt_ids": torch.tensor(prompt),
         "choice_ids": [torch.tensor(whole[len(prompt) :]) for whole in ids],
@@ -115,7 +115,7 @@ def choice_scores(network: Blip2OPT, case: dict) -> dict[str, torch.Tensor]:
 
 
 def outcome(case: dict) -> dict:
-    """Everything that is compared."""
+    """Compute everything that is compared."""
     write_folders(case["config"], case["vocabulary"])
     network = build(case["config"], case["weights"])
     loss, logits = forward(network, case["pixels"], case["texts"])
@@ -124,22 +124,22 @@ def outcome(case: dict) -> dict:
     with torch.no_grad():
         scores = choice_scores(network, case)
         samples = {"image": case["pixels"], "prompt": case["prompt"]}
-        told = network.generate(samples, num_beams=1, max_length=case["tokens"])
+        generated = network.generate(samples, num_beams=1, max_length=case["tokens"])
     return {
         "input_ids": words.input_ids,
         "attention_mask": words.attention_mask,
         "logits": logits.detach(),
         "loss": loss.detach(),
         "gradients": {name: one.grad for name, one in network.named_parameters() if one.grad is not None},
-        "generated": told,
+        "generated": generated,
         **scores,
     }
 
 
 if __name__ == "__main__":
-    given, wanted = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
+    case_file, out_file = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         torch.manual_seed(0)
-        torch.save(outcome(torch.load(given, weights_only=True)), wanted)
-        os.chdir(wanted.parent)
+        torch.save(outcome(torch.load(case_file, weights_only=True)), out_file)
+        os.chdir(out_file.parent)

@@ -8,8 +8,9 @@ from torch import nn
 
 from tests.models.test_families import batch_of
 from vlit.data.collate import Batch
+from vlit.data.encode import IGNORED
 from vlit.evaluation.ranking import QuestionBatch, choice_scores
-from vlit.models.family import IGNORE, token_loss
+from vlit.models.forward import token_loss
 
 pytestmark = pytest.mark.reference
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}
@@ -17,7 +18,7 @@ CLOSE = {"rtol": 1e-4, "atol": 1e-4}
 
 @pytest.fixture
 def model_and_batch(family):
-    """`made(images)`: fixed random connectors with open gates (at 0, where they begin, no image is seen)."""
+    """`made(images)`: fixed random connectors with open gates (their initial 0 lets no image through)."""
 
     def made(images: int = 1):
         cfg, model, encoder = family("openflamingo")
@@ -65,7 +66,7 @@ def test_choice_scores(model_and_batch) -> None:
     prompt = batch.input_ids[:1, :6]
     choices = torch.randint(10, 500, (4, 3), generator=torch.Generator().manual_seed(0))
     prompts = Batch(
-        ["0"], prompt, torch.ones_like(prompt), torch.full_like(prompt, IGNORE), batch.pixel_values[:1],
+        ["0"], prompt, torch.ones_like(prompt), torch.full_like(prompt, IGNORED), batch.pixel_values[:1],
         torch.ones(1, dtype=torch.long),
     )  # fmt: skip
     sums, means = choice_scores(model, QuestionBatch([], prompts, torch.tensor([0]), choices, torch.ones_like(choices)))
@@ -73,6 +74,6 @@ def test_choice_scores(model_and_batch) -> None:
         ids = torch.cat([prompt[0], choice])[None]
         with torch.inference_mode():
             logits = model.network(batch.pixel_values[:1, None, None], ids, torch.ones_like(ids)).logits
-        told = logits[0, len(prompt[0]) - 1 : -1].log_softmax(dim=-1).gather(1, choice[:, None])
-        torch.testing.assert_close(sums[0, place], told.sum(), **CLOSE)
-        torch.testing.assert_close(means[0, place], told.mean(), **CLOSE)
+        scores = logits[0, len(prompt[0]) - 1 : -1].log_softmax(dim=-1).gather(1, choice[:, None])
+        torch.testing.assert_close(sums[0, place], scores.sum(), **CLOSE)
+        torch.testing.assert_close(means[0, place], scores.mean(), **CLOSE)

@@ -63,7 +63,7 @@ def test_half_weights_without_autocast_are_refused(compose) -> None:
     from vlit.tuning import setup
 
     with pytest.raises(InputError, match="need 16-mixed"):
-        setup.model(compose("model=blip2", "+model.half_frozen=true"))
+        setup.model(compose("model=blip2", "model.half_frozen=true"))
 
 
 def test_what_is_there_is_not_missing(paper, tmp_path) -> None:

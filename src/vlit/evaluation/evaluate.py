@@ -105,7 +105,7 @@ def evaluate(
     output.parent.mkdir(parents=True, exist_ok=True)
     kind = PRECISIONS[scoring.precision]
     if kind is not None:
-        halve(model, learning=True, kind=kind)
+        halve(model, trained=True, dtype=kind)
     made = trainer(precision=scoring.precision, logger=False, callbacks=[_Bar()], enable_checkpointing=False)
     part = output.with_name(f"{output.name}.part{made.global_rank}")
     batches = _shares(questions, scoring.batch_size, made.global_rank, made.world_size)

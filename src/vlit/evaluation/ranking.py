@@ -99,11 +99,11 @@ def choice_scores(model: Any, batch: QuestionBatch) -> tuple[torch.Tensor, torch
     """
     assert batch.choices is not None and batch.choices_mask is not None
     features = model.encode_images(batch.prompts.pixel_values)[batch.images]
-    read = model.read(batch.prompts, features).repeat(len(LETTERS))
+    cache = model.prefill(batch.prompts, features).repeat(len(LETTERS))
     # A choice's first token is told by the prompt, each further one by the choice up to it.
-    logits = read.logits[:, None]
+    logits = cache.next_logits[:, None]
     if batch.choices.shape[1] > 1:
-        more = model.go_on(read, batch.choices[:, :-1], batch.choices_mask[:, :-1])
+        more = model.extend(cache, batch.choices[:, :-1], batch.choices_mask[:, :-1])
         logits = torch.cat([logits, more], dim=1)
     told = logits.float().log_softmax(dim=-1).gather(2, batch.choices[..., None]).squeeze(2)
     sums = (told * batch.choices_mask).sum(dim=1)

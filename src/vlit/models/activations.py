@@ -1,8 +1,8 @@
-"""What autograd keeps of one forward pass, counted on the `meta` device: nothing is computed and nothing allocated.
+"""Count the activations that autograd keeps of a forward pass, on the `meta` device: nothing is computed or allocated.
 
-Autograd itself is asked which tensors it saves, so frozen parts, gradient checkpointing and adapters count as they are.
-Half precision is imitated as autocast does it on a GPU: products in half, norms and softmax in float32, attention by a
-kernel that stores no scores where the model calls torch's `scaled_dot_product_attention`.
+Autograd's own hooks report which tensors it saves, so frozen parts, gradient checkpointing and adapters count as they
+are. Half precision is imitated as autocast does it on a GPU: products in half, norms and softmax in float32, attention
+by a kernel that stores no scores where the model calls torch's `scaled_dot_product_attention`.
 """
 
 from __future__ import annotations
@@ -15,16 +15,14 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from vlit.models.blip2 import Blip2
-from vlit.models.llava import Llava
-from vlit.models.openflamingo import OpenFlamingo
+from vlit.models.family import VisionLanguageModel
 
 PRODUCTS = {functional.linear, torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.einsum, torch.conv2d}
 EXACT = {functional.layer_norm, functional.softmax, torch.softmax, torch.Tensor.softmax, torch.Tensor.pow, torch.pow}
 
 
 class _Attention(torch.autograd.Function):
-    """Saves what a memory-efficient attention kernel saves: inputs, output, one number a query."""
+    """Attention that saves what a memory-efficient kernel saves: inputs, output, one number for each query."""
 
     @staticmethod
     def forward(ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
@@ -39,7 +37,7 @@ class _Kernels(TorchFunctionMode):
     def __init__(self, half: bool) -> None:
         super().__init__()
         self.half = half
-        self.cache: dict[int, torch.Tensor] = {}  # half copies of what learns live as long as autocast
+        self.cache: dict[int, torch.Tensor] = {}  # autocast keeps the half copies of trained parameters
         self.copies: set[int] = set()  # storages of all half copies of parameters
 
     def __torch_function__(
@@ -47,7 +45,7 @@ class _Kernels(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         if func is torch.Tensor.__bool__:
-            return True  # transformers asks whether nothing is padded
+            return True  # transformers tests whether a mask has no padding
         if func is functional.scaled_dot_product_attention:
             return _Attention.apply(*self._cast(args[:3], torch.float32, torch.float16))
         if func in PRODUCTS:
@@ -81,18 +79,18 @@ class _Kernels(TorchFunctionMode):
         return copied
 
 
-def saved_bytes(model: Any, batch_size: int, length: int, half: bool, copies: bool = True) -> int:
-    """Bytes that autograd keeps of a forward pass with loss, parameters themselves not counted.
+def saved_bytes(model: VisionLanguageModel, batch_size: int, length: int, half: bool, copies: bool = True) -> int:
+    """Return the bytes that autograd keeps of a forward pass with loss, without the parameters themselves.
 
     Args:
         model: a skeleton; its parameters say what learns.
-        batch_size: samples, of one image each.
-        length: tokens of each sample, those that stand for its image included; all are supervised.
+        batch_size: samples in the batch, with one image each.
+        length: tokens of each sample, image tokens included; all are supervised.
         half: whether products are in half precision (`16-mixed`).
         copies: count autocast's half copies of weights too; a sharded model has one layer's at a time.
     """
     parameters = {parameter.untyped_storage()._cdata for parameter in model.parameters()}
-    kept: dict[int, torch.UntypedStorage] = {}  # storages are held, so that no two have the same address
+    kept: dict[int, torch.UntypedStorage] = {}  # kept alive, so that no two have the same address
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
@@ -100,73 +98,15 @@ def saved_bytes(model: Any, batch_size: int, length: int, half: bool, copies: bo
             kept.setdefault(storage._cdata, storage)
         return tensor
 
-    model.policy.set_modes(model)  # as in tuning: what is frozen drops out nothing
-    forward = next(run for kind, run in FORWARDS.items() if isinstance(model, kind))
+    model.policy.set_modes(model)  # as in tuning: no dropout in frozen parts
     with (
         torch.device("meta"),
         torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
         _Kernels(half) as kernels,
     ):
-        logits = forward(model, batch_size, length)
+        logits = model.trace(batch_size, length)
         labels = torch.zeros(logits.shape[:2], dtype=torch.long)
         functional.cross_entropy(logits[:, :-1].reshape(-1, logits.shape[-1]).float(), labels[:, 1:].reshape(-1))
     if copies:
         kept.update({one.untyped_storage()._cdata: one.untyped_storage() for one in kernels.cache.values()})
     return sum(storage.nbytes() for place, storage in kept.items() if copies or place not in kernels.copies)
-
-
-def _llava(model: Llava, batch_size: int, length: int) -> torch.Tensor:
-    size = model.network.config.vision_config.image_size
-    features = model.encode_images(torch.zeros(batch_size, 3, size, size))
-    text = model.network.get_input_embeddings()(_ids(batch_size, length - features.shape[1]))
-    embeddings = torch.cat([features.to(text.dtype), text], dim=1)
-    language = model.network.model.language_model
-    rotary, language.rotary_emb = language.rotary_emb, _Angles(language.config.head_dim)
-    try:
-        return model.network.lm_head(language(inputs_embeds=embeddings, use_cache=False).last_hidden_state)
-    finally:
-        language.rotary_emb = rotary
-
-
-def _blip2(model: Blip2, batch_size: int, length: int) -> torch.Tensor:
-    size = model.network.config.vision_config.image_size
-    features = model.encode_images(torch.zeros(batch_size, 3, size, size))
-    text = model.network.get_input_embeddings()(_ids(batch_size, length - features.shape[1]))
-    embeddings = torch.cat([features.to(text.dtype), text], dim=1)
-    return model.network.language_model(inputs_embeds=embeddings, use_cache=False).logits
-
-
-def _openflamingo(model: OpenFlamingo, batch_size: int, length: int) -> torch.Tensor:
-    network, ids = model.network, _ids(batch_size, length)
-    size = network.vision_encoder.image_size[0]
-    features = model.encode_images(torch.zeros(batch_size, 3, size, size)).unsqueeze(1)
-    for layer in network.lang_encoder._get_decoder_layers():
-        layer.condition_vis_x(features)
-        layer.condition_media_locations(ids == model.image_token_id)
-        layer.condition_use_cached_media(False)
-    logits = network.lang_encoder(input_ids=ids, attention_mask=None, use_cache=False).logits
-    network.lang_encoder.clear_conditioned_layers()
-    return logits
-
-
-class _Angles(nn.Module):
-    """Stands in for rotary position embeddings, whose own code asks for autocast on `meta`, which there is none."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.width = width
-
-    def forward(self, hidden: torch.Tensor, position_ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        angles = hidden.new_empty(len(hidden), hidden.shape[1], self.width)
-        return angles, angles.clone()
-
-
-def _ids(batch_size: int, length: int) -> torch.Tensor:
-    return torch.zeros(batch_size, length, dtype=torch.long)
-
-
-FORWARDS: dict[type[nn.Module], Callable[..., torch.Tensor]] = {
-    Llava: _llava,
-    Blip2: _blip2,
-    OpenFlamingo: _openflamingo,
-}

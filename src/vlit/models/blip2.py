@@ -1,23 +1,27 @@
 """BLIP-2: vision encoder, Q-Former with learned queries, projection, OPT (paper 5.1.1, Table 7; Li et al., 2023).
 
-The network is transformers' `Blip2ForConditionalGeneration`. OPT is always frozen; vision encoder (`freeze_vit:
-False`), its final layer norm, Q-Former, queries and projection learn.
+The network is transformers' `Blip2ForConditionalGeneration` or, with `model.library=lavis`, LAVIS's own modules with
+the same weights. OPT is always frozen; vision encoder (`freeze_vit: False`), its final layer norm, Q-Former, queries
+and projection learn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import nn
 from transformers import Blip2Config, Blip2ForConditionalGeneration, DynamicCache, PreTrainedTokenizerBase
 
 from vlit.common.errors import InputError
 from vlit.data.collate import Batch
-from vlit.models import loading
-from vlit.models.family import CropTransform, Read, insert_features, last_logits
+from vlit.models.checkpoints import transformers_blip2_state
+from vlit.models.family import Family, PromptCache, VisionLanguageModel, register
+from vlit.models.forward import CropTransform, insert_features, last_logits
 from vlit.models.freeze import FreezePolicy
+from vlit.models.lavis import lavis_network
+from vlit.models.loading import load_named, load_pretrained, load_tokenizer, read_architecture, require
 
 PARTS: dict[str, tuple[str, ...]] = {
     "vision_encoder": ("network.vision_model",),
@@ -27,10 +31,18 @@ PARTS: dict[str, tuple[str, ...]] = {
     "projection": ("network.language_projection",),
     "language_model": ("network.language_model",),
 }
+LAVIS_PARTS: dict[str, tuple[str, ...]] = {
+    "vision_encoder": ("network.visual_encoder",),
+    "ln_vision": ("network.ln_vision",),
+    "q_former": ("network.Qformer",),
+    "query_tokens": ("network.query_tokens",),
+    "projection": ("network.opt_proj",),
+    "language_model": ("network.opt_model",),
+}
 
 
-class Blip2(nn.Module):
-    """BLIP-2 as a `VisionLanguageModel`."""
+class Blip2(VisionLanguageModel):
+    """BLIP-2 in transformers' modules; an image is as many tokens as there are queries."""
 
     parts = PARTS
 
@@ -57,14 +69,14 @@ class Blip2(nn.Module):
         return self.network.language_model
 
     def encode_images(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """What the queries read from each image, in the language model's width: (images, queries, hidden)."""
+        """Return what the queries read from each image, in the language model's width: (images, queries, hidden)."""
         patches = self.network.vision_model(pixel_values).last_hidden_state
         queries = self.network.query_tokens.expand(len(patches), -1, -1)
         read = self.network.qformer(query_embeds=queries, encoder_hidden_states=patches).last_hidden_state
         return self.network.language_projection(read.to(patches.dtype))
 
     def forward(self, batch: Batch, features: torch.Tensor | None = None, skip: int = 0) -> torch.Tensor:
-        """Logits (batch, length, vocabulary), from position `skip` on."""
+        """Return logits (batch, length - skip, vocabulary)."""
         return last_logits(
             self.language_model,
             batch.input_ids.shape[1] - skip,
@@ -73,24 +85,24 @@ class Blip2(nn.Module):
             use_cache=False,
         )
 
-    def read(self, batch: Batch, features: torch.Tensor | None = None) -> Read:
+    def prefill(self, batch: Batch, features: torch.Tensor | None = None) -> PromptCache:
         """Read left-padded prompts once."""
-        cache = DynamicCache()
+        keys_values = DynamicCache()
         logits = last_logits(
             self.language_model,
             1,
             inputs_embeds=self._embed(batch, features),
             attention_mask=batch.attention_mask,
-            past_key_values=cache,
+            past_key_values=keys_values,
             use_cache=True,
         )
-        return Read(cache, batch.attention_mask, logits[:, 0])
+        return PromptCache(keys_values, batch.attention_mask, logits[:, 0])
 
-    def go_on(self, read: Read, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """Logits of text that follows what was read."""
-        mask = torch.cat([read.attention_mask, attention_mask], dim=1)
+    def extend(self, cache: PromptCache, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Return logits (prompts, length, vocabulary) of text that follows cached prompts."""
+        mask = torch.cat([cache.attention_mask, attention_mask], dim=1)
         return self.language_model(
-            input_ids=input_ids, attention_mask=mask, past_key_values=read.cache, use_cache=True
+            input_ids=input_ids, attention_mask=mask, past_key_values=cache.keys_values, use_cache=True
         ).logits
 
     def _embed(self, batch: Batch, features: torch.Tensor | None) -> torch.Tensor:
@@ -100,7 +112,7 @@ class Blip2(nn.Module):
 
     @torch.inference_mode()
     def generate(self, batch: Batch, max_new_tokens: int, num_beams: int = 1) -> list[str]:
-        """Continue left-padded prompts; a new line ends the answer, as in LAVIS."""
+        """Return the text that continues each left-padded prompt; a new line ends an answer, as in LAVIS."""
         produced = self.language_model.generate(
             inputs_embeds=self._embed(batch, None),
             attention_mask=batch.attention_mask,
@@ -112,8 +124,60 @@ class Blip2(nn.Module):
         )
         return [text.strip() for text in self.tokenizer.batch_decode(produced, skip_special_tokens=True)]
 
+    def trace(self, batch_size: int, length: int) -> torch.Tensor:
+        """Return logits of empty samples on the `meta` device."""
+        size = self.config.vision_config.image_size
+        features = self.encode_images(torch.zeros(batch_size, 3, size, size))
+        ids = torch.zeros(batch_size, length - features.shape[1], dtype=torch.long)
+        text = self.language_model.get_input_embeddings()(ids)
+        embeddings = torch.cat([features.to(text.dtype), text], dim=1)
+        return self.language_model(inputs_embeds=embeddings, use_cache=False).logits
 
-def build(
+    def save_published(self, folder: Path, whole_language_model: bool) -> None:
+        """Write a transformers folder."""
+        self.network.save_pretrained(str(folder))
+
+
+class LavisBlip2(Blip2):
+    """BLIP-2 in LAVIS's modules."""
+
+    parts = LAVIS_PARTS
+
+    @property
+    def language_model(self) -> Any:
+        """OPT."""
+        return self.network.opt_model
+
+    def encode_images(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """Return what the queries read from each image, in the language model's width: (images, queries, hidden)."""
+        patches = self.network.ln_vision(self.network.visual_encoder(pixel_values))
+        read = self.network.Qformer.bert(
+            query_embeds=self.network.query_tokens.expand(len(patches), -1, -1),
+            encoder_hidden_states=patches,
+            encoder_attention_mask=torch.ones(patches.shape[:-1], dtype=torch.long, device=patches.device),
+            return_dict=True,
+        ).last_hidden_state
+        return self.network.opt_proj(read)
+
+    def save_published(self, folder: Path, whole_language_model: bool) -> None:
+        """Write a transformers folder."""
+        network = Blip2ForConditionalGeneration(self.config)
+        load_named(network, transformers_blip2_state(self.network.state_dict()), "LAVIS's network")
+        network.save_pretrained(str(folder))
+
+
+def in_lavis(
+    network: Blip2ForConditionalGeneration,
+    tokenizer: PreTrainedTokenizerBase,
+    trained: Sequence[str],
+    gradient_checkpointing: bool = False,
+) -> LavisBlip2:
+    """Return a transformers network's weights in LAVIS's modules; OPT itself is taken over, not copied."""
+    moved = lavis_network(network, tokenizer, gradient_checkpointing)
+    return LavisBlip2(moved, tokenizer, trained, network.config)
+
+
+def build_blip2(
     network: str,
     tokenizer: str,
     sources: dict[str, str],
@@ -127,28 +191,58 @@ def build(
     Args:
         network: folder of a `Blip2ForConditionalGeneration` with an OPT decoder.
         tokenizer: folder of its tokenizer.
-        sources: where each can be had, for the message when it is missing.
-        trained: the parts that learn.
-        image_token: the placeholder's text.
+        sources: where to get `network`, for the error message.
+        trained: names of the parts that learn.
+        image_token: text of the image token.
         gradient_checkpointing: compute the vision encoder's activations again in the backward pass, as LAVIS does.
-        library: whose modules compute: transformers' (default), or LAVIS's own with the same weights in them.
+        library: whose modules compute, transformers' or LAVIS's, with the same weights.
 
     Raises:
         InputError: if something is missing or does not fit.
     """
     if library not in ("transformers", "lavis"):
         raise InputError(f"model.library={library}: it is transformers or lavis")
-    model = loading.pretrained(Blip2ForConditionalGeneration, loading.require(network, sources["network"]))
-    words = loading.tokenizer(loading.require(tokenizer, sources["network"]))
+    model = load_pretrained(Blip2ForConditionalGeneration, require(network, sources["network"]))
+    words = load_tokenizer(require(tokenizer, sources["network"]))
     if image_token not in words.get_vocab():
         words.add_special_tokens({"additional_special_tokens": [image_token]})
     if len(words) > model.get_input_embeddings().num_embeddings:
         model.resize_token_embeddings(len(words))
     model.config.image_token_index = words.convert_tokens_to_ids(image_token)
     if library == "lavis":
-        from vlit.models.lavis import from_transformers
+        return in_lavis(model, words, trained, gradient_checkpointing)
+    return _blip2(model, words, trained, gradient_checkpointing)
 
-        return from_transformers(model, words, trained, gradient_checkpointing)
+
+def blip2_skeleton(
+    network: Mapping[str, Any] | str, trained: Sequence[str], gradient_checkpointing: bool = False
+) -> Blip2:
+    """Build BLIP-2 without weights, on the `meta` device.
+
+    Args:
+        network: transformers configuration of the whole network: its values, or a JSON file.
+        trained: names of the parts that learn.
+        gradient_checkpointing: as in `build_blip2`.
+    """
+    with torch.device("meta"):
+        model = Blip2ForConditionalGeneration(read_architecture(network))
+    return _blip2(model, None, trained, gradient_checkpointing)
+
+
+def _blip2(
+    network: Blip2ForConditionalGeneration, tokenizer: Any, trained: Sequence[str], gradient_checkpointing: bool
+) -> Blip2:
     if gradient_checkpointing:
-        model.vision_model.gradient_checkpointing_enable({"use_reentrant": False})
-    return Blip2(model, words, trained)
+        network.vision_model.gradient_checkpointing_enable({"use_reentrant": False})
+    return Blip2(network, tokenizer, trained)
+
+
+register(
+    Family(
+        "blip2",
+        build_blip2,
+        blip2_skeleton,
+        template="blip2",
+        resampler=("q_former", "query_tokens", "projection"),
+    )
+)

@@ -1,22 +1,25 @@
-"""Tensor names of published checkpoints and of ours, both ways. No name is guessed and none is dropped in silence.
+"""Translate tensor names between published checkpoints and ours; a name without a counterpart is an error.
 
-Three layouts: LAVIS's BLIP-2 OPT, OpenFlamingo's `checkpoint.pt`, the projector file of the original LLaVA. A name that
-no rule knows, and one that the target lacks, is an error that says which.
+Three layouts: LAVIS's BLIP-2 OPT, OpenFlamingo's `checkpoint.pt`, the projector file of the original LLaVA.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from vlit.common.errors import InputError
+from vlit.models.loading import StateDict, load_float, load_named
 
-State = dict[str, torch.Tensor]
+if TYPE_CHECKING:  # an import of it takes seconds, and only its own family needs it
+    from open_flamingo import Flamingo
 
-# (LAVIS, transformers), longest first where one begins another
+# (LAVIS, transformers); a name that ends with a dot is a prefix
 BLIP2_NAMES = (
     ("visual_encoder.cls_token", "vision_model.embeddings.class_embedding"),
     ("visual_encoder.pos_embed", "vision_model.embeddings.position_embedding"),
@@ -51,19 +54,19 @@ LAVIS_POSITIONS = "Qformer.bert.embeddings.position_ids"  # a buffer 0, 1, 2, ..
 PROJECTOR = "model.mm_projector."
 
 
-def transformers_blip2_state(lavis: Mapping[str, torch.Tensor]) -> State:
-    """LAVIS `Blip2OPT` -> transformers `Blip2ForConditionalGeneration`.
+def transformers_blip2_state(lavis: Mapping[str, torch.Tensor]) -> StateDict:
+    """Translate a state of LAVIS's `Blip2OPT` for transformers' `Blip2ForConditionalGeneration`.
 
-    LAVIS has no bias on keys, transformers has one: zeros take its place.
+    LAVIS has no bias on keys, transformers has one: it becomes zeros.
 
     Raises:
-        InputError: naming the tensors that have no place.
+        InputError: naming tensors without a counterpart.
     """
     biases = {name: found for name in lavis if (found := LAVIS_BIAS.fullmatch(name))}
     for layer in {name.split(".")[2] for name in lavis if name.startswith(LAVIS_BLOCK)}:
         kinds = [kind for kind in "qv" if f"{LAVIS_BLOCK}{layer}.attn.{kind}_bias" not in biases]
         if kinds:
-            raise InputError(f"a LAVIS checkpoint without {LAVIS_BLOCK}{layer}.attn.{kinds[0]}_bias")
+            raise InputError(f"the LAVIS checkpoint is without {LAVIS_BLOCK}{layer}.attn.{kinds[0]}_bias: get it again")
     plain = {name: tensor for name, tensor in lavis.items() if name not in biases and name != LAVIS_POSITIONS}
     out = _translated(plain, 0, "LAVIS's BLIP-2")
     for layer in {found[1] for found in biases.values()}:
@@ -72,14 +75,14 @@ def transformers_blip2_state(lavis: Mapping[str, torch.Tensor]) -> State:
     return out
 
 
-def lavis_blip2_state(ours: Mapping[str, torch.Tensor]) -> State:
-    """Transformers `Blip2ForConditionalGeneration` -> LAVIS `Blip2OPT`.
+def lavis_blip2_state(ours: Mapping[str, torch.Tensor]) -> StateDict:
+    """Translate a state of transformers' `Blip2ForConditionalGeneration` for LAVIS's `Blip2OPT`.
 
-    The bias on keys, which LAVIS lacks, is left out: it adds the same to all of a query's attention scores, so that it
-    changes nothing.
+    The bias on keys, which LAVIS lacks, is left out: it adds the same to all attention scores of a query and so changes
+    nothing.
 
     Raises:
-        InputError: naming the tensors that have no place.
+        InputError: naming tensors without a counterpart.
     """
     biases = {name: found for name in ours if (found := OUR_BIAS.fullmatch(name))}
     plain = {name: tensor for name, tensor in ours.items() if name not in biases}
@@ -91,34 +94,36 @@ def lavis_blip2_state(ours: Mapping[str, torch.Tensor]) -> State:
     return out
 
 
-def flamingo_state(published: Mapping[str, torch.Tensor]) -> State:
-    """An OpenFlamingo checkpoint -> one name a tensor: `lang_encoder.gated_cross_attn_layers.N` for cross-attention.
+def flamingo_state(published: Mapping[str, torch.Tensor]) -> StateDict:
+    """Give each tensor of an OpenFlamingo checkpoint one name, `lang_encoder.gated_cross_attn_layers.N` for a block.
 
-    The package holds each cross-attention block under two names, and files have one, the other or both (its training
-    writes `lang_encoder.{decoder blocks}.N.gated_cross_attn_layer`). `module.` of a parallel run is taken off.
+    The package registers each cross-attention block under two names, and files use one, the other or both (its training
+    writes `lang_encoder.{decoder blocks}.N.gated_cross_attn_layer`). The `module.` of a parallel run is removed.
 
     Raises:
-        InputError: if two names of one tensor hold different values.
+        InputError: if two names of one tensor have different values.
     """
-    out: State = {}
+    out: StateDict = {}
     for name, tensor in published.items():
         plain = name.removeprefix("module.")
         plain = re.sub(
             r"^lang_encoder\..*\.(\d+)\.gated_cross_attn_layer\.", r"lang_encoder.gated_cross_attn_layers.\1.", plain
         )
         if plain in out and not torch.equal(out[plain], tensor):
-            raise InputError(f"the checkpoint holds two different tensors for {plain}")
+            raise InputError(f"the checkpoint has two different tensors for {plain}: it is damaged, get it again")
         out[plain] = tensor
     return out
 
 
-def projector_state(published: Mapping[str, torch.Tensor]) -> State:
-    """The projector file of the original LLaVA (`model.mm_projector.*`; also without prefixes) -> `weight`, `bias`.
+def projector_state(published: Mapping[str, torch.Tensor]) -> StateDict:
+    """Translate the projector file of the original LLaVA to the `weight` and `bias` of a linear layer.
+
+    Names are `model.mm_projector.*`, in some files without one or both prefixes.
 
     Raises:
         InputError: naming what is no part of a linear projector, e.g. the tokens of `mm_use_im_start_end`.
     """
-    out: State = {}
+    out: StateDict = {}
     unknown = []
     for name, tensor in published.items():
         plain = re.sub(r"^(?:(?:module|base_model|model)\.)*(?:mm_projector\.)?", "", name)
@@ -130,51 +135,58 @@ def projector_state(published: Mapping[str, torch.Tensor]) -> State:
     return out
 
 
-def published_projector_state(projector: nn.Linear) -> State:
-    """A projector as the original LLaVA saves it."""
+def published_projector_state(projector: nn.Linear) -> StateDict:
+    """Return the tensors of a projector under the names of the original LLaVA."""
     return {f"{PROJECTOR}{name}": tensor.detach() for name, tensor in projector.state_dict().items()}
 
 
-def load_named(
-    module: nn.Module,
-    state: Mapping[str, torch.Tensor],
-    origin: str,
-    apart: tuple[str, ...] = (),
-    required: Collection[str] | None = None,
-) -> None:
-    """Load a state whose names and shapes are exactly the module's, except those that begin with one of `apart`.
+def flamingo_connector_state(network: Flamingo) -> StateDict:
+    """Return the tensors that every OpenFlamingo checkpoint contains: perceiver and gated cross-attention."""
+    state = {f"perceiver.{name}": tensor for name, tensor in network.perceiver.state_dict().items()}
+    layers = network.lang_encoder.gated_cross_attn_layers.state_dict()
+    state.update({f"lang_encoder.gated_cross_attn_layers.{name}": tensor for name, tensor in layers.items()})
+    return state
+
+
+def published_flamingo_state(network: Flamingo, language: bool = False) -> StateDict:
+    """Return what open_flamingo saves, under its names: perceiver, cross-attention, input embeddings.
+
+    Embeddings are saved though frozen, since those of `<image>` and `<|endofchunk|>` start from random numbers.
 
     Args:
-        module: what to load into.
-        state: its tensors.
-        origin: said when they do not fit.
-        apart: beginnings of names that come from elsewhere.
-        required: names that must be there; None: all.
+        network: the network.
+        language: include the language model, for one whose weights have changed.
+    """
+    embeddings = network.lang_encoder.get_input_embeddings().weight
+    return {
+        name: parameter.detach().cpu()
+        for name, parameter in network.named_parameters()
+        if name.startswith("perceiver.")
+        or "gated_cross_attn" in name
+        or parameter is embeddings
+        or (language and name.startswith("lang_encoder."))
+    }
+
+
+def load_flamingo_connectors(network: Flamingo, path: Path) -> None:
+    """Load perceiver and cross-attention, and embeddings if the checkpoint has them, with every name accounted for.
 
     Raises:
-        InputError: naming what is missing, unknown or of another shape.
+        InputError: naming the tensors that are missing or unknown.
     """
-    own = {name: tensor for name, tensor in module.state_dict().items() if not name.startswith(apart or ("\0",))}
-    own.pop(LAVIS_POSITIONS, None)
-    needed = set(own if required is None else required)
-    missing, unknown = sorted(needed - state.keys()), sorted(state.keys() - own.keys())
-    if missing or unknown:
-        raise InputError(f"{origin} does not fit: missing {missing[:5]}, unknown {unknown[:5]}")
-    for name, tensor in state.items():
-        if tensor.shape != own[name].shape:
-            raise InputError(f"{origin} does not fit: {name} is {tuple(tensor.shape)}, not {tuple(own[name].shape)}")
-    module.load_state_dict(dict(state), strict=False)
+    state = flamingo_state(load_float(path))
+    load_named(network, state, str(path), required=flamingo_connector_state(network).keys())
 
 
-def _translated(state: Mapping[str, torch.Tensor], side: int, what: str) -> State:
-    """A BLIP-2 state under the other side's names, each of which must have one; `side` as in `_renamed`."""
+def _translated(state: Mapping[str, torch.Tensor], side: int, what: str) -> StateDict:
+    """Rename all tensors of a BLIP-2 state; `side` as in `_renamed`."""
     targets = {name: _renamed(name, side) for name in state}
     _refuse([name for name, target in targets.items() if target is None], what)
     return {target: state[name] for name, target in targets.items() if target is not None}
 
 
 def _renamed(name: str, side: int) -> str | None:
-    """A BLIP-2 name on the other side; `side` is 0 for LAVIS's names, 1 for transformers'."""
+    """Return the counterpart of a BLIP-2 name, if any; `side` is 0 for LAVIS's names, 1 for transformers'."""
     layers = ((LAVIS_BLOCK, OUR_BLOCK, BLOCK_NAMES), (LAVIS_LAYER, OUR_LAYER, Q_FORMER_NAMES))
     for *prefixes, names in layers:
         if name.startswith(prefixes[side]):

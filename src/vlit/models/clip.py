@@ -1,4 +1,4 @@
-"""open_clip models by name, from a local weights file: the one CLIP that quality control and pre-training share."""
+"""Load open_clip models by name from a local weights file: the CLIP that quality control and pre-training share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import open_clip
@@ -13,63 +14,81 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from vlit.common.errors import InputError
-from vlit.models import loading
-from vlit.models.family import CropTransform
+from vlit.data.dataset import ImageTransform
+from vlit.models.forward import CropTransform
+from vlit.models.loading import load_tokenizer, require
 
 
 @dataclass
 class Clip:
-    """A CLIP ready to compare images and texts.
+    """A CLIP that compares images and texts.
 
     Attributes:
         model: the open_clip model, in evaluation mode.
         image_transform: RGB image -> (3, size, size).
-        tokenize: texts -> (n, context) token ids, cut at the context length.
+        tokenize: texts -> (texts, context) token ids, cut to the context length.
     """
 
     model: torch.nn.Module
-    image_transform: Callable[..., torch.Tensor]
+    image_transform: ImageTransform
     tokenize: Callable[[list[str]], torch.Tensor]
 
 
 def tokenize(words: PreTrainedTokenizerBase, texts: list[str], context: int) -> torch.Tensor:
-    """Token ids (n, context) as open_clip's text tower with `pool_type: eos` reads them: text, end token, padding."""
-    read = words(
+    """Return token ids (texts, context) as open_clip's text tower with `pool_type: eos` takes them.
+
+    A row is the text, cut to the context, the end token, and padding.
+    """
+    encoded = words(
         texts, add_special_tokens=False, truncation=True, max_length=context - 1,
         return_attention_mask=False, return_token_type_ids=False,
     )["input_ids"]  # fmt: skip
-    lengths = np.array([len(ids) for ids in read], np.int64).reshape(-1, 1)
+    lengths = np.array([len(ids) for ids in encoded], np.int64).reshape(-1, 1)
     rows = np.full((len(texts), context), int(words.pad_token_id), np.int64)
     places = np.arange(context)[None, :]
-    rows[places < lengths] = np.fromiter(chain.from_iterable(read), np.int64)
+    rows[places < lengths] = np.fromiter(chain.from_iterable(encoded), np.int64)
     rows[places == lengths] = int(words.eos_token_id)
     return torch.from_numpy(rows)
 
 
-def load(name: str, weights: str, configs: str | None, tokenizer: str | None, source: str) -> Clip:
+def open_clip_configuration(name: str, configs: str | None = None) -> dict[str, Any]:
+    """Return open_clip's configuration of a model.
+
+    Args:
+        name: open_clip model name, or one that `configs` defines.
+        configs: folder of further model configurations, which open_clip knows from then on.
+
+    Raises:
+        InputError: if the name is unknown.
+    """
+    if configs is not None:
+        open_clip.add_model_config(Path(configs))
+    configuration: dict[str, Any] | None = open_clip.get_model_config(name)
+    if configuration is None:
+        raise InputError(f"open_clip has no model {name!r}: see open_clip.list_models()")
+    return configuration
+
+
+def load_clip(name: str, weights: str, configs: str | None, tokenizer: str | None, source: str) -> Clip:
     """Load an open_clip model.
 
     Args:
-        name: open_clip model name, or one defined in `configs`.
+        name: open_clip model name, or one that `configs` defines.
         weights: file with its weights.
-        configs: folder of open_clip model configurations to make known first.
-        tokenizer: folder of a transformers tokenizer; None takes the one open_clip has for the model.
-        source: where the weights can be had.
+        configs: folder of further open_clip model configurations.
+        tokenizer: folder of a transformers tokenizer; None for the one that open_clip has for the model.
+        source: where to get the weights, for the error message.
 
     Raises:
         InputError: if the weights are missing or the name is unknown.
     """
-    path = loading.require(weights, source)
-    if configs is not None:
-        open_clip.add_model_config(Path(configs))
-    configuration = open_clip.get_model_config(name)
-    if configuration is None:
-        raise InputError(f"open_clip has no model {name!r}: see open_clip.list_models()")
+    path = require(weights, source)
+    configuration = open_clip_configuration(name, configs)
     model = open_clip.create_model(name, pretrained=str(path)).float().eval()
     if tokenizer is None:
         to_ids = open_clip.get_tokenizer(name)
     else:
-        words = loading.tokenizer(loading.require(tokenizer, source))
+        words = load_tokenizer(require(tokenizer, source))
         context = int(configuration["text_cfg"]["context_length"])
 
         def to_ids(texts: list[str]) -> torch.Tensor:
@@ -78,8 +97,8 @@ def load(name: str, weights: str, configs: str | None, tokenizer: str | None, so
     return Clip(model, CropTransform(configuration["vision_cfg"]["image_size"]), to_ids)
 
 
-def state(name: str, weights: str) -> str:
-    """Name a model and the state of its weights file: what was computed with another file is not this model's."""
+def clip_key(name: str, weights: str) -> str:
+    """Return a key of a model and its weights file, by size and time: results of another file are not this model's."""
     file = Path(weights)
     found = file.stat() if file.exists() else None
     return f"{name}|{file.name}|{(found.st_size, found.st_mtime_ns) if found else None}"

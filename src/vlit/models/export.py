@@ -1,73 +1,72 @@
-"""Tuned models as others load them, without this project.
-
-LLaVA and BLIP-2 become ordinary transformers folders, OpenFlamingo a `checkpoint.pt` for its own package.
-"""
+"""Write checkpoints that other projects load, and convert BLIP-2's between LAVIS and transformers."""
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
-from transformers import Blip2ForConditionalGeneration, PreTrainedModel
+from transformers import AutoModelForCausalLM, Blip2ForConditionalGeneration
 
-from vlit.common.files import replaced_folder
-from vlit.models.blip2 import Blip2
-from vlit.models.checkpoints import load_named, published_projector_state, transformers_blip2_state
-from vlit.models.freeze import merge_lora
-from vlit.models.llava import Llava
-from vlit.models.openflamingo import OpenFlamingo, published_state
+from vlit.common.files import replaced_folder, whole
+from vlit.models.checkpoints import LAVIS_POSITIONS, lavis_blip2_state, transformers_blip2_state
+from vlit.models.family import VisionLanguageModel
+from vlit.models.loading import load_float, load_named, load_pretrained, read_architecture, require
+from vlit.models.lora import has_lora, merge_lora
 
 
-def export(model: Llava | Blip2 | OpenFlamingo, folder: Path) -> None:
-    """Write network and tokenizer; adapters are merged into the model first.
+def export(model: VisionLanguageModel, folder: Path) -> None:
+    """Write a model's network and tokenizer as its upstream project loads them, without this package.
 
-    Beside LLaVA's folder stands `mm_projector.bin`, as the original LLaVA has it. OpenFlamingo's file is for
-    `load_state_dict(torch.load(file), strict=False)`, as its published one.
+    Adapters are merged into the model first. LLaVA and BLIP-2 become transformers folders, LLaVA's with the original
+    LLaVA's `mm_projector.bin`. OpenFlamingo becomes a `checkpoint.pt` for `load_state_dict(torch.load(file),
+    strict=False)`, like the published one.
 
     Raises:
         InputError: if the folder exists.
     """
-    with replaced_folder(folder, mend="choose another folder to export to") as fresh:
-        adapted = "lora" in model.policy.parts
+    with replaced_folder(folder, mend="choose another folder") as fresh:
+        adapted = has_lora(model)
         if adapted:
             merge_lora(model)
-        if isinstance(model, OpenFlamingo):
-            torch.save(published_state(model.network, language=adapted), fresh / "checkpoint.pt")
-        else:
-            _transformers_network(model).save_pretrained(str(fresh))
-        if isinstance(model, Llava):
-            projector = model.network.model.multi_modal_projector
-            torch.save(published_projector_state(projector), fresh / "mm_projector.bin")
+        model.save_published(fresh, whole_language_model=adapted)
         model.tokenizer.save_pretrained(str(fresh))
 
 
-def _transformers_network(model: Llava | Blip2) -> Any:
-    if isinstance(model, Llava):
-        return _with_published_projector(model)
-    if not isinstance(model.network, PreTrainedModel):  # LAVIS's modules
-        network = Blip2ForConditionalGeneration(model.config)
-        load_named(network, transformers_blip2_state(model.network.state_dict()), "LAVIS's network")
-        return network
-    return model.network
+def convert_lavis_checkpoint(
+    checkpoint: Path, language: Path, architecture: Mapping[str, Any] | Path, folder: Path
+) -> None:
+    """Write a transformers folder from a LAVIS checkpoint of BLIP-2 OPT, without a tokenizer (OPT's fits).
+
+    Args:
+        checkpoint: LAVIS's `.pth` file.
+        language: folder of the OPT it was trained with; not read if the file contains OPT itself.
+        architecture: the network's transformers configuration: its values, or a JSON file.
+        folder: the folder to write.
+
+    Raises:
+        InputError: if something is missing, unknown or does not fit; or if the folder exists.
+    """
+    with replaced_folder(folder, mend="choose another folder") as fresh:
+        state = transformers_blip2_state(load_float(require(checkpoint, "LAVIS's model zoo")))
+        if not any(name.startswith("language_model.") for name in state):
+            decoder = load_pretrained(AutoModelForCausalLM, require(language, "huggingface.co/facebook"))
+            state |= {f"language_model.{name}": tensor for name, tensor in decoder.state_dict().items()}
+        network = Blip2ForConditionalGeneration(read_architecture(architecture))
+        load_named(network, state, str(checkpoint))
+        network.save_pretrained(str(fresh))
 
 
-def _with_published_projector(model: Llava) -> Any:
-    """LLaVA with the class's own two-layer projector: our one layer, no activation, and the identity."""
-    network = copy.copy(model.network)  # shares all weights
-    network._modules = dict(network._modules)
-    network.config = copy.deepcopy(network.config)
-    network.config.projector_hidden_act = "linear"
-    network._modules["model"] = copy.copy(network.model)
-    network.model._modules = dict(network.model._modules)
-    linear = model.network.model.multi_modal_projector
-    projector = nn.Module()
-    projector.linear_1 = linear
-    projector.linear_2 = nn.Linear(linear.out_features, linear.out_features)
-    nn.init.eye_(projector.linear_2.weight)
-    nn.init.zeros_(projector.linear_2.bias)
-    projector.to(device=linear.weight.device, dtype=linear.weight.dtype)
-    network.model._modules["multi_modal_projector"] = projector
-    return network
+def write_lavis_checkpoint(folder: Path, checkpoint: Path) -> None:
+    """Write a LAVIS checkpoint from a transformers folder of BLIP-2 OPT, without OPT, as LAVIS saves one.
+
+    Raises:
+        InputError: if the folder is not a complete BLIP-2 OPT.
+    """
+    network = load_pretrained(Blip2ForConditionalGeneration, folder)
+    own = {name: tensor for name, tensor in network.state_dict().items() if not name.startswith("language_model.")}
+    state = lavis_blip2_state(own)
+    state[LAVIS_POSITIONS] = torch.arange(512).expand(1, -1).clone()  # a buffer of BERT's, always the same
+    with whole(checkpoint) as temporary:
+        torch.save({"model": state}, temporary)

@@ -1,57 +1,71 @@
-"""What every model family offers, whatever is inside: image features, logits, generation; and the loss all share.
+"""The interface of vision-language models, and the registry from which the configuration names a model family.
 
-A family only has to turn a batch into logits aligned with its input ids.
+A family is one file, `vlit/models/{name}.py`. It defines the model and ends with `register(Family(...))`;
+`model.family={name}` then builds it. The file is imported when its family is first looked up, so that no run loads the
+libraries of another family.
 """
 
 from __future__ import annotations
 
+import importlib
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 import torch
-from PIL import Image
-from torch.nn import functional
-from torchvision.transforms.functional import InterpolationMode, center_crop, normalize, resize, to_tensor
+from torch import nn
 from transformers import DynamicCache, PreTrainedTokenizerBase
 
+from vlit.common.errors import InputError
 from vlit.data.collate import Batch
+from vlit.data.dataset import ImageTransform
 from vlit.models.freeze import FreezePolicy
 
 
-class ImageTransform(Protocol):
-    """Turns an RGB image into a (3, height, width) float tensor."""
-
-    def __call__(self, image: Image.Image) -> torch.Tensor:
-        """Transform one image."""
-
-
 @dataclass(frozen=True)
-class Read:
-    """Prompts that were read, for answers to go on from.
+class PromptCache:
+    """Prompts that a model has read once, to be extended by response tokens.
 
     Attributes:
-        cache: keys and values of all layers.
+        keys_values: keys and values of all layers; extending adds to them.
         attention_mask: (prompts, length), 0 on the padding at the left.
-        logits: (prompts, vocabulary) of the token that comes next.
-        images: (prompts, most images, ...) features, for a family whose text goes on looking at them.
-        image_counts: (prompts,) images of each.
+        next_logits: (prompts, vocabulary) of the token that follows each prompt.
+        images: (prompts, most images of a prompt, ...) features, for a family whose later tokens attend to them too.
+        image_counts: (prompts,) number of images of each prompt, for such a family.
     """
 
-    cache: DynamicCache
+    keys_values: DynamicCache
     attention_mask: torch.Tensor
-    logits: torch.Tensor
+    next_logits: torch.Tensor
     images: torch.Tensor | None = None
     image_counts: torch.Tensor | None = None
 
-    def repeat(self, times: int) -> Read:
-        """Each prompt `times` times, one after the other. The cache itself is repeated: go on from the result only."""
-        self.cache.batch_repeat_interleave(times)
-        rest = (self.attention_mask, self.logits, self.images, self.image_counts)
-        return Read(self.cache, *(None if one is None else one.repeat_interleave(times, dim=0) for one in rest))  # type: ignore[arg-type]
+    def repeat(self, times: int) -> PromptCache:
+        """Return each prompt `times` times in a row. Keys and values are repeated in place: use the result only."""
+        self.keys_values.batch_repeat_interleave(times)
+        return PromptCache(
+            self.keys_values,
+            self.attention_mask.repeat_interleave(times, dim=0),
+            self.next_logits.repeat_interleave(times, dim=0),
+            None if self.images is None else self.images.repeat_interleave(times, dim=0),
+            None if self.image_counts is None else self.image_counts.repeat_interleave(times, dim=0),
+        )
 
 
-class VisionLanguageModel(Protocol):
-    """One of `Llava`, `Blip2`, `OpenFlamingo`: an `nn.Module` that also knows how its inputs are made."""
+class VisionLanguageModel(nn.Module, ABC):
+    """A model of any family: a network, and what makes its inputs.
+
+    Attributes:
+        tokenizer: the language model's tokenizer; it knows the image token. None in a skeleton.
+        image_transform: RGB image -> (3, height, width).
+        image_token_id: id of the token that marks the place of an image.
+        tokens_per_image: copies of that token for one image.
+        policy: which parts learn; applied when the model is built.
+    """
 
     tokenizer: PreTrainedTokenizerBase
     image_transform: ImageTransform
@@ -59,128 +73,134 @@ class VisionLanguageModel(Protocol):
     tokens_per_image: int
     policy: FreezePolicy
 
+    @abstractmethod
     def encode_images(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """Return what the language model reads of each image: (images, tokens, width)."""
 
+    @abstractmethod
     def forward(self, batch: Batch, features: torch.Tensor | None = None, skip: int = 0) -> torch.Tensor:
-        """Return logits (batch, length, vocabulary), without those of the first `skip` positions.
+        """Return logits (batch, length - skip, vocabulary), aligned with the input ids from position `skip` on.
 
-        `features` from `encode_images` spare the images a second pass.
+        `features` from `encode_images` take the place of the images.
         """
 
-    def read(self, batch: Batch, features: torch.Tensor | None = None) -> Read:
+    @abstractmethod
+    def prefill(self, batch: Batch, features: torch.Tensor | None = None) -> PromptCache:
         """Read left-padded prompts once; `features` as in `forward`."""
 
-    def go_on(self, read: Read, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """Return logits (prompts, length, vocabulary) of text without images that follows the prompts."""
+    @abstractmethod
+    def extend(self, cache: PromptCache, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Return logits (prompts, length, vocabulary) of text that follows cached prompts.
 
+        Args:
+            cache: the prompts.
+            input_ids: (prompts, length) text without images, padded on the right.
+            attention_mask: (prompts, length), 0 on that padding.
+        """
+
+    @abstractmethod
     def generate(self, batch: Batch, max_new_tokens: int, num_beams: int = 1) -> list[str]:
-        """Continue each prompt (left-padded) and return the new text."""
+        """Return the text that continues each left-padded prompt, greedily or by beam search."""
 
+    @abstractmethod
+    def trace(self, batch_size: int, length: int) -> torch.Tensor:
+        """Return logits of samples with one image and `length` tokens, image tokens included, on the `meta` device.
 
-def last_logits(language: Any, keep: int, **inputs: Any) -> torch.Tensor:
-    """Logits (batch, keep, vocabulary) of a transformers causal language model's last `keep` positions.
+        `forward` looks for image tokens in the input ids, which have no values there.
+        """
 
-    Its own forward pass takes `logits_to_keep`, which OPT and MPT do not heed.
-    """
-    hidden = language.base_model(**inputs).last_hidden_state
-    return language.get_output_embeddings()(hidden[:, -keep:])
+    @abstractmethod
+    def save_published(self, folder: Path, whole_language_model: bool) -> None:
+        """Write the network into a folder, as the upstream project reads it.
 
-
-def positions(attention_mask: torch.Tensor) -> torch.Tensor:
-    """Place of each token among those that are not padding, from 0."""
-    return (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
-
-
-def insert_features(
-    embeddings: torch.Tensor, input_ids: torch.Tensor, image_token_id: int, features: torch.Tensor
-) -> torch.Tensor:
-    """Put image features (images, tokens, width) where the image tokens of (batch, length, width) embeddings stand.
-
-    Raises:
-        ValueError: if the numbers of image tokens and of features differ, which would shift every later image.
-    """
-    places = input_ids == image_token_id
-    expected = features.shape[0] * features.shape[1]
-    if int(places.sum()) != expected:
-        raise ValueError(f"{int(places.sum())} image tokens in the batch, but {expected} image features")
-    flat = features.reshape(expected, -1).to(embeddings.dtype)
-    return embeddings.masked_scatter(places.unsqueeze(-1).expand_as(embeddings), flat)
-
-
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+        Args:
+            folder: an existing folder.
+            whole_language_model: write the language model even where upstream leaves a frozen one out.
+        """
 
 
 @dataclass(frozen=True)
-class CropTransform:
-    """Bicubic resize to `size`, scale to [0, 1], normalise by CLIP's channel statistics.
+class Family:
+    """What the configuration and the pre-training need to know of a model family.
 
-    `crop=True` keeps the proportions and crops the centre (CLIP, LLaVA, OpenFlamingo); `crop=False` squeezes the whole
-    image into the square (BLIP-2 in LAVIS).
+    Attributes:
+        name: as in `model.family`, and the name of the family's file.
+        build: keys of `model.build` -> the model with its published weights.
+        skeleton: keys of `model.architecture` -> the same model on the `meta` device, without weights.
+        template: name of the prompt template of its upstream project, as in `model.template`.
+        resampler: parts that condense an image's patches into fewer tokens and are aligned first, before a language
+            model is involved; none where each patch becomes a token.
     """
 
-    size: int
-    crop: bool = True
-
-    def __call__(self, image: Image.Image) -> torch.Tensor:
-        """Return a (3, size, size) float tensor."""
-        if image.size != (self.size, self.size):
-            target = self.size if self.crop else (self.size, self.size)
-            image = resize(image, target, interpolation=InterpolationMode.BICUBIC)
-            if self.crop:
-                image = center_crop(image, [self.size, self.size])
-        return normalize(to_tensor(image), CLIP_MEAN, CLIP_STD)
+    name: str
+    build: Callable[..., VisionLanguageModel]
+    skeleton: Callable[..., VisionLanguageModel]
+    template: str
+    resampler: tuple[str, ...] = ()
 
 
-IGNORE = -100  # the label of a token that is read but not learned
+FAMILIES: dict[str, Family] = {}
 
 
-@dataclass
-class TokenLoss:
-    """Summed negative log-likelihood of the supervised tokens, and their number; the mean is theirs to take."""
-
-    total: torch.Tensor
-    tokens: torch.Tensor
-
-
-def unsupervised_prefix(labels: torch.Tensor) -> int:
-    """How many positions of (batch, length) labels come before any whose next token is learned in some row."""
-    learned = (labels != IGNORE).any(dim=0)
-    return max(0, int(learned.int().argmax()) - 1)
-
-
-def token_loss(logits: torch.Tensor, labels: torch.Tensor) -> TokenLoss:
-    """Next-token loss on supervised tokens only (paper Eq. 1).
-
-    Args:
-        logits: (batch, length, vocabulary).
-        labels: (batch, length), `IGNORE` where nothing is learned.
+def register(family: Family) -> Family:
+    """Add a family to `FAMILIES` and return it.
 
     Raises:
-        ValueError: if a sample has no supervised token: it would be trained on silently as nothing.
+        ValueError: if the name is taken.
     """
-    shifted = labels[:, 1:]
-    supervised = shifted != IGNORE
-    if not bool(supervised.any(dim=1).all()):
-        rows = (~supervised.any(dim=1)).nonzero().flatten().tolist()
-        raise ValueError(f"rows {rows} of the batch have no supervised token")
-    losses = functional.cross_entropy(logits[:, :-1][supervised].float(), shifted[supervised], reduction="sum")
-    return TokenLoss(losses, supervised.sum())
+    if family.name in FAMILIES:
+        raise ValueError(f"a model family {family.name!r} is registered already")
+    FAMILIES[family.name] = family
+    return family
 
 
-def sequence_log_probabilities(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sum and mean log-probability of each row's supervised tokens, from one pass.
+def find_family(name: str) -> Family:
+    """Return a registered family, importing its file if need be.
 
-    SEED-Bench ranks choices by likelihood; upstream code differs in summing or averaging over tokens, so both are kept.
-
-    Returns:
-        (batch,) sums and (batch,) means, in float32.
+    Raises:
+        InputError: if no file registers that name.
     """
-    shifted = labels[:, 1:]
-    supervised = shifted != IGNORE
-    rows, _ = supervised.nonzero(as_tuple=True)
-    chosen = logits[:, :-1][supervised].float()
-    log_probabilities = -functional.cross_entropy(chosen, shifted[supervised], reduction="none")
-    sums = log_probabilities.new_zeros(len(labels)).index_add(0, rows, log_probabilities)
-    return sums, sums / supervised.sum(dim=1)
+    module = f"vlit.models.{name}"
+    if name not in FAMILIES and name.isidentifier() and find_spec(module) is not None:
+        importlib.import_module(module)
+    if name not in FAMILIES:
+        raise InputError(
+            f"model.family={name}: no such model family; choose one with model=, or register it in"
+            f" src/vlit/models/{name}.py"
+        )
+    return FAMILIES[name]
+
+
+def build_model(family: str, arguments: Mapping[str, Any]) -> VisionLanguageModel:
+    """Build a model with its weights.
+
+    Args:
+        family: name of the family (`model.family`).
+        arguments: the values of `model.build`.
+
+    Raises:
+        InputError: if the family or a key is unknown, a key is missing, or weights are missing or do not fit.
+    """
+    return _called(find_family(family).build, arguments, "model.build")
+
+
+def build_skeleton(family: str, arguments: Mapping[str, Any]) -> VisionLanguageModel:
+    """Build a model without weights, on the `meta` device: it can be counted and traced, not run.
+
+    Args:
+        family: name of the family (`model.family`).
+        arguments: the values of `model.architecture`.
+
+    Raises:
+        InputError: if the family or a key is unknown, or a key is missing.
+    """
+    return _called(find_family(family).skeleton, arguments, "model.architecture")
+
+
+def _called(build: Callable[..., VisionLanguageModel], arguments: Mapping[str, Any], where: str) -> VisionLanguageModel:
+    signature = inspect.signature(build)
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        raise InputError(f"{where}: {error}; its keys are {', '.join(signature.parameters)}") from None
+    return build(**arguments)

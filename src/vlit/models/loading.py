@@ -1,23 +1,41 @@
-"""Reading weights so that nothing is missing or left over without a word.
+"""Read weights so that no tensor is missing or left over in silence; and the tokenizers and architectures with them.
 
 `from_pretrained` fills what a checkpoint lacks with random numbers and a warning; here that is an error that names the
-tensors. `paths.weights` holds the folders; a missing one is named with where to get it.
+tensors. `paths.weights` contains the folders; the error for a missing one names where to get it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from torch import nn
+from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 
 from vlit.common.errors import InputError
+from vlit.common.files import read_json
+
+StateDict = dict[str, torch.Tensor]
+
+# What OpenAI's published CLIP folder contains besides the vision encoder: the text tower, projections, numbered places.
+REST_OF_CLIP = (
+    "text_model.",
+    "text_projection.",
+    "visual_projection.",
+    "logit_scale",
+    "vision_model.embeddings.position_ids",
+)
 
 
 def require(path: str | Path, source: str) -> Path:
-    """Return an existing path, or say where what should be there can be had.
+    """Return the path of weights that exist.
+
+    Args:
+        path: file or folder.
+        source: where to get it, for the error message.
 
     Raises:
         InputError: if nothing is there.
@@ -28,57 +46,97 @@ def require(path: str | Path, source: str) -> Path:
     return found
 
 
-# What OpenAI's published folder holds beside the vision encoder: the other tower, projections, numbered places.
-REST_OF_CLIP = (
-    "text_model.",
-    "text_projection.",
-    "visual_projection.",
-    "logit_scale",
-    "vision_model.embeddings.position_ids",
-)
-
-
-def pretrained(model_class: Any, folder: Path, beside: tuple[str, ...] = (), **options: Any) -> Any:
-    """`model_class.from_pretrained(folder)` in float32, with every tensor accounted for.
+def load_pretrained(model_class: Any, folder: Path, leave_out: tuple[str, ...] = (), **options: Any) -> Any:
+    """Load `model_class.from_pretrained(folder)` in float32, with every tensor accounted for.
 
     Args:
-        model_class: of transformers.
-        folder: of the checkpoint.
-        beside: beginnings of names that the checkpoint may hold besides the model.
-        options: for `from_pretrained`.
+        model_class: a transformers model class.
+        folder: checkpoint folder.
+        leave_out: prefixes of tensors that the checkpoint may contain and the model does not have.
+        options: further options of `from_pretrained`.
 
     Raises:
-        InputError: if the checkpoint lacks a tensor of the model or holds one the model does not have.
+        InputError: if the checkpoint lacks a tensor of the model, or contains another that the model does not have.
     """
     model, info = model_class.from_pretrained(
         folder, dtype=torch.float32, local_files_only=True, output_loading_info=True, **options
     )
     for what in ("missing_keys", "unexpected_keys", "mismatched_keys"):
-        wrong = [str(key) for key in info[what] if what != "unexpected_keys" or not str(key).startswith(beside or "\0")]
+        allowed = leave_out if what == "unexpected_keys" else ()
+        wrong = sorted(str(key) for key in info[what] if not str(key).startswith(allowed))
         if wrong:
-            names = ", ".join(sorted(wrong)[:5])
+            names = ", ".join(wrong[:5])
             raise InputError(f"{folder} does not fit {model_class.__name__}: {what.replace('_', ' ')} {names}")
     return model
 
 
-def tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """Load a tokenizer from a local folder; never from the network, where a name can load as something else."""
     return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
-def save_half(tensors: dict[str, torch.Tensor], path: Path) -> None:
-    """Save tensors in half precision: the mini weights are shipped, and half the digits are plenty to start from."""
+def read_architecture(source: Mapping[str, Any] | str | Path) -> PretrainedConfig:
+    """Return a transformers configuration.
+
+    Args:
+        source: its values with `model_type`, or a JSON file of them (a published `config.json`, say).
+
+    Raises:
+        InputError: if the file is missing or broken, or transformers does not know the `model_type`.
+    """
+    is_file = isinstance(source, str | Path)
+    values: dict[str, Any] = dict(read_json(Path(source)) if is_file else source)  # type: ignore[arg-type]
+    kind = values.pop("model_type", None)
+    try:
+        return AutoConfig.for_model(kind, **values)
+    except ValueError:
+        where = source if is_file else "model.architecture"
+        raise InputError(f"{where}: transformers knows no model_type {kind!r}") from None
+
+
+def load_float(path: Path) -> StateDict:
+    """Read the tensors of a safetensors or torch file in float32."""
+    if path.suffix == ".safetensors":
+        state = load_file(str(path))
+    else:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        for wrapper in ("model", "model_state_dict"):  # LAVIS and open_flamingo save optimiser and epoch next to it
+            state = state[wrapper] if isinstance(state.get(wrapper), dict) else state
+    return {name: tensor.float() for name, tensor in state.items()}
+
+
+def save_half(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Write tensors to a safetensors file in half precision, which suffices to start from and halves what ships."""
     half = {name: tensor.detach().cpu().half().contiguous().clone() for name, tensor in tensors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(half, str(path), metadata={"format": "pt"})
 
 
-def load_float(path: Path) -> dict[str, torch.Tensor]:
-    """Load a safetensors or torch file as float32 tensors."""
-    if path.suffix == ".safetensors":
-        state = load_file(str(path))
-    else:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        for wrapper in ("model", "model_state_dict"):  # LAVIS, open_flamingo: beside optimiser and epoch
-            state = state[wrapper] if isinstance(state.get(wrapper), dict) else state
-    return {name: tensor.float() for name, tensor in state.items()}
+def load_named(
+    module: nn.Module,
+    state: Mapping[str, torch.Tensor],
+    origin: str,
+    leave_out: tuple[str, ...] = (),
+    required: Collection[str] | None = None,
+) -> None:
+    """Load a state whose names and shapes are exactly the module's.
+
+    Args:
+        module: the module to load into.
+        state: its tensors by name.
+        origin: where they come from, for the error message.
+        leave_out: prefixes of the module's tensors that come from elsewhere.
+        required: names that must be there; None for all.
+
+    Raises:
+        InputError: naming tensors that are missing, unknown or of another shape.
+    """
+    own = {name: tensor for name, tensor in module.state_dict().items() if not name.startswith(leave_out)}
+    needed = set(own if required is None else required)
+    missing, unknown = sorted(needed - state.keys()), sorted(state.keys() - own.keys())
+    if missing or unknown:
+        raise InputError(f"{origin} does not fit: missing {missing[:5]}, unknown {unknown[:5]}")
+    for name, tensor in state.items():
+        if tensor.shape != own[name].shape:
+            raise InputError(f"{origin} does not fit: {name} is {tuple(tensor.shape)}, not {tuple(own[name].shape)}")
+    module.load_state_dict(dict(state), strict=False)

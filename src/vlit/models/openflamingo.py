@@ -1,33 +1,39 @@
 """OpenFlamingo: CLIP, perceiver resampler, gated cross-attention in a frozen LM (paper 5.1.1, Table 8).
 
-The network is the open_flamingo package's own `Flamingo`, built by its own `create_model_and_transforms`: it runs
-unchanged on current transformers. Perceiver and cross-attention learn; with `freeze_lm_embeddings: True` (Table 8)
-nothing of the language model does.
+The network is the open_flamingo package's own `Flamingo`, built by its own `create_model_and_transforms`, which runs
+unchanged on current transformers. Perceiver and cross-attention learn; with `freeze_lm_embeddings: True` (Table 8) no
+part of the language model does.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import open_clip
 import torch
 from open_flamingo import Flamingo, create_model_and_transforms
 from open_flamingo.src import factory
+from open_flamingo.src.flamingo_lm import FlamingoLMMixin
 from open_flamingo.src.helpers import GatedCrossAttentionBlock, PerceiverResampler
+from open_flamingo.src.utils import extend_instance
 from torch import nn
-from transformers import DynamicCache, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, DynamicCache, PreTrainedTokenizerBase
 
 from vlit.common.errors import InputError
 from vlit.data.collate import Batch
-from vlit.models import loading, mpt
-from vlit.models.checkpoints import flamingo_state, load_named
-from vlit.models.family import CropTransform, Read, last_logits
+from vlit.models import mpt
+from vlit.models.checkpoints import load_flamingo_connectors, published_flamingo_state
+from vlit.models.clip import open_clip_configuration
+from vlit.models.family import Family, PromptCache, VisionLanguageModel, register
+from vlit.models.forward import CropTransform, last_logits
 from vlit.models.freeze import FreezePolicy
+from vlit.models.loading import read_architecture, require
 
 PARTS: dict[str, tuple[str, ...]] = {
     "vision_encoder": ("network.vision_encoder",),
@@ -35,11 +41,12 @@ PARTS: dict[str, tuple[str, ...]] = {
     "cross_attention": ("network.lang_encoder.gated_cross_attn_layers",),
     "language_model": ("network.lang_encoder",),
 }
+DECODER_BLOCKS = {"mpt": "transformer.blocks", "opt": "model.decoder.layers"}  # by transformers' `model_type`
 
 
 @dataclass(frozen=True)
 class ConnectorSize:
-    """Sizes of perceiver and cross-attention; the package fixes them at the published ones, the defaults here."""
+    """Sizes of perceiver and cross-attention. The package fixes them at the published ones, the defaults here."""
 
     latents: int = 64
     depth: int = 6
@@ -48,8 +55,8 @@ class ConnectorSize:
     feed_forward: int = 4
 
 
-class OpenFlamingo(nn.Module):
-    """OpenFlamingo as a `VisionLanguageModel`; an image stands as one `<image>` token."""
+class OpenFlamingo(VisionLanguageModel):
+    """OpenFlamingo; an image is one `<image>` token, and text attends to the resampled patches of the last image."""
 
     tokens_per_image = 1
 
@@ -65,15 +72,15 @@ class OpenFlamingo(nn.Module):
         self.policy.apply(self)
 
     def encode_images(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """Resampled visual tokens: (images, latents, width)."""
+        """Return resampled visual tokens: (images, latents, width)."""
         with torch.no_grad():  # upstream freezes the vision encoder the same way
             patches = self.network.vision_encoder(pixel_values)[1]
         return self.network.perceiver(patches[:, None, None]).squeeze(1)
 
     def forward(self, batch: Batch, features: torch.Tensor | None = None, skip: int = 0) -> torch.Tensor:
-        """Logits (batch, length, vocabulary), from position `skip` on."""
+        """Return logits (batch, length - skip, vocabulary)."""
         features = self.encode_images(batch.pixel_values) if features is None else features
-        self._condition(batch, features)
+        self._condition(_pad_images(features, batch.image_counts), batch.input_ids == self.image_token_id)
         logits = last_logits(
             self.network.lang_encoder,
             batch.input_ids.shape[1] - skip,
@@ -84,37 +91,37 @@ class OpenFlamingo(nn.Module):
         self.network.lang_encoder.clear_conditioned_layers()
         return logits
 
-    def read(self, batch: Batch, features: torch.Tensor | None = None) -> Read:
+    def prefill(self, batch: Batch, features: torch.Tensor | None = None) -> PromptCache:
         """Read left-padded prompts once."""
         features = self.encode_images(batch.pixel_values) if features is None else features
-        self._condition(batch, features)
-        cache = DynamicCache()
+        images = _pad_images(features, batch.image_counts)
+        self._condition(images, batch.input_ids == self.image_token_id)
+        keys_values = DynamicCache()
         logits = last_logits(
             self.network.lang_encoder,
             1,
             input_ids=batch.input_ids,
             attention_mask=batch.attention_mask,
-            past_key_values=cache,
+            past_key_values=keys_values,
             use_cache=True,
         )
         self.network.lang_encoder.clear_conditioned_layers()
-        images = _pad_images(features, batch.image_counts)
-        return Read(cache, batch.attention_mask, logits[:, 0], images, batch.image_counts)
+        return PromptCache(keys_values, batch.attention_mask, logits[:, 0], images, batch.image_counts)
 
-    def go_on(self, read: Read, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """Logits of text that follows what was read. Like all text, it sees the last image before it."""
+    def extend(self, cache: PromptCache, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Return logits (prompts, length, vocabulary) of text that follows cached prompts, under their last image."""
         language = self.network.lang_encoder
-        assert read.images is not None and read.image_counts is not None
+        assert cache.images is not None and cache.image_counts is not None
         # Of the places of cached images the package only counts how many there are.
-        seen = torch.arange(read.images.shape[1], device=read.images.device) < read.image_counts[:, None]
+        seen = torch.arange(cache.images.shape[1], device=cache.images.device) < cache.image_counts[:, None]
         for layer in language._get_decoder_layers():
-            layer.condition_vis_x(read.images)
+            layer.condition_vis_x(cache.images)
             layer.condition_media_locations(seen)
         language._use_cached_vision_x = True  # as in the package's own `cache_media`
         logits = language(
             input_ids=input_ids,
-            attention_mask=torch.cat([read.attention_mask, attention_mask], dim=1),
-            past_key_values=read.cache,
+            attention_mask=torch.cat([cache.attention_mask, attention_mask], dim=1),
+            past_key_values=cache.keys_values,
             use_cache=True,
         ).logits
         language._use_cached_vision_x = False
@@ -123,7 +130,7 @@ class OpenFlamingo(nn.Module):
 
     @torch.inference_mode()
     def generate(self, batch: Batch, max_new_tokens: int, num_beams: int = 1) -> list[str]:
-        """Continue left-padded prompts; `<|endofchunk|>` ends the answer."""
+        """Return the text that continues each left-padded prompt; `<|endofchunk|>` ends an answer."""
         images = _pad_images(batch.pixel_values, batch.image_counts)
         produced = self.network.generate(
             images.unsqueeze(2),
@@ -138,20 +145,107 @@ class OpenFlamingo(nn.Module):
         new = produced[:, batch.input_ids.shape[1] :]
         return [text.strip() for text in self.tokenizer.batch_decode(new, skip_special_tokens=True)]
 
-    def _condition(self, batch: Batch, features: torch.Tensor) -> None:
-        padded = _pad_images(features, batch.image_counts)
+    def trace(self, batch_size: int, length: int) -> torch.Tensor:
+        """Return logits of empty samples on the `meta` device."""
+        ids = torch.zeros(batch_size, length, dtype=torch.long)
+        size = self.network.vision_encoder.image_size[0]
+        features = self.encode_images(torch.zeros(batch_size, 3, size, size)).unsqueeze(1)
+        self._condition(features, ids == self.image_token_id)
+        logits = self.network.lang_encoder(input_ids=ids, attention_mask=None, use_cache=False).logits
+        self.network.lang_encoder.clear_conditioned_layers()
+        return logits
+
+    def save_published(self, folder: Path, whole_language_model: bool) -> None:
+        """Write `checkpoint.pt`, as the package's training does."""
+        torch.save(published_flamingo_state(self.network, whole_language_model), folder / "checkpoint.pt")
+
+    def _condition(self, images: torch.Tensor, places: torch.Tensor) -> None:
+        """Give the cross-attention its images (batch, images, latents, width) and their places (batch, length)."""
         for layer in self.network.lang_encoder._get_decoder_layers():
-            layer.condition_vis_x(padded)
-            layer.condition_media_locations(batch.input_ids == self.image_token_id)
+            layer.condition_vis_x(images)
+            layer.condition_media_locations(places)
             layer.condition_use_cached_media(False)
 
 
 def _pad_images(flat: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-    """(images, ...) -> (batch, most images of a sample, ...); text never attends to the zeros that fill up."""
+    """(images, ...) -> (batch, most images of a sample, ...), filled with zeros, to which text never attends."""
     return nn.utils.rnn.pad_sequence(list(flat.split(counts.tolist())), batch_first=True)
 
 
-def _resize_connectors(network: Flamingo, size: ConnectorSize) -> None:
+def build_openflamingo(
+    vision_model: str,
+    vision_weights: str | None,
+    vision_configs: str | None,
+    language: str,
+    tokenizer: str,
+    checkpoint: str | None,
+    sources: dict[str, str],
+    trained: Sequence[str],
+    cross_attn_every_n_layers: int = 1,
+    gradient_checkpointing: bool = False,
+    connectors: Mapping[str, int] | None = None,
+) -> OpenFlamingo:
+    """Build OpenFlamingo with its own package.
+
+    Args:
+        vision_model: open_clip model name ("ViT-L-14", or one that `vision_configs` defines).
+        vision_weights: file with its weights; None for random ones, which the checkpoint then has to replace.
+        vision_configs: folder of further open_clip model configurations.
+        language: folder of a causal language model; a published MPT-1B is loaded by `mpt.load_mosaic_mpt`.
+        tokenizer: folder of its tokenizer.
+        checkpoint: file with perceiver and cross-attention; None for random ones.
+        sources: where to get `vision`, `language` and `checkpoint`, for the error message.
+        trained: names of the parts that learn.
+        cross_attn_every_n_layers: Table 8 has 1.
+        gradient_checkpointing: compute activations again in the backward pass.
+        connectors: values of `ConnectorSize` that differ from the published ones.
+
+    Raises:
+        InputError: if something is missing or does not fit.
+    """
+    configuration = open_clip_configuration(vision_model, vision_configs)
+    if vision_weights is not None:
+        require(vision_weights, sources["vision"])
+    require(language, sources["language"])
+    # The package prints a count of parameters, which the run's log has already.
+    with contextlib.redirect_stdout(io.StringIO()), _loading_mosaic_mpt(Path(language)):
+        network, _, words = create_model_and_transforms(
+            vision_model,
+            vision_weights,
+            language,
+            str(require(tokenizer, sources["language"])),
+            cross_attn_every_n_layers=cross_attn_every_n_layers,
+            use_local_files=True,
+            gradient_checkpointing=gradient_checkpointing,
+        )
+    if connectors is not None:
+        _resize_connectors(network, connectors)
+    if checkpoint is not None:
+        load_flamingo_connectors(network, require(checkpoint, sources["checkpoint"]))
+    return OpenFlamingo(network.float(), words, configuration["vision_cfg"]["image_size"], trained)
+
+
+@contextlib.contextmanager
+def _loading_mosaic_mpt(folder: Path) -> Iterator[None]:
+    """Let the package load MPT-1B in transformers' modules; it loads any other model by itself."""
+    if not mpt.is_mosaic(folder):
+        yield
+        return
+    kept = factory.AutoModelForCausalLM
+    factory.AutoModelForCausalLM = SimpleNamespace(
+        from_pretrained=lambda *names, **options: mpt.load_mosaic_mpt(folder)
+    )
+    try:
+        yield
+    finally:
+        factory.AutoModelForCausalLM = kept
+
+
+def _resize_connectors(network: Flamingo, sizes: Mapping[str, int]) -> None:
+    try:
+        size = ConnectorSize(**sizes)
+    except TypeError as error:
+        raise InputError(f"model.build.connectors: {error}; its keys are {', '.join(vars(ConnectorSize()))}") from None
     vision_width, language_width = network.vis_dim, network.lang_dim
     network.perceiver = PerceiverResampler(
         dim=vision_width,
@@ -162,7 +256,7 @@ def _resize_connectors(network: Flamingo, size: ConnectorSize) -> None:
         ff_mult=size.feed_forward,
     )
     language = network.lang_encoder
-    language.gated_cross_attn_layers = nn.ModuleList(  # a None, as in the package, for a layer without one
+    language.gated_cross_attn_layers = nn.ModuleList(  # None, as in the package, for a layer without a block
         None  # type: ignore[misc]
         if block is None
         else GatedCrossAttentionBlock(
@@ -177,107 +271,47 @@ def _resize_connectors(network: Flamingo, size: ConnectorSize) -> None:
     language.init_flamingo_layers(gradient_checkpointing=network._use_gradient_checkpointing)
 
 
-def build(
+def openflamingo_skeleton(
     vision_model: str,
-    vision_weights: str | None,
-    vision_configs: str | None,
-    language: str,
-    tokenizer: str,
-    checkpoint: str | None,
-    sources: dict[str, str],
+    language: Mapping[str, Any] | str,
     trained: Sequence[str],
     cross_attn_every_n_layers: int = 1,
-    gradient_checkpointing: bool = False,
-    connectors: ConnectorSize | None = None,
 ) -> OpenFlamingo:
-    """Build OpenFlamingo with its own package.
+    """Build OpenFlamingo without weights, on the `meta` device.
 
     Args:
-        vision_model: open_clip model name ("ViT-L-14", or one that `vision_configs` defines).
-        vision_weights: file with its weights; `None` leaves them random (the checkpoint then must hold them).
-        vision_configs: folder of open_clip model configurations to make known first.
-        language: folder of a causal language model; MPT-1B's published one goes by `mpt.build`.
-        tokenizer: folder of its tokenizer.
-        checkpoint: file with perceiver and cross-attention; `None` starts them anew.
-        sources: where each can be had, for the message when it is missing.
-        trained: the parts that learn.
-        cross_attn_every_n_layers: Table 8 has 1.
-        gradient_checkpointing: recompute activations in the backward pass.
-        connectors: sizes of perceiver and cross-attention, where they differ from the published ones.
+        vision_model: open_clip model name.
+        language: transformers configuration of an MPT or OPT: its values, or a JSON file. An MPT gets MPT-1B's norms.
+        trained: names of the parts that learn.
+        cross_attn_every_n_layers: as in `build_openflamingo`.
 
     Raises:
-        InputError: if something is missing or does not fit.
+        InputError: if the vision model or the kind of language model is unknown.
     """
-    if vision_configs is not None:
-        open_clip.add_model_config(Path(vision_configs))
-    configuration = open_clip.get_model_config(vision_model)
-    if configuration is None:
-        raise InputError(f"open_clip has no model {vision_model!r}: see open_clip.list_models()")
-    if vision_weights is not None:
-        loading.require(vision_weights, sources["vision"])
-    loading.require(language, sources["language"])
-    # The package prints a count; the run log has its own.
-    with contextlib.redirect_stdout(io.StringIO()), _language_model_of(Path(language)):
-        network, _, words = create_model_and_transforms(
-            vision_model,
-            vision_weights,
-            language,
-            str(loading.require(tokenizer, sources["language"])),
+    vision = open_clip_configuration(vision_model)
+    text = read_architecture(language)
+    if text.model_type not in DECODER_BLOCKS:
+        kinds = ", ".join(DECODER_BLOCKS)
+        raise InputError(f"model.architecture.language: OpenFlamingo takes {kinds}, not {text.model_type!r}")
+    with torch.device("meta"):
+        clip = open_clip.CLIP(**vision)
+        clip.visual.output_tokens = True
+        decoder = AutoModelForCausalLM.from_config(text)
+        if text.model_type == "mpt":
+            mpt.add_query_key_norms(decoder)
+        extend_instance(decoder, FlamingoLMMixin)
+        decoder.set_decoder_layers_attr_name(DECODER_BLOCKS[text.model_type])
+        network = Flamingo(
+            clip,
+            decoder,
+            eoc_token_id=text.vocab_size - 2,
+            media_token_id=text.vocab_size - 1,
+            vis_dim=vision["vision_cfg"]["width"],
             cross_attn_every_n_layers=cross_attn_every_n_layers,
-            use_local_files=True,
-            gradient_checkpointing=gradient_checkpointing,
         )
-    if connectors is not None:
-        _resize_connectors(network, connectors)
-    if checkpoint is not None:
-        load_connectors(network, loading.require(checkpoint, sources["checkpoint"]))
-    return OpenFlamingo(network.float(), words, configuration["vision_cfg"]["image_size"], trained)
+    return OpenFlamingo(network, None, vision["vision_cfg"]["image_size"], trained)
 
 
-@contextlib.contextmanager
-def _language_model_of(folder: Path) -> Iterator[None]:
-    """While it lasts, the package is given MPT-1B in transformers' modules; any other model it loads by itself."""
-    if not mpt.is_mosaic(folder):
-        yield
-        return
-    kept = factory.AutoModelForCausalLM
-    factory.AutoModelForCausalLM = SimpleNamespace(from_pretrained=lambda *names, **options: mpt.build(folder))
-    try:
-        yield
-    finally:
-        factory.AutoModelForCausalLM = kept
-
-
-def connector_state(network: Flamingo) -> dict[str, torch.Tensor]:
-    """The tensors that an OpenFlamingo checkpoint holds: perceiver and gated cross-attention."""
-    state = {f"perceiver.{name}": tensor for name, tensor in network.perceiver.state_dict().items()}
-    layers = network.lang_encoder.gated_cross_attn_layers.state_dict()
-    state.update({f"lang_encoder.gated_cross_attn_layers.{name}": tensor for name, tensor in layers.items()})
-    return state
-
-
-def published_state(network: Flamingo, language: bool = False) -> dict[str, torch.Tensor]:
-    """What the package itself saves, under its names: perceiver, cross-attention, input embeddings.
-
-    Embeddings are kept though frozen, since those of `<image>` and `<|endofchunk|>` begin at random. `language` adds
-    the language model, for one that has learned.
-    """
-    embeddings = network.lang_encoder.get_input_embeddings().weight
-    return {
-        name: parameter.detach().cpu()
-        for name, parameter in network.named_parameters()
-        if name.startswith("perceiver.")
-        or "gated_cross_attn" in name
-        or parameter is embeddings
-        or (language and name.startswith("lang_encoder."))
-    }
-
-
-def load_connectors(network: Flamingo, path: Path) -> None:
-    """Load perceiver and cross-attention (and new embeddings, where a checkpoint holds them), every name accounted for.
-
-    Raises:
-        InputError: naming the tensors that are missing or unknown.
-    """
-    state = flamingo_state(loading.load_float(path))
-    load_named(network, state, str(path), required=connector_state(network).keys())
+register(
+    Family("openflamingo", build_openflamingo, openflamingo_skeleton, template="flamingo", resampler=("perceiver",))
+)

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from vlit.common.errors import InputError
-from vlit.models.family import token_loss, unsupervised_prefix
+from vlit.models.forward import token_loss, unsupervised_prefix
 from vlit.tuning.optimization import Schedule
 from vlit.tuning.sharding import shard
 

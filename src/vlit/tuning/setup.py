@@ -15,13 +15,14 @@ import lightning as L
 import torch
 from hydra.utils import instantiate
 from lightning.pytorch.plugins.environments import SLURMEnvironment
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from vlit.common.errors import InputError
 from vlit.common.files import locked
 from vlit.data.encode import Encoder
 from vlit.data.rejects import Rejects
 from vlit.data.sample import Sample
+from vlit.models.family import VisionLanguageModel, build_model, build_skeleton
 from vlit.models.freeze import halve
 from vlit.runs.folder import RunFolder
 from vlit.tuning.callbacks import CheckpointFile
@@ -75,32 +76,38 @@ def whole_dataset(cfg: DictConfig, rejects: Rejects) -> list[Sample]:
     return read
 
 
-def model(cfg: DictConfig) -> Any:
+def model(cfg: DictConfig) -> VisionLanguageModel:
     """The model as it is before tuning."""
-    return _adapted(cfg, instantiate(cfg.model.build))
+    return _adapted(cfg, build_model(cfg.model.family, _plain(cfg.model.build)))
 
 
-def tuned_model(cfg: DictConfig, checkpoint: Path) -> Any:
+def tuned_model(cfg: DictConfig, checkpoint: Path) -> VisionLanguageModel:
     """The model with what tuning trained, from a run's checkpoint."""
     built = model(cfg)
     restore(built, checkpoint)
     return built
 
 
-def skeleton(cfg: DictConfig) -> Any:
+def skeleton(cfg: DictConfig) -> VisionLanguageModel:
     """The same model without weights, on the `meta` device.
 
     Raises:
-        InputError: if the recipe names no architecture.
+        InputError: if the configuration names no architecture.
     """
-    if "architecture" not in cfg.model:
-        raise InputError(f"a plan needs model.architecture, which recipe/{cfg.scale}/{cfg.model.name} does not have")
-    return _adapted(cfg, instantiate(cfg.model.architecture))
+    if cfg.model.get("architecture") is None:
+        raise InputError(
+            f"a plan needs model.architecture, which scale={cfg.scale} model={cfg.model.name} does not set"
+        )
+    return _adapted(cfg, build_skeleton(cfg.model.family, _plain(cfg.model.architecture)))
 
 
-def _adapted(cfg: DictConfig, built: Any) -> Any:
+def _plain(node: DictConfig) -> dict[str, Any]:
+    return {str(key): value for key, value in OmegaConf.to_object(node).items()}  # type: ignore[union-attr]
+
+
+def _adapted(cfg: DictConfig, built: VisionLanguageModel) -> VisionLanguageModel:
     if "lora" in cfg.model:
-        from vlit.models.freeze import add_lora
+        from vlit.models.lora import add_lora
 
         add_lora(built, **cfg.model.lora)
     if cfg.model.get("half_frozen"):
@@ -111,7 +118,7 @@ def _adapted(cfg: DictConfig, built: Any) -> Any:
     return built
 
 
-def encoder(cfg: DictConfig, built: Any) -> Encoder:
+def encoder(cfg: DictConfig, built: VisionLanguageModel) -> Encoder:
     """The model's encoder of prompts."""
     return Encoder(
         built.tokenizer, built.image_token_id, built.tokens_per_image, cfg.tuning.max_length, cfg.model.add_bos

@@ -18,7 +18,7 @@ from vlit.common.resolvers import accumulation, register_resolvers
 
 Config = dict[str, Any]
 MODELS = {"table06": "llava", "table07": "blip2", "table08": "openflamingo"}
-_TITLES = {"llava": "LLaVA", "blip2": "BLIP-2", "openflamingo": "OpenFlamingo"}
+SEEDS = {"blip2": 42}  # Table 7's, which its command gives: `python train.py scale=paper model=blip2 seed=42`
 
 
 @dataclass(frozen=True)
@@ -116,11 +116,15 @@ def compare(table: str, configuration: Config, published: Path) -> list[Compared
 
 
 def paper_configuration(model: str, conf: Path) -> Config:
-    """What `python train.py model=MODEL scale=paper` composes, interpolations unresolved but for `tuning`'s."""
+    """What `python train.py model=MODEL scale=paper` composes, interpolations unresolved but for `tuning`'s.
+
+    Table 7 has a seed, which is the command's.
+    """
+    seed = [f"seed={SEEDS[model]}"] if model in SEEDS else []
     register_resolvers({"accumulation": accumulation})
     running = GlobalHydra.instance().is_initialized()
     with nullcontext() if running else initialize_config_dir(str(conf.resolve()), version_base="1.3"):
-        cfg = compose("train", overrides=[f"model={model}", "scale=paper"])
+        cfg = compose("train", overrides=[f"model={model}", "scale=paper", *seed])
     OmegaConf.resolve(cfg.tuning)  # holds computed numbers; the rest names folders of a running command
     container = OmegaConf.to_container(cfg, resolve=False)
     return {str(key): value for key, value in container.items()} if isinstance(container, dict) else {}
@@ -130,14 +134,15 @@ def hyperparameter_tables(conf: Path, published: Path) -> list[Table]:
     """Tables 6-8: the configured value beside the published one; a difference is bold."""
     tables = []
     for name, model in MODELS.items():
-        rows = compare(name, paper_configuration(model, conf), published)
+        configuration = paper_configuration(model, conf)
+        rows = compare(name, configuration, published)
         cells = [[row.name, _text(row.value), row.published, row.path or "no such setting here"] for row in rows]
         bold = {(line, 1) for line, row in enumerate(rows) if row.same is False}
         absent = [row.name for row in rows if row.value is None]
         notes = [f"{sum(row.same is True for row in rows)} of {len(rows)} agree, {len(bold)} differ (bold)."]
         if absent:
             notes.append(f"Options of the original code that have no counterpart here: {', '.join(absent)}.")
-        title = f"Hyperparameters of {_TITLES[model]}"
+        title = f"Hyperparameters of {configuration['model']['label']}"
         tables.append(Table(name, title, ["Name", "Configured", "Published", "Set at"], cells, bold, notes=notes))
     return tables
 

@@ -35,7 +35,8 @@ from vlit.mini.pretraining.connector import region_labels
 from vlit.mini.pretraining.corpus import Asked, Pairs
 from vlit.mini.pretraining.loop import batches, fit
 from vlit.models import blip2, llava, loading, openflamingo
-from vlit.models.family import token_loss
+from vlit.models.checkpoints import flamingo_connector_state
+from vlit.models.forward import token_loss
 
 INSTRUCTION = "Describe the image."
 MAX_LENGTH = 288
@@ -148,7 +149,7 @@ def start_llava(parts: Path, work: Path, text: Path) -> llava.Llava:
     weights.load(vision, state, "clip-vit")
     language = AutoModelForCausalLM.from_config(weights.configuration(parts, "llama"))
     weights.load(language, loading.load_float(text), "vicuna")
-    words = loading.tokenizer(parts / "tokenizer")
+    words = loading.load_tokenizer(parts / "tokenizer")
     projector = nn.Linear(vision.config.hidden_size, language.config.hidden_size)
     network = llava.assemble(vision, language, projector, words.convert_tokens_to_ids("<image>"), select_layer=-2)
     return llava.Llava(network, words, ("projector", "language_model"))
@@ -163,14 +164,14 @@ def start_blip2(parts: Path, work: Path, text: Path) -> blip2.Blip2:
     weights.load(network.vision_model, state, "eva")
     weights.load(network.language_model, loading.load_float(text), "opt")
     nn.init.normal_(network.query_tokens, std=0.02)
-    return blip2.Blip2(network, loading.tokenizer(parts / "tokenizer"), tuple(blip2.PARTS))
+    return blip2.Blip2(network, loading.load_tokenizer(parts / "tokenizer"), tuple(blip2.PARTS))
 
 
 def start_openflamingo(parts: Path, work: Path, text: Path) -> openflamingo.OpenFlamingo:
     """OpenFlamingo from the mini CLIP, the mini OPT, and new connectors."""
     folder = work / f"{text.stem}-folder"
     weights.write_model(weights.configuration(parts, "opt"), loading.load_float(text), folder)
-    model = openflamingo.build(
+    model = openflamingo.build_openflamingo(
         vision_model="clip-mini",
         vision_weights=str(parts / "clip.safetensors"),
         vision_configs=str(parts / "open_clip"),
@@ -179,7 +180,7 @@ def start_openflamingo(parts: Path, work: Path, text: Path) -> openflamingo.Open
         checkpoint=None,
         sources={"vision": "stage clip", "language": str(text)},
         trained=("perceiver", "cross_attention"),
-        connectors=openflamingo.ConnectorSize(latents=16, depth=2, heads=4, head_width=32, feed_forward=2),
+        connectors={"latents": 16, "depth": 2, "heads": 4, "head_width": 32, "feed_forward": 2},
     )
     # Published gates open from zero over millions of sequences; in a thousand steps they would stay shut.
     for name, gate in model.network.named_parameters():
@@ -203,7 +204,7 @@ def blip2_state(model: blip2.Blip2) -> dict[str, State]:
 
 def openflamingo_state(model: openflamingo.OpenFlamingo) -> dict[str, State]:
     """The connectors."""
-    return {"openflamingo": openflamingo.connector_state(model.network)}
+    return {"openflamingo": flamingo_connector_state(model.network)}
 
 
 @dataclass(frozen=True)

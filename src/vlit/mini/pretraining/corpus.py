@@ -27,7 +27,7 @@ from vlit.mini.world.questions import question_answers
 from vlit.mini.world.sample import pretraining_scenes
 from vlit.mini.world.scene import Scene, read_truth
 from vlit.mini.world.texts import captions, document, short_document
-from vlit.models.family import CLIP_MEAN, CLIP_STD
+from vlit.models.forward import CLIP_MEAN, CLIP_STD
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Pairs:
     patches: torch.Tensor
 
     def pixels(self, indices: list[int]) -> torch.Tensor:
-        """Normalised pixel values (batch, 3, 64, 64), as `ImageTransform` makes them."""
+        """Normalised pixel values (batch, 3, 64, 64), as `CropTransform` makes them."""
         chosen = self.images[indices].permute(0, 3, 1, 2).float() / 255
         mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (CLIP_MEAN, CLIP_STD))
         return (chosen - mean) / std

@@ -16,13 +16,13 @@ from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from vlit.data.encode import Encoder
+from vlit.data.encode import IGNORED, Encoder
 from vlit.data.templates import Template
 from vlit.mini.pretraining.corpus import dialogue
 from vlit.mini.pretraining.loop import batches, fit
 from vlit.mini.weights import load, stored_state
 from vlit.models import loading
-from vlit.models.family import IGNORE, token_loss
+from vlit.models.forward import token_loss
 
 READING = 0.3  # weight of the loss on all tokens beside that on answers, which alone teaches to look things up
 
@@ -88,10 +88,10 @@ def reading(
     def loss(model: nn.Module, step: int) -> torch.Tensor:
         rows = [encoded[index] for index in batch(step)]
         ids = _padded([row.input_ids for row in rows], int(words.pad_token_id))
-        labels = _padded([row.labels for row in rows], IGNORE)
+        labels = _padded([row.labels for row in rows], IGNORED)
         mask = _padded([[1] * len(row.input_ids) for row in rows], 0)
         logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
-        answers, everything = token_loss(logits, labels), token_loss(logits, ids.masked_fill(mask == 0, IGNORE))
+        answers, everything = token_loss(logits, labels), token_loss(logits, ids.masked_fill(mask == 0, IGNORED))
         return answers.total / answers.tokens + READING * everything.total / everything.tokens
 
     return loss

@@ -17,10 +17,9 @@ from typing import Any
 import torch
 
 from vlit.data.collate import Item, collate
-from vlit.data.encode import Encoder, NoSupervisedToken, UnusableText
+from vlit.data.encode import IGNORED, Encoder, NoSupervisedToken, UnusableText
 from vlit.data.sample import ImageSource, Sample, Turn
 from vlit.data.templates import Template
-from vlit.models.family import IGNORE
 from vlit.quality.statistics import MeasureFault
 
 _IMAGES_KEPT = 4096  # encoded images held in memory
@@ -85,7 +84,7 @@ class FamilyJudge:
         items = [Item(sample.id, encoded.input_ids, encoded.labels, empty) for _ in images]
         batch = collate(items, int(self.model.tokenizer.pad_token_id))
         logits = self.model(batch, features)
-        learned = batch.labels[0, 1:] != IGNORE
+        learned = batch.labels[0, 1:] != IGNORED
         log_probabilities = logits[:, :-1][:, learned].float().log_softmax(dim=-1)
         tokens = batch.labels[0, 1:][learned]
         said = log_probabilities.gather(2, tokens.expand(len(images), -1).unsqueeze(2)).squeeze(2)

@@ -1,4 +1,4 @@
-"""Loss and scores against sums worked out one token at a time."""
+"""Loss and log-likelihood scores against sums computed one token at a time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from vlit.models.family import IGNORE, sequence_log_probabilities, token_loss
+from vlit.data.encode import IGNORED
+from vlit.models.forward import sequence_log_probabilities, token_loss
 
 
 def by_hand(logits: torch.Tensor, labels: torch.Tensor) -> list[list[float]]:
@@ -15,7 +16,7 @@ def by_hand(logits: torch.Tensor, labels: torch.Tensor) -> list[list[float]]:
     for row_logits, row_labels in zip(logits.tolist(), labels.tolist(), strict=True):
         row = []
         for place in range(1, len(row_labels)):
-            if row_labels[place] != IGNORE:
+            if row_labels[place] != IGNORED:
                 before = row_logits[place - 1]
                 row.append(before[row_labels[place]] - math.log(sum(math.exp(value) for value in before)))
         rows.append(row)
@@ -25,7 +26,7 @@ def by_hand(logits: torch.Tensor, labels: torch.Tensor) -> list[list[float]]:
 @pytest.fixture
 def example() -> tuple[torch.Tensor, torch.Tensor]:
     torch.manual_seed(3)
-    labels = torch.tensor([[IGNORE, 4, 1, IGNORE, 2], [IGNORE, IGNORE, IGNORE, 0, IGNORE]])
+    labels = torch.tensor([[IGNORED, 4, 1, IGNORED, 2], [IGNORED, IGNORED, IGNORED, 0, IGNORED]])
     return torch.randn(2, 5, 6), labels
 
 
@@ -44,7 +45,7 @@ def test_sum_and_mean_come_from_the_same_tokens(example) -> None:
     assert means.tolist() == pytest.approx([sum(row) / len(row) for row in rows], abs=1e-5)
 
 
-def test_a_label_in_the_first_place_has_no_token_before_it_and_does_not_count(example) -> None:
+def test_a_label_on_the_first_token_does_not_count_since_nothing_predicts_it(example) -> None:
     logits, labels = example
     first = labels.clone()
     first[:, 0] = 3
@@ -53,6 +54,6 @@ def test_a_label_in_the_first_place_has_no_token_before_it_and_does_not_count(ex
 
 def test_a_sample_without_a_supervised_token_is_an_error(example) -> None:
     logits, labels = example
-    labels[1] = IGNORE
+    labels[1] = IGNORED
     with pytest.raises(ValueError, match=r"rows \[1\]"):
         token_loss(logits, labels)
