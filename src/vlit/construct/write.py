@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from vlit.common.errors import InputError
-from vlit.common.files import write_json, write_jsonl
+from vlit.common.files import replaced_folder, write_json, write_jsonl
 from vlit.construct.judge import Accepted, Judgement, per_image, reason_class
 from vlit.construct.prompts import FILES
 from vlit.construct.region_images import region_image_name, write_region_archive
@@ -37,12 +35,8 @@ def write_dataset(
     Raises:
         InputError: if `folder` holds something else than an earlier dataset of this kind, or an image is broken.
     """
-    if folder.exists() and not (folder / MANIFEST).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} is there and no earlier output: move it away, or name another folder with output=")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
-        fresh = Path(temporary) / "fresh"
-        fresh.mkdir()
+    mend = "move it away, or name another folder with output="
+    with replaced_folder(folder, MANIFEST, what="output", mend=mend) as fresh:
         for name in FILES:
             chosen = [each for each in judgement.accepted if each.request.variant.file == name]
             write_json(fresh / f"{name}.json", coco_arc(chosen))
@@ -53,9 +47,6 @@ def write_dataset(
         write_page(fresh / "samples.html", judgement.accepted, images, shown, int(manifest["seed"]))
         hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(fresh.iterdir())}
         write_json(fresh / MANIFEST, {**manifest, "files": hashes})
-        if folder.exists():
-            folder.replace(Path(temporary) / "earlier")
-        fresh.replace(folder)
     return folder
 
 
