@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -34,23 +33,26 @@ EXAMPLES = (
 )
 
 
+Case = tuple[Sample, Turn]  # a sample with images, and the turn whose response is judged
+Votes = list[bool | None]  # True, False, or None for an abstention
+
+
 class Judge(Protocol):
-    """A judge of one response. `votes` asks it `times` times: True, False, or None for an abstention."""
+    """A model that judges responses, each several times."""
 
     name: str
     key: str
 
-    def votes(self, sample: Sample, turn: Turn, times: int) -> list[bool | None]:
-        """Raises `MeasureFault` if the response can't be judged."""
+    def votes(self, cases: Sequence[Case], times: int) -> list[Votes | MeasureFault]:
+        """Return `times` votes on each response, or why it can't be judged."""
 
 
 class Correctness:
     """The statistic.
 
     Args:
-        judge: who is asked.
-        times: how often; odd numbers have no ties but for abstentions.
-        workers: samples judged at once (a server answers many; a local model one).
+        judge: the judge.
+        times: votes on a response; odd numbers have no ties but for abstentions.
     """
 
     name = "correctness"
@@ -64,24 +66,21 @@ class Correctness:
         ]
     )
 
-    def __init__(self, judge: Judge, times: int = 5, workers: int = 1) -> None:
-        self.judge, self.times, self.workers = judge, times, workers
+    def __init__(self, judge: Judge, times: int = 5) -> None:
+        self.judge, self.times = judge, times
         self.key = f"{judge.name}|{judge.key}|{times}"
 
     def rows(self, samples: Sequence[Sample]) -> list[dict[str, Any] | MeasureFault]:
-        """Judge each sample."""
-        with ThreadPoolExecutor(self.workers) as pool:
-            return list(pool.map(self._row, samples))
+        """Judge each sample; all are given to the judge together, so that a server is kept busy."""
+        cases = [[(sample, turn) for turn in _judged(sample)] if sample.images else [] for sample in samples]
+        votes = iter(self.judge.votes([case for some in cases for case in some], self.times))
+        return [self._row([next(votes) for _ in some]) if some else MeasureFault("no image") for some in cases]
 
-    def _row(self, sample: Sample) -> dict[str, Any] | MeasureFault:
-        if not sample.images:
-            return MeasureFault("no image")
-        try:
-            verdicts = [count_votes(self.judge.votes(sample, turn, self.times)) for turn in _judged(sample)]
-        except MeasureFault as fault:
+    def _row(self, votes: list[Votes | MeasureFault]) -> dict[str, Any] | MeasureFault:
+        fault = next((each for each in votes if isinstance(each, MeasureFault)), None)
+        if fault is not None:
             return fault
-        except OSError:
-            return MeasureFault("unreadable image")
+        verdicts = [count_votes(each) for each in votes if not isinstance(each, MeasureFault)]
         if any(verdict.correct is None for verdict in verdicts):
             return MeasureFault("no verdict")
         return {

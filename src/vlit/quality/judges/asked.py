@@ -1,29 +1,42 @@
-"""LLaVA 1.5 through transformers as a judge: the paper's own choice."""
+"""Vision-language models that are shown an image and answer whether a response about it is correct (paper 4.2.3).
+
+The paper's own choice is LLaVA 1.5: here through transformers, or any model behind an OpenAI-compatible server.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from transformers import AutoProcessor, LlavaForConditionalGeneration
-
 from vlit.common.errors import InputError
-from vlit.data.sample import Sample, Turn
-from vlit.llm.vision import ChatServer
-from vlit.quality.indicators.correctness import SYSTEM, question, read_vote
+from vlit.data.sample import Turn
+from vlit.llm.cache import CachedModel, LanguageModel
+from vlit.llm.request import Prompt, RequestFailed, Sampling, data_url
+from vlit.quality.indicators.correctness import SYSTEM, Case, Votes, question, read_vote
+from vlit.quality.statistics import MeasureFault, request_fault
+
+_IMAGES_TOGETHER = 64  # cases whose images are in memory as text at once
 
 
 class LlavaJudge:
     """A local checkpoint in transformers' format, such as llava-hf/llava-1.5-7b-hf.
 
+    Args:
+        folder: folder of the checkpoint.
+        temperature: temperature of the sampling, above 0 as a response is judged several times.
+        dtype: type of the weights.
+        device: device of the model.
+
     Raises:
-        InputError: if nothing is at the folder.
+        InputError: if the folder contains no checkpoint.
     """
 
     name = "llava"
 
     def __init__(self, folder: str, temperature: float = 0.7, dtype: str = "auto", device: str = "cpu") -> None:
+        from transformers import AutoProcessor, LlavaForConditionalGeneration
+
         if not (Path(folder) / "config.json").is_file():
             raise InputError(f"no LLaVA at {folder}: get llava-hf/llava-1.5-7b-hf, or choose another judge")
         self.key = f"{Path(folder).name}|{temperature}"
@@ -32,16 +45,24 @@ class LlavaJudge:
         self.model: Any = LlavaForConditionalGeneration.from_pretrained(folder, dtype=dtype, local_files_only=True)
         self.model.to(device).eval()
 
-    @torch.inference_mode()
-    def votes(self, sample: Sample, turn: Turn, times: int) -> list[bool | None]:
-        """Ask `times` times, sampling with the time as seed."""
-        image = sample.images[-1].load()
+    def votes(self, cases: Sequence[Case], times: int) -> list[Votes | MeasureFault]:
+        """Sample `times` votes on each response, with the number of the vote as seed."""
+        return [self._votes(case, times) for case in cases]
+
+    def _votes(self, case: Case, times: int) -> Votes | MeasureFault:
+        sample, turn = case
+        try:
+            image = sample.images[-1].load()
+        except OSError:
+            return MeasureFault("unreadable image")
         return [self._vote(image, turn, time) for time in range(times)]
 
     def _vote(self, image: Any, turn: Turn, time: int) -> bool | None:
+        import torch
+
         text = f"USER: <image>\n{SYSTEM}\n\n{question(turn, time)} ASSISTANT:"
         inputs = self.processor(images=image, text=text, return_tensors="pt").to(self.device, self.model.dtype)
-        with torch.random.fork_rng():
+        with torch.inference_mode(), torch.random.fork_rng():
             torch.manual_seed(time)
             new = self.model.generate(**inputs, do_sample=True, temperature=self.temperature, max_new_tokens=16)
         reply = self.processor.batch_decode(new[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)[0]
@@ -49,14 +70,47 @@ class LlavaJudge:
 
 
 class ServerJudge:
-    """Shows the server the image and asks for yes or no."""
+    """A model behind a server; all votes are requested together, so that the server is kept busy.
+
+    Args:
+        server: the model (`vlit.llm.server.ServerModel`).
+        replies: file of its replies; one process at a time.
+        temperature: temperature of the sampling, above 0 as a response is judged several times.
+        max_tokens: longest reply, in tokens.
+    """
 
     name = "server"
 
-    def __init__(self, server: ChatServer) -> None:
-        self.server, self.key = server, server.key
+    def __init__(
+        self, server: LanguageModel[Prompt], replies: str | Path, temperature: float = 0.7, max_tokens: int = 64
+    ) -> None:
+        self.model = CachedModel(server, replies, Sampling(temperature, 1, max_tokens))
+        self.key = f"{server.name}|{temperature}|{max_tokens}"
 
-    def votes(self, sample: Sample, turn: Turn, times: int) -> list[bool | None]:
-        """Ask `times` times, each with its seed."""
-        image = sample.images[-1].load()
-        return [read_vote(self.server(SYSTEM, question(turn, time), image, seed=time)) for time in range(times)]
+    def votes(self, cases: Sequence[Case], times: int) -> list[Votes | MeasureFault]:
+        """Request `times` votes on each response, with the number of the vote as seed.
+
+        Raises:
+            InputError: if the server can't be reached or refuses the key or the model. What was answered is kept.
+        """
+        parts = [cases[start : start + _IMAGES_TOGETHER] for start in range(0, len(cases), _IMAGES_TOGETHER)]
+        return [votes for part in parts for votes in self._votes(part, times)]
+
+    def _votes(self, cases: Sequence[Case], times: int) -> list[Votes | MeasureFault]:
+        prompts = [self._prompts(case, times) for case in cases]
+        replies = iter(self.model.by_group([some for some in prompts if not isinstance(some, MeasureFault)]))
+        return [some if isinstance(some, MeasureFault) else _read(next(replies)) for some in prompts]
+
+    def _prompts(self, case: Case, times: int) -> list[Prompt] | MeasureFault:
+        sample, turn = case
+        try:
+            image = data_url(sample.images[-1].load())
+        except OSError:
+            return MeasureFault("unreadable image")
+        return [self.model.prompt(SYSTEM, question(turn, time), image, seed=time) for time in range(times)]
+
+
+def _read(replies: list[str] | RequestFailed) -> Votes | MeasureFault:
+    if isinstance(replies, RequestFailed):
+        return request_fault("judge", replies)
+    return [read_vote(reply) for reply in replies]
