@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from vlit.common.errors import InputError
-from vlit.construct.fetch import PublishedFile, download, fetch, listing
+from vlit.construct.fetch import PublishedFile, download, dry_run, fetch
 
 CONTENT = bytes(range(256)) * 4000  # a megabyte
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -144,7 +144,7 @@ def test_an_absent_file_is_one_line_at_once(server: Server, tmp_path: Path) -> N
 
 
 def test_a_dry_run_prints_sizes_and_fetches_nothing(server: Server, tmp_path: Path) -> None:
-    lines = list(listing([published(server, md5=MD5), published(server, "other.bin")], tmp_path / "coco", timeout=5))
+    lines = list(dry_run([published(server, md5=MD5), published(server, "other.bin")], tmp_path / "coco", timeout=5))
     assert (
         "1.0 MB" in lines[0] and "md5" in lines[0] and "size ?" in lines[1] and lines[2].startswith("1.0 MB to fetch")
     )

@@ -167,7 +167,7 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(existing).free
 
 
-def listing(files: Sequence[PublishedFile], folder: Path, timeout: float) -> Iterator[str]:
+def dry_run(files: Sequence[PublishedFile], folder: Path, timeout: float) -> Iterator[str]:
     """Yield a line for each file: its size, whether it is here already, and how it is checked."""
     total = 0
     for file in files:
@@ -251,7 +251,7 @@ def main(cfg: DictConfig) -> None:
     files = [PublishedFile(**cfg.files[name]) for name in chosen]
     folder = Path(cfg.folder)
     if cfg.dry_run:
-        lines = listing(files, folder, cfg.timeout)
+        lines = dry_run(files, folder, cfg.timeout)
     else:
         lines = fetch(files, folder, cfg.attempts, cfg.timeout, cfg.wait)
     for line in lines:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import time
 from dataclasses import dataclass
-from typing import Any
 
 from vlit.llm.request import ChatRequest, Reply
 
@@ -28,13 +27,13 @@ class Price:
 
 def most_tokens(request: ChatRequest) -> tuple[int, int]:
     """Estimate from above the tokens of a request and of its replies."""
-    messages, images = [], 0
-    for message in request.messages:
-        content: Any = message["content"]
-        if not isinstance(content, str):
-            images += sum(part["type"] == "image_url" for part in content)
-            content = [part for part in content if part["type"] != "image_url"]
-        messages.append({**message, "content": content})
+    messages = list(request.messages)
+    images = 0
+    for place, message in enumerate(messages):
+        if not isinstance(message["content"], str):
+            texts = [part for part in message["content"] if part["type"] != "image_url"]
+            images += len(message["content"]) - len(texts)
+            messages[place] = {**message, "content": texts}
     prompt = len(json.dumps(messages)) // CHARACTERS_PER_TOKEN + images * TOKENS_PER_IMAGE
     return prompt, request.sampling.n * request.sampling.max_tokens
 

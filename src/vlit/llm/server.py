@@ -120,34 +120,30 @@ class ServerModel:
             )
 
 
+@dataclass
 class _Job:
     """One run: workers that take requests from a common list.
 
     Attributes:
         failures: replies with an error since the last success, which are not in the cache yet.
+        failed_in_a_row: number of requests that failed since the last success.
         unreached: requests that no attempt found a server for; they are never put into the cache.
         retries: requests sent again.
     """
 
-    def __init__(
-        self,
-        model: ServerModel,
-        secret: str,
-        missing: Mapping[str, ChatRequest],
-        cache: ReplyCache,
-        money: SpendingLimit,
-    ) -> None:
-        self.model = model
-        self.secret = secret
-        self.missing = missing
-        self.cache = cache
-        self.money = money
-        self.requests = Pacer(model.requests_per_minute)
-        self.tokens = Pacer(model.tokens_per_minute)
-        self.failures: dict[str, Reply] = {}
-        self.failed_in_a_row = 0
-        self.unreached = 0
-        self.retries = 0
+    model: ServerModel
+    secret: str
+    missing: Mapping[str, ChatRequest]
+    cache: ReplyCache
+    money: SpendingLimit
+    failures: dict[str, Reply] = field(default_factory=dict)
+    failed_in_a_row: int = 0
+    unreached: int = 0
+    retries: int = 0
+
+    def __post_init__(self) -> None:
+        self.requests = Pacer(self.model.requests_per_minute)
+        self.tokens = Pacer(self.model.tokens_per_minute)
 
     async def run(self) -> None:
         from openai import AsyncOpenAI, DefaultAioHttpClient  # a second to import: only where a request is sent
