@@ -93,3 +93,8 @@ def test_fetch_lists_what_there_is_to_get(tmp_path: Path) -> None:
     done = run("-m vlit.construct.fetch", "dry_run=true", "only=[text]", *offline)
     assert done.returncode == 0, done.stderr
     assert "cocotext.v2.zip" in done.stdout and "to fetch" in done.stdout and not (tmp_path / "coco").exists()
+
+
+def test_help_of_fetch_names_its_files() -> None:
+    done = run("-m vlit.construct.fetch", "--help")
+    assert done.returncode == 0 and "Get the public files" in done.stdout and "cocotext.v2.zip" in done.stdout

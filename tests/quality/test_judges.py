@@ -9,12 +9,15 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
 from PIL import Image
 
 from vlit.common.errors import InputError
 from vlit.data.images import Base64Image, FileImage
 from vlit.data.sample import Sample, Turn
 from vlit.llm.cache import ReplyCache
+from vlit.llm.limits import Price
 from vlit.llm.request import key_of
 from vlit.llm.server import ServerModel
 from vlit.quality.indicators.correctness import Correctness, count_votes, read_vote
@@ -117,3 +120,32 @@ def test_votes_are_in_the_order_of_the_samples(server: ThreadingHTTPServer, tmp_
     measure = Correctness(judge(server.server_port, tmp_path), times=1)
     rows = measure.rows([sample(f"It is {('red', 'blue')[n % 2]}, number {n}.") for n in range(number)])
     assert [row["correct"] for row in rows] == [float(n % 2 == 0) for n in range(number)]
+
+
+def test_the_image_of_a_sample_is_decoded_once_for_all_its_turns(server: ThreadingHTTPServer, tmp_path: Path) -> None:
+    class Counting:
+        key, loads = "red", 0
+
+        def load(self) -> Image.Image:
+            self.loads += 1
+            return RED.load()
+
+    image = Counting()
+    turns = tuple(Turn("What color is it?", f"It is red, as turn {n} says.") for n in range(3))
+    rows = Correctness(judge(server.server_port, tmp_path), times=2).rows([Sample("a", (image,), turns)])
+    assert rows[0]["yes"] == 6 and image.loads == 1
+
+
+def test_the_configuration_makes_a_judge_without_a_key(assess_config) -> None:
+    build = assess_config("judge=server", "judge.build.server.concurrency=3").judge.build
+    made = instantiate(build, _convert_="all")
+    assert isinstance(made, ServerJudge) and made.key == "llava-1.5-7b-hf|0.7|64"
+    assert made.model.model == ServerModel(
+        "llava-1.5-7b-hf", Price(0.5, 1.5), "http://localhost:8000/v1", None, concurrency=3
+    )
+
+
+def test_a_judge_in_a_folder_without_a_checkpoint_is_one_line(assess_config) -> None:
+    with pytest.raises(InstantiationException) as caught:
+        instantiate(assess_config("judge=llava").judge.build)
+    assert isinstance(caught.value.__cause__, InputError) and "no LLaVA at" in str(caught.value.__cause__)

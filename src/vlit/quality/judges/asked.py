@@ -5,9 +5,12 @@ The paper's own choice is LLaVA 1.5: here through transformers, or any model beh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from vlit.common.errors import InputError
 from vlit.data.sample import Turn
@@ -47,17 +50,15 @@ class LlavaJudge:
 
     def votes(self, cases: Sequence[Case], times: int) -> list[Votes | MeasureFault]:
         """Sample `times` votes on each response, with the number of the vote as seed."""
-        return [self._votes(case, times) for case in cases]
+        return [
+            MeasureFault("unreadable image")
+            if image is None
+            else [self._vote(image, turn, time) for time in range(times)]
+            for image, turns in _by_sample(cases)
+            for turn in turns
+        ]
 
-    def _votes(self, case: Case, times: int) -> Votes | MeasureFault:
-        sample, turn = case
-        try:
-            image = sample.images[-1].load()
-        except OSError:
-            return MeasureFault("unreadable image")
-        return [self._vote(image, turn, time) for time in range(times)]
-
-    def _vote(self, image: Any, turn: Turn, time: int) -> bool | None:
+    def _vote(self, image: Image.Image, turn: Turn, time: int) -> bool | None:
         import torch
 
         text = f"USER: <image>\n{SYSTEM}\n\n{question(turn, time)} ASSISTANT:"
@@ -97,17 +98,26 @@ class ServerJudge:
         return [votes for part in parts for votes in self._votes(part, times)]
 
     def _votes(self, cases: Sequence[Case], times: int) -> list[Votes | MeasureFault]:
-        prompts = [self._prompts(case, times) for case in cases]
-        replies = iter(self.model.by_group([some for some in prompts if not isinstance(some, MeasureFault)]))
-        return [some if isinstance(some, MeasureFault) else _read(next(replies)) for some in prompts]
+        prompts: list[list[Prompt] | None] = []
+        for image, turns in _by_sample(cases):
+            url = None if image is None else data_url(image)
+            prompts += [None if url is None else self._prompts(url, turn, times) for turn in turns]
+        replies = iter(self.model.by_group([some for some in prompts if some is not None]))
+        return [MeasureFault("unreadable image") if some is None else _read(next(replies)) for some in prompts]
 
-    def _prompts(self, case: Case, times: int) -> list[Prompt] | MeasureFault:
-        sample, turn = case
-        try:
-            image = data_url(sample.images[-1].load())
-        except OSError:
-            return MeasureFault("unreadable image")
+    def _prompts(self, image: str, turn: Turn, times: int) -> list[Prompt]:
         return [self.model.prompt(SYSTEM, question(turn, time), image, seed=time) for time in range(times)]
+
+
+def _by_sample(cases: Sequence[Case]) -> Iterator[tuple[Image.Image | None, list[Turn]]]:
+    """Yield the image of each sample, decoded once (None if it is unreadable), with the turns to judge."""
+    for _, group in groupby(cases, key=lambda case: id(case[0])):
+        together = list(group)
+        try:
+            image = together[0][0].images[-1].load()
+        except OSError:
+            image = None
+        yield image, [turn for _, turn in together]
 
 
 def _read(replies: list[str] | RequestFailed) -> Votes | MeasureFault:
