@@ -20,8 +20,8 @@ from vlit.llm.cache import ReplyCache
 from vlit.llm.limits import Price
 from vlit.llm.request import key_of
 from vlit.llm.server import ServerModel
-from vlit.quality.indicators.correctness import Correctness, count_votes, read_vote
-from vlit.quality.judges.asked import ServerJudge
+from vlit.quality.indicators.correctness import Correctness, count_votes
+from vlit.quality.judges.asked import ServerJudge, read_vote
 
 
 def judge(port: int, folder: Path, attempts: int = 1) -> ServerJudge:

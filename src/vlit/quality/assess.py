@@ -27,7 +27,7 @@ from vlit.data.sample import Sample
 from vlit.llm.cache import CachedModel
 from vlit.llm.request import Prompt, Sampling
 from vlit.quality.indicators.contrast import Contrast
-from vlit.quality.indicators.correctness import Correctness, Judge
+from vlit.quality.indicators.correctness import Correctness
 from vlit.quality.indicators.granularity import Objects
 from vlit.quality.indicators.instruction_complexity import AskedComplexity, RuleComplexity
 from vlit.quality.indicators.instruction_diversity import InstructionDiversity
@@ -42,6 +42,7 @@ from vlit.quality.indicators.tasks import (
     tag_system,
     tasks_in_use,
 )
+from vlit.quality.judges.asked import Judge
 from vlit.quality.sentence_encoder import Encode, SentenceEncoder, instructions
 from vlit.quality.statistics import Measure, Shard, StatisticsStore, text_fault
 

@@ -9,42 +9,15 @@ differ in the order of the guiding examples and, where the judge samples, in the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 
 from vlit.data.sample import Sample, Turn
+from vlit.quality.judges.asked import Judge, Votes
 from vlit.quality.statistics import MeasureFault
-
-SYSTEM = (
-    "You check answers about images. Look at the image, read the question and the answer, and decide whether all that "
-    "the answer says is true of the image: objects, numbers, colors, places, actions and written words. Knowledge of "
-    "the world in it must be right too. An answer that says less than it could is correct. Begin with Yes or No."
-)
-EXAMPLES = (
-    ("How many dogs are there?", "There are two dogs.", "an image with two dogs on grass", "Yes."),
-    ("What color is the car?", "The car is blue.", "an image with one red car", "No. The car is red."),
-    ("What does the sign say?", "It says EXIT.", "an image of a door with the sign OPEN", "No. The sign says OPEN."),
-    ("Is there a cat?", "No, there is no cat in the image.", "an image of an empty street", "Yes."),
-    ("Where is the cup?", "It is to the left of the plate.", "a table: a cup, and a plate right of it", "Yes."),
-)
-
-
-Case = tuple[Sample, Turn]  # a sample with images, and the turn whose response is judged
-Votes = list[bool | None]  # True, False, or None for an abstention
-
-
-class Judge(Protocol):
-    """A model that judges responses, each several times."""
-
-    name: str
-    key: str
-
-    def votes(self, cases: Sequence[Case], times: int) -> list[Votes | MeasureFault]:
-        """Return `times` votes on each response, or why it can't be judged."""
 
 
 class Correctness:
@@ -92,19 +65,8 @@ class Correctness:
         }
 
 
-def question(turn: Turn, time: int) -> str:
-    """The text a judge reads: guiding examples, turned by one each time, and the case."""
-    turned = EXAMPLES[time % len(EXAMPLES) :] + EXAMPLES[: time % len(EXAMPLES)]
-    shown = "\n\n".join(f"[{image}]\nQuestion: {q}\nAnswer: {a}\nVerdict: {v}" for q, a, image, v in turned)
-    return f"{shown}\n\n[the image you see]\nQuestion: {turn.instruction}\nAnswer: {turn.response}\nVerdict:"
-
-
 def _judged(sample: Sample) -> list[Turn]:
     return [turn for turn in sample.turns if turn.supervised]
-
-
-_YES = re.compile(r"^\W*(?:(?:verdict|answer)\W+)?(yes|correct|right|true)\b", re.IGNORECASE)
-_NO = re.compile(r"^\W*(?:(?:verdict|answer)\W+)?(no|not|incorrect|wrong|false)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -119,13 +81,6 @@ class Verdict:
     def correct(self) -> bool | None:
         """The most frequent vote."""
         return self.yes > self.no if self.yes + self.no else None
-
-
-def read_vote(reply: str) -> bool | None:
-    """The verdict a reply begins with, or None."""
-    if _NO.match(reply):
-        return False
-    return True if _YES.match(reply) else None
 
 
 def count_votes(votes: Sequence[bool | None]) -> Verdict:

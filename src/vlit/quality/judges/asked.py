@@ -5,21 +5,66 @@ The paper's own choice is LLaVA 1.5: here through transformers, or any model beh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from PIL import Image
 
 from vlit.common.errors import InputError
-from vlit.data.sample import Turn
+from vlit.data.sample import Sample, Turn
 from vlit.llm.cache import CachedModel, LanguageModel
 from vlit.llm.request import Prompt, RequestFailed, Sampling, data_url
-from vlit.quality.indicators.correctness import SYSTEM, Case, Votes, question, read_vote
 from vlit.quality.statistics import MeasureFault, request_fault
 
 _IMAGES_TOGETHER = 64  # cases whose images are in memory as text at once
+
+JUDGE_PROMPT = (
+    "You check answers about images. Look at the image, read the question and the answer, and decide whether all that "
+    "the answer says is true of the image: objects, numbers, colors, places, actions and written words. Knowledge of "
+    "the world in it must be right too. An answer that says less than it could is correct. Begin with Yes or No."
+)
+JUDGED_EXAMPLES = (
+    ("How many dogs are there?", "There are two dogs.", "an image with two dogs on grass", "Yes."),
+    ("What color is the car?", "The car is blue.", "an image with one red car", "No. The car is red."),
+    ("What does the sign say?", "It says EXIT.", "an image of a door with the sign OPEN", "No. The sign says OPEN."),
+    ("Is there a cat?", "No, there is no cat in the image.", "an image of an empty street", "Yes."),
+    ("Where is the cup?", "It is to the left of the plate.", "a table: a cup, and a plate right of it", "Yes."),
+)
+
+Case = tuple[Sample, Turn]  # a sample with images, and the turn whose response is judged
+Votes = list[bool | None]  # True, False, or None for an abstention
+
+
+class Judge(Protocol):
+    """A model that judges responses, each several times."""
+
+    name: str
+    key: str
+
+    def votes(self, cases: Sequence[Case], times: int) -> list[Votes | MeasureFault]:
+        """Return `times` votes on each response, or why it can't be judged."""
+
+
+def question(turn: Turn, time: int) -> str:
+    """Return the text that a judge reads for vote `time`: the examples, rotated by one each time, and the case."""
+    place = time % len(JUDGED_EXAMPLES)
+    rotated = JUDGED_EXAMPLES[place:] + JUDGED_EXAMPLES[:place]
+    shown = "\n\n".join(f"[{image}]\nQuestion: {q}\nAnswer: {a}\nVerdict: {v}" for q, a, image, v in rotated)
+    return f"{shown}\n\n[the image you see]\nQuestion: {turn.instruction}\nAnswer: {turn.response}\nVerdict:"
+
+
+_YES = re.compile(r"^\W*(?:(?:verdict|answer)\W+)?(yes|correct|right|true)\b", re.IGNORECASE)
+_NO = re.compile(r"^\W*(?:(?:verdict|answer)\W+)?(no|not|incorrect|wrong|false)\b", re.IGNORECASE)
+
+
+def read_vote(reply: str) -> bool | None:
+    """Return the verdict that a reply begins with, or None."""
+    if _NO.match(reply):
+        return False
+    return True if _YES.match(reply) else None
 
 
 class LlavaJudge:
@@ -61,7 +106,7 @@ class LlavaJudge:
     def _vote(self, image: Image.Image, turn: Turn, time: int) -> bool | None:
         import torch
 
-        text = f"USER: <image>\n{SYSTEM}\n\n{question(turn, time)} ASSISTANT:"
+        text = f"USER: <image>\n{JUDGE_PROMPT}\n\n{question(turn, time)} ASSISTANT:"
         inputs = self.processor(images=image, text=text, return_tensors="pt").to(self.device, self.model.dtype)
         with torch.inference_mode(), torch.random.fork_rng():
             torch.manual_seed(time)
@@ -106,7 +151,7 @@ class ServerJudge:
         return [MeasureFault("unreadable image") if some is None else _read(next(replies)) for some in prompts]
 
     def _prompts(self, image: str, turn: Turn, times: int) -> list[Prompt]:
-        return [self.model.prompt(SYSTEM, question(turn, time), image, seed=time) for time in range(times)]
+        return [self.model.prompt(JUDGE_PROMPT, question(turn, time), image, seed=time) for time in range(times)]
 
 
 def _by_sample(cases: Sequence[Case]) -> Iterator[tuple[Image.Image | None, list[Turn]]]:
