@@ -21,7 +21,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 from tqdm import tqdm
 
-from vlit.common.entry import CONFIGURATIONS, entry
+from vlit.common.entry import entry
 from vlit.common.errors import InputError
 
 log = logging.getLogger("vlit.fetch")  # as a command this module has another name
@@ -241,7 +241,7 @@ def _readable(size: int | None) -> str:
     return f"{size / 1000**power:.{0 if power == 0 else 1}f} {units[power]}"
 
 
-@entry("fetch", CONFIGURATIONS)
+@entry("fetch")
 def main(cfg: DictConfig) -> None:
     """Get the chosen files, or list them."""
     chosen = list(cfg.files) if cfg.only is None else list(cfg.only)
