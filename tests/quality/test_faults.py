@@ -21,9 +21,9 @@ from vlit.common.errors import InputError
 from vlit.common.files import read_json, read_jsonl
 from vlit.data.images import Base64Image, FileImage
 from vlit.data.sample import Sample, Turn
-from vlit.llm.answers import Answers
-from vlit.llm.server import ServerGenerator
-from vlit.llm.vision import ChatServer
+from vlit.llm.cache import CachedModel
+from vlit.llm.request import Sampling
+from vlit.llm.server import ServerModel
 from vlit.quality.assess import Assessment, Tags
 from vlit.quality.indicators.correctness import Correctness
 from vlit.quality.indicators.granularity import Objects
@@ -67,15 +67,15 @@ def samples(folder: Path) -> list[Sample]:
 
 def assessment(clip, server: ThreadingHTTPServer, folder: Path, encode: Encode) -> Assessment:
     url = f"http://127.0.0.1:{server.server_port}/v1"
-    model = ServerGenerator("m", 0.0, 1, 64, base_url=url, attempts=1)
-    seer = ChatServer(url, "seer", folder / "judge.jsonl", retries=0)
+    model = ServerModel("m", base_url=url, attempts=1)
+    seer = ServerModel("seer", base_url=url, attempts=1)
     return Assessment(
         measures={
             "MD": lambda: MatchingMeasure(lambda: clip, "mini", folder / "features.sqlite", 8),
-            "C": lambda: Correctness(ServerJudge(seer), times=3),
+            "C": lambda: Correctness(ServerJudge(seer, folder / "judge.sqlite"), times=3),
             "OG": lambda: Objects(SpacyParser()),
             "R": lambda: ResponseEmbedding(encode),
-            "I_cx": lambda: AskedComplexity(Answers(model, folder / "replies.sqlite")),
+            "I_cx": lambda: AskedComplexity(CachedModel(model, folder / "replies.sqlite", Sampling(0.0, 1, 64))),
             "I_cx_rule": RuleComplexity,
         },
         encoder=lambda: encode,
@@ -99,9 +99,9 @@ def test_every_fault_is_counted_and_shards_end_as_one_pass(
     text = {"empty text": 1, "text is not valid Unicode": 1}
     assert found["details"]["faults"] == {
         "MD": {**text, "unreadable image": 1},
-        "C": {**text, "unreadable image": 1, "server failed (500)": 1},
+        "C": {**text, "unreadable image": 1, "judge: status 500 (attempt 1)": 1},
         "OG": text, "R": text, "I_cx_rule": text, "tags": text, "T": text,
-        "I_cx": {**text, "language model: status 500, 1 times": 1},
+        "I_cx": {**text, "language model: status 500 (attempt 1)": 1},
     }  # fmt: skip
     assert not found["reasons"] and all(value is not None for value in found["indicators"].values())
     for table in tables.values():
@@ -121,7 +121,7 @@ def test_every_fault_is_counted_and_shards_end_as_one_pass(
 
     write_report(tmp_path / "report.html", "ours", found, tables, data, whole.response_clusters)
     page = (tmp_path / "report.html").read_text("utf-8")
-    assert "1 unreadable image" in page and "server failed (500)" in page
+    assert "1 unreadable image" in page and "judge: status 500 (attempt 1)" in page
 
 
 def test_a_judge_that_is_down_stops_the_run_and_the_next_one_goes_on(
@@ -131,8 +131,8 @@ def test_a_judge_that_is_down_stops_the_run_and_the_next_one_goes_on(
     store = StatisticsStore(tmp_path / "store", 1)
 
     def judge(port: int) -> Correctness:
-        url = f"http://127.0.0.1:{port}/v1"
-        return Correctness(ServerJudge(ChatServer(url, "seer", tmp_path / "judge.jsonl", retries=0)), times=3)
+        seer = ServerModel("seer", base_url=f"http://127.0.0.1:{port}/v1", key_variable=None, attempts=1)
+        return Correctness(ServerJudge(seer, tmp_path / "judge.sqlite"), times=3)
 
     store.compute(judge(server.server_port), data[:1])
     with pytest.raises(InputError, match="no server at"):

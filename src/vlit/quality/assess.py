@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,7 +24,8 @@ from omegaconf import DictConfig
 
 from vlit.common.errors import InputError
 from vlit.data.sample import Sample
-from vlit.llm.answers import Answers, Asking
+from vlit.llm.cache import CachedModel
+from vlit.llm.request import Prompt, Sampling
 from vlit.quality.indicators.contrast import Contrast
 from vlit.quality.indicators.correctness import Correctness
 from vlit.quality.indicators.granularity import Objects
@@ -41,6 +42,7 @@ from vlit.quality.indicators.tasks import (
     tag_system,
     tasks_in_use,
 )
+from vlit.quality.judges.asked import Judge
 from vlit.quality.sentence_encoder import Encode, SentenceEncoder, instructions
 from vlit.quality.statistics import Measure, Shard, StatisticsStore, text_fault
 
@@ -54,6 +56,17 @@ class Tags:
     coverage: float = 0.01
     redundancy: float = 0.8
     most: int = 30
+    selective: bool = True
+
+
+@runtime_checkable
+class PromptingMeasure(Measure, Protocol):
+    """A measure that prompts a language model."""
+
+    llm: CachedModel
+
+    def prompts(self, sample: Sample) -> list[Prompt]:
+        """Make the prompts about a sample."""
 
 
 @dataclass
@@ -110,9 +123,9 @@ class Assessment:
         return tables
 
     def _compute(self, store: StatisticsStore, measure: Measure, samples: Sequence[Sample], shard: Shard) -> None:
-        if isinstance(measure, Asking):
+        if isinstance(measure, PromptingMeasure):  # all at once: a server is kept busy, and a batch is one batch
             missing = (one for one in store.missing(measure, samples, shard) if text_fault(one) is None)
-            measure.answers([question for one in missing for question in measure.questions(one)])
+            measure.llm([prompt for one in missing for prompt in measure.prompts(one)])
         store.compute(measure, samples, shard)
 
     def system(self, proposals: pa.Table) -> TagSystem:
@@ -220,18 +233,17 @@ def assessment(cfg: DictConfig, family_judge: Callable[[], Any]) -> Assessment:
         if cfg.judge.kind == "family":
             measures["C_contrast"] = lambda: Contrast(family_judge(), cfg.judge.times)
         else:
-            build = partial(_made, cfg.judge.build)
-            measures["C"] = lambda: Correctness(build(), cfg.judge.times, cfg.judge.workers)
-    answers = _answers(cfg)
-    if answers is not None:
-        measures["I_cx"] = lambda: AskedComplexity(answers)
+            measures["C"] = lambda: Correctness(_judge(cfg), cfg.judge.times)
+    llm = _language_model(cfg)
+    if llm is not None:
+        measures["I_cx"] = lambda: AskedComplexity(llm)
     return Assessment(
         measures=measures,
         encoder=one_encoder,
-        propose=NearestTags if answers is None else lambda encode: ProposedTags(answers),
+        propose=NearestTags if llm is None else lambda encode: ProposedTags(llm),
         assign=NearestTask
-        if answers is None
-        else lambda encode, system: AskedTask(answers, encode, system, cfg.llm.selective),
+        if llm is None
+        else lambda encode, system: AskedTask(llm, encode, system, cfg.tags.selective),
         missing=missing,
         tags=Tags(**cfg.tags),
         instruction_diversity=InstructionDiversity(**cfg.instruction_diversity),
@@ -239,20 +251,28 @@ def assessment(cfg: DictConfig, family_judge: Callable[[], Any]) -> Assessment:
     )
 
 
-def _answers(cfg: DictConfig) -> Answers | None:
-    """The language model with its replies; shards, which may run at the same time, have a file each."""
-    if cfg.llm.build is None:
-        return None
-    shard, replies = Shard.parse(cfg.shard), Path(cfg.llm.replies)
-    if shard.of > 1:
-        replies = replies.with_stem(f"{replies.stem}-{shard.number}-of-{shard.of}")
-    return Answers(_made(cfg.llm.build), replies)
+def _language_model(cfg: DictConfig) -> CachedModel | None:
+    model = _made(cfg.llm)
+    return CachedModel(model, _of_shard(cfg.replies, cfg.shard), Sampling(**cfg.sampling)) if model else None
 
 
-def _made(config: DictConfig) -> Any:
+def _judge(cfg: DictConfig) -> Judge:
+    build = cfg.judge.build
+    own = {"replies": _of_shard(build.replies, cfg.shard)} if "replies" in build else {}
+    judge: Judge = _made(build, **own)
+    return judge
+
+
+def _of_shard(replies: str, shard: str) -> Path:
+    """Return the file of a shard's replies: shards may run at the same time, and a file is open in one process only."""
+    path, part = Path(replies), Shard.parse(shard)
+    return path if part.of == 1 else path.with_stem(f"{path.stem}-{part.number}-of-{part.of}")
+
+
+def _made(config: DictConfig, **arguments: Any) -> Any:
     """Instantiate; what the object itself refuses is its own error, so that an indicator can stay empty for it."""
     try:
-        return instantiate(config, _convert_="all")
+        return instantiate(config, _convert_="all", **arguments)
     except InstantiationException as error:
         if isinstance(error.__cause__, InputError):
             raise error.__cause__ from None

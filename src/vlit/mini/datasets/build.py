@@ -13,7 +13,7 @@ from vlit.common.errors import InputError
 from vlit.common.files import is_replaceable, read_json, replaced_folder, write_json, write_jsonl
 from vlit.construct.region_images import write_region_archive
 from vlit.construct.sources.image import ImageAnnotations
-from vlit.construct.sources.read import FILES, read_annotations
+from vlit.construct.sources.read import SOURCE_FILES, read_annotations
 from vlit.mini.datasets import llava, mimic_it, ours
 from vlit.mini.datasets.exchange import Conversation, Speaker, generate
 from vlit.mini.datasets.facts import ImageFacts
@@ -150,7 +150,7 @@ def _fingerprint(world: Path) -> Any:
     if record.is_file():
         return read_json(record)
     digest = hashlib.sha256()
-    for name in sorted(name for names in FILES.values() for name in names):
+    for name in sorted(name for names in SOURCE_FILES.values() for name in names):
         path = world / "coco" / name
         if path.is_file():
             digest.update(name.encode() + path.read_bytes())

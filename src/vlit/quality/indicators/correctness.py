@@ -9,48 +9,23 @@ differ in the order of the guiding examples and, where the judge samples, in the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 
 from vlit.data.sample import Sample, Turn
+from vlit.quality.judges.asked import Judge, Votes
 from vlit.quality.statistics import MeasureFault
-
-SYSTEM = (
-    "You check answers about images. Look at the image, read the question and the answer, and decide whether all that "
-    "the answer says is true of the image: objects, numbers, colors, places, actions and written words. Knowledge of "
-    "the world in it must be right too. An answer that says less than it could is correct. Begin with Yes or No."
-)
-EXAMPLES = (
-    ("How many dogs are there?", "There are two dogs.", "an image with two dogs on grass", "Yes."),
-    ("What color is the car?", "The car is blue.", "an image with one red car", "No. The car is red."),
-    ("What does the sign say?", "It says EXIT.", "an image of a door with the sign OPEN", "No. The sign says OPEN."),
-    ("Is there a cat?", "No, there is no cat in the image.", "an image of an empty street", "Yes."),
-    ("Where is the cup?", "It is to the left of the plate.", "a table: a cup, and a plate right of it", "Yes."),
-)
-
-
-class Judge(Protocol):
-    """A judge of one response. `votes` asks it `times` times: True, False, or None for an abstention."""
-
-    name: str
-    key: str
-
-    def votes(self, sample: Sample, turn: Turn, times: int) -> list[bool | None]:
-        """Raises `MeasureFault` if the response can't be judged."""
 
 
 class Correctness:
     """The statistic.
 
     Args:
-        judge: who is asked.
-        times: how often; odd numbers have no ties but for abstentions.
-        workers: samples judged at once (a server answers many; a local model one).
+        judge: the judge.
+        times: votes on a response; odd numbers have no ties but for abstentions.
     """
 
     name = "correctness"
@@ -64,24 +39,21 @@ class Correctness:
         ]
     )
 
-    def __init__(self, judge: Judge, times: int = 5, workers: int = 1) -> None:
-        self.judge, self.times, self.workers = judge, times, workers
+    def __init__(self, judge: Judge, times: int = 5) -> None:
+        self.judge, self.times = judge, times
         self.key = f"{judge.name}|{judge.key}|{times}"
 
     def rows(self, samples: Sequence[Sample]) -> list[dict[str, Any] | MeasureFault]:
-        """Judge each sample."""
-        with ThreadPoolExecutor(self.workers) as pool:
-            return list(pool.map(self._row, samples))
+        """Judge each sample; all are given to the judge together, so that a server is kept busy."""
+        cases = [[(sample, turn) for turn in _judged(sample)] if sample.images else [] for sample in samples]
+        votes = iter(self.judge.votes([case for some in cases for case in some], self.times))
+        return [self._row([next(votes) for _ in some]) if some else MeasureFault("no image") for some in cases]
 
-    def _row(self, sample: Sample) -> dict[str, Any] | MeasureFault:
-        if not sample.images:
-            return MeasureFault("no image")
-        try:
-            verdicts = [count_votes(self.judge.votes(sample, turn, self.times)) for turn in _judged(sample)]
-        except MeasureFault as fault:
+    def _row(self, votes: list[Votes | MeasureFault]) -> dict[str, Any] | MeasureFault:
+        fault = next((each for each in votes if isinstance(each, MeasureFault)), None)
+        if fault is not None:
             return fault
-        except OSError:
-            return MeasureFault("unreadable image")
+        verdicts = [count_votes(each) for each in votes if not isinstance(each, MeasureFault)]
         if any(verdict.correct is None for verdict in verdicts):
             return MeasureFault("no verdict")
         return {
@@ -93,19 +65,8 @@ class Correctness:
         }
 
 
-def question(turn: Turn, time: int) -> str:
-    """The text a judge reads: guiding examples, turned by one each time, and the case."""
-    turned = EXAMPLES[time % len(EXAMPLES) :] + EXAMPLES[: time % len(EXAMPLES)]
-    shown = "\n\n".join(f"[{image}]\nQuestion: {q}\nAnswer: {a}\nVerdict: {v}" for q, a, image, v in turned)
-    return f"{shown}\n\n[the image you see]\nQuestion: {turn.instruction}\nAnswer: {turn.response}\nVerdict:"
-
-
 def _judged(sample: Sample) -> list[Turn]:
     return [turn for turn in sample.turns if turn.supervised]
-
-
-_YES = re.compile(r"^\W*(?:(?:verdict|answer)\W+)?(yes|correct|right|true)\b", re.IGNORECASE)
-_NO = re.compile(r"^\W*(?:(?:verdict|answer)\W+)?(no|not|incorrect|wrong|false)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -120,13 +81,6 @@ class Verdict:
     def correct(self) -> bool | None:
         """The most frequent vote."""
         return self.yes > self.no if self.yes + self.no else None
-
-
-def read_vote(reply: str) -> bool | None:
-    """The verdict a reply begins with, or None."""
-    if _NO.match(reply):
-        return False
-    return True if _YES.match(reply) else None
 
 
 def count_votes(votes: Sequence[bool | None]) -> Verdict:

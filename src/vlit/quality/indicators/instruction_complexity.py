@@ -2,7 +2,7 @@
 
 The paper fixes LLaMA-2, instruction and reply as input, manually scored examples, 1 to 10, and the mean. The
 examples are ours. A sample's score is the mean over its turns. LLaMA-2 or any other model runs through transformers,
-behind an OpenAI-compatible server, or is asked by batch files (`answers`).
+behind an OpenAI-compatible server, or by batch files (`vlit.llm`).
 
 Offline there is a stand-in, `RuleComplexity`, a count of surface signs. It is no language model's score and is always
 reported under its own name, `I_cx_rule`, never as `I_cx`.
@@ -17,8 +17,9 @@ from typing import Any
 import pyarrow as pa
 
 from vlit.data.sample import Sample, Turn
-from vlit.llm.answers import Answers, Question
-from vlit.quality.statistics import MeasureFault
+from vlit.llm.cache import CachedModel
+from vlit.llm.request import Prompt, RequestFailed
+from vlit.quality.statistics import MeasureFault, request_fault
 
 SYSTEM = (
     "You rate how complex an instruction about an image is, from 1 (one glance answers it) to 10 (several facts of "
@@ -48,17 +49,17 @@ class AskedComplexity:
     indicator = "I_cx"
     schema = pa.schema([("complexity", pa.float32())])
 
-    def __init__(self, answers: Answers) -> None:
-        self.answers, self.key = answers, f"llm|{answers.key}"
+    def __init__(self, llm: CachedModel) -> None:
+        self.llm, self.key = llm, f"llm|{llm.key}"
 
-    def questions(self, sample: Sample) -> list[Question]:
-        """One for each turn."""
-        shown = "\n\n".join(_case(Turn(asked, said)) + f" {score}" for asked, said, score in EXAMPLES)
-        return [Question(SYSTEM, f"{shown}\n\n{_case(turn)}") for turn in sample.turns if turn.supervised]
+    def prompts(self, sample: Sample) -> list[Prompt]:
+        """Make a prompt for each turn."""
+        shown = "\n\n".join(_case(Turn(text, reply)) + f" {score}" for text, reply, score in EXAMPLES)
+        return [self.llm.prompt(SYSTEM, f"{shown}\n\n{_case(turn)}") for turn in sample.turns if turn.supervised]
 
     def rows(self, samples: Sequence[Sample]) -> list[dict[str, Any] | MeasureFault]:
         """The mean of the scores of a sample's turns."""
-        return [_mean(replies) for replies in self.answers.by_sample(self, samples)]
+        return [_mean(replies) for replies in self.llm.by_group([self.prompts(sample) for sample in samples])]
 
 
 class RuleComplexity:
@@ -87,9 +88,9 @@ def read_score(reply: str) -> int:
     return int(found.group(1))
 
 
-def _mean(replies: list[str] | MeasureFault) -> dict[str, Any] | MeasureFault:
-    if isinstance(replies, MeasureFault):
-        return replies
+def _mean(replies: list[str] | RequestFailed) -> dict[str, Any] | MeasureFault:
+    if isinstance(replies, RequestFailed):
+        return request_fault("language model", replies)
     try:
         scores = [read_score(reply) for reply in replies]
     except MeasureFault as fault:

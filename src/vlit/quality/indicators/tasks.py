@@ -22,9 +22,10 @@ import pyarrow as pa
 
 from vlit.common.errors import InputError
 from vlit.data.sample import Sample
-from vlit.llm.answers import Answers, Question
+from vlit.llm.cache import CachedModel
+from vlit.llm.request import Prompt, RequestFailed
 from vlit.quality.sentence_encoder import Encode, instructions
-from vlit.quality.statistics import MeasureFault
+from vlit.quality.statistics import MeasureFault, request_fault
 
 TASKS = {
     "image description": "Describe the image in detail. What is shown in this picture?",
@@ -77,17 +78,17 @@ class ProposedTags:
     name = "tag_proposals"
     schema = NearestTags.schema
 
-    def __init__(self, answers: Answers) -> None:
-        self.answers = answers
-        self.key = f"llm|{answers.key}|{PROPOSE}"
+    def __init__(self, llm: CachedModel) -> None:
+        self.llm = llm
+        self.key = f"llm|{llm.key}|{PROPOSE}"
 
-    def questions(self, sample: Sample) -> list[Question]:
-        """One for each instruction."""
-        return [Question(PROPOSE, f"Instruction: {text}\nTasks:") for text in instructions(sample)]
+    def prompts(self, sample: Sample) -> list[Prompt]:
+        """Make a prompt for each instruction."""
+        return [self.llm.prompt(PROPOSE, f"Instruction: {text}\nTasks:") for text in instructions(sample)]
 
     def rows(self, samples: Sequence[Sample]) -> list[dict[str, Any] | MeasureFault]:
         """The tags proposed for a sample's instructions."""
-        return [_tags(replies) for replies in self.answers.by_sample(self, samples)]
+        return [_tags(replies) for replies in self.llm.by_group([self.prompts(sample) for sample in samples])]
 
 
 class NearestTask:
@@ -116,22 +117,24 @@ class AskedTask:
     name = "tasks"
     schema = NearestTask.schema
 
-    def __init__(self, answers: Answers, encoder: Encode, system: TagSystem, selective: bool = True) -> None:
-        self.answers, self.encoder, self.selective = answers, encoder, selective
+    def __init__(self, llm: CachedModel, encoder: Encode, system: TagSystem, selective: bool = True) -> None:
+        self.llm, self.encoder, self.selective = llm, encoder, selective
         self.names = list(system.tags)
-        self.key = f"{'selective' if selective else 'generative'}|{answers.key}|{encoder.key}|{self.names}"
+        self.key = f"{'selective' if selective else 'generative'}|{llm.key}|{encoder.key}|{self.names}"
         self.vectors = encoder(self.names)
 
-    def questions(self, sample: Sample) -> list[Question]:
-        """One for each instruction."""
+    def prompts(self, sample: Sample) -> list[Prompt]:
+        """Make a prompt for each instruction."""
         system = f"{SELECT}\nTasks: {', '.join(self.names)}" if self.selective else PROPOSE
-        return [Question(system, f"Instruction: {text}\nTask:") for text in instructions(sample)]
+        return [self.llm.prompt(system, f"Instruction: {text}\nTask:") for text in instructions(sample)]
 
     def rows(self, samples: Sequence[Sample]) -> list[dict[str, Any] | MeasureFault]:
         """Assign a task to each instruction and sample."""
         return [
-            replies if isinstance(replies, MeasureFault) else _row([self._tag(first_tag(reply)) for reply in replies])
-            for replies in self.answers.by_sample(self, samples)
+            request_fault("language model", replies)
+            if isinstance(replies, RequestFailed)
+            else _row([self._tag(first_tag(reply)) for reply in replies])
+            for replies in self.llm.by_group([self.prompts(sample) for sample in samples])
         ]
 
     def _tag(self, name: str) -> str:
@@ -162,9 +165,9 @@ def _nearest(encoder: Encode, vectors: Any, names: Sequence[str], samples: Seque
     return [[names[next(found)] for _ in instructions(sample)] for sample in samples]
 
 
-def _tags(replies: list[str] | MeasureFault) -> dict[str, Any] | MeasureFault:
-    if isinstance(replies, MeasureFault):
-        return replies
+def _tags(replies: list[str] | RequestFailed) -> dict[str, Any] | MeasureFault:
+    if isinstance(replies, RequestFailed):
+        return request_fault("language model", replies)
     found = list(dict.fromkeys(tag for reply in replies for tag in proposed_tags(reply)))
     return {"tags": found} if found else MeasureFault("no tag proposed")
 
