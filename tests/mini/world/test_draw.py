@@ -1,4 +1,4 @@
-"""Pictures: every part of the truth is in the pixels."""
+"""Every part of a scene is in the pixels of its picture."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from vlit.mini.world.backgrounds import VARIANTS, background
-from vlit.mini.world.draft import extent, sign_extent
-from vlit.mini.world.draw import render, sprite
+from vlit.mini.world.draw import GLYPHS, render, sign_board, sprite
 from vlit.mini.world.sample import training_scenes
-from vlit.mini.world.scene import Scene, Sign, Thing
-from vlit.mini.world.shapes import GLYPHS, sign_board
+from vlit.mini.world.scene import Scene, Sign, Thing, sign_extent, thing_extent
 from vlit.mini.world.vocabulary import COLOURS, KINDS, SETTINGS, SIZES, TEXTURES, WORDS
 
 CUP = Thing("cup", "red", "plain", "small", (10, 10, 13, 12))
@@ -52,7 +50,7 @@ def test_a_change_of_one_fact_changes_many_pixels(other: Scene) -> None:
     assert (np.abs(pixels(SCENE) - pixels(other)).sum(axis=2) > 60).sum() >= 12
 
 
-def test_words_are_black_on_white_where_the_font_says() -> None:
+def test_words_are_black_on_white_in_the_pixels_of_the_font() -> None:
     for word in WORDS:
         width, height = sign_extent(word)
         scene = Scene(1, "night", (), None, Sign(word, (20, 30, width, height)))
@@ -73,7 +71,7 @@ def test_kinds_have_different_silhouettes(size: str) -> None:
     covers = {}
     for kind in KINDS:
         cover = np.zeros((21, 21), dtype=bool)
-        width, height = extent(kind, size)
+        width, height = thing_extent(kind, size)
         cover[:height, :width] = sprite(kind, "red", "plain", size)[1][..., 0] > 0.5
         covers[kind] = cover
     looks = {kind: sprite(kind, "red", "plain", size)[0] for kind in KINDS}
@@ -92,7 +90,7 @@ def test_silhouettes_reach_the_sides_of_their_boxes() -> None:
 
 def test_things_stand_out_from_every_background() -> None:
     for setting, colour, kind in product(SETTINGS, COLOURS, KINDS):
-        width, height = extent(kind, "small")
+        width, height = thing_extent(kind, "small")
         box = (26, 40, width, height)
         with_thing = pixels(Scene(2, setting, (Thing(kind, colour, "plain", "small", box),)))
         without = pixels(Scene(2, setting, ()))
@@ -121,7 +119,7 @@ def test_backgrounds_differ_more_between_settings_than_within_one() -> None:
         assert len({background(setting, variant).tobytes() for variant in range(VARIANTS)}) == VARIANTS, mean.shape
 
 
-def test_five_thousand_scenes_are_a_matter_of_a_minute() -> None:
+def test_five_thousand_scenes_take_a_minute() -> None:
     scenes = list(training_scenes(200, seed=1))
     for scene in scenes:
         render(scene)  # fills the caches of sprites and backgrounds
