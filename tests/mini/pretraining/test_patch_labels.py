@@ -22,9 +22,9 @@ from vlit.mini.pretraining.corpus import (
 from vlit.mini.pretraining.vision import CLASSES, PatchHead, RegionHead, train_connector
 from vlit.mini.world.sample import pretraining_scenes
 from vlit.mini.world.scene import Scene, Sign, Thing
-from vlit.mini.world.vocabulary import KINDS, SETTINGS, WORDS
+from vlit.mini.world.vocabulary import SETTINGS, THING_KINDS, WORDS
 
-NOTHING = len(KINDS)
+NOTHING = len(THING_KINDS)
 
 
 def label_grid(scene: Scene) -> NDArray[np.int8]:

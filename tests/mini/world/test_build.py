@@ -15,7 +15,7 @@ from vlit.common.errors import InputError
 from vlit.mini.world.build import WorldSpec, build_world, world_fingerprint
 from vlit.mini.world.draw import render
 from vlit.mini.world.scene import read_truth
-from vlit.mini.world.vocabulary import KINDS, NUMBERS
+from vlit.mini.world.vocabulary import NUMBERS, THING_KINDS
 
 SPEC = WorldSpec(scenes=40, benchmark_groups=1, seed=0)
 
@@ -38,7 +38,7 @@ def test_instances_agree_with_the_truth(world: Path) -> None:
     truth = read_truth(world)
     content = load(world / "coco/annotations/instances_train2014.json")
     names = {category["id"]: category["name"] for category in content["categories"]}
-    assert names == {id: kind for kind, (id, _) in KINDS.items()}
+    assert names == {id: kind for kind, (id, _) in THING_KINDS.items()}
     images = {image["id"]: image for image in content["images"]}
     assert set(images) == set(range(1, 41))
     kinds: defaultdict[int, list[str]] = defaultdict(list)

@@ -14,7 +14,7 @@ from vlit.mini.world.scene import (
     only_of_colour,
     place_of,
     referring_expression,
-    spatial_relation,
+    relation_between,
     thing_at,
 )
 
@@ -38,18 +38,18 @@ def test_place_of_the_corners_and_the_middle() -> None:
 
 def test_a_spatial_relation_needs_a_clear_axis() -> None:
     here = thing(26, 26)
-    assert spatial_relation(thing(2, 26), here) == "left"
-    assert spatial_relation(thing(50, 28), here) == "right"
-    assert spatial_relation(thing(26, 2), here) == "above"
-    assert spatial_relation(thing(24, 50), here) == "below"
-    assert spatial_relation(thing(8, 8), here) is None, "diagonal"
-    assert spatial_relation(thing(27, 28), here) is None, "too near"
+    assert relation_between(thing(2, 26), here) == "left"
+    assert relation_between(thing(50, 28), here) == "right"
+    assert relation_between(thing(26, 2), here) == "above"
+    assert relation_between(thing(24, 50), here) == "below"
+    assert relation_between(thing(8, 8), here) is None, "diagonal"
+    assert relation_between(thing(27, 28), here) is None, "too near"
 
 
 @given(*[st.integers(0, 51)] * 4)
 def test_a_spatial_relation_has_an_opposite(x: int, y: int, u: int, v: int) -> None:
     opposite = {"left": "right", "right": "left", "above": "below", "below": "above", None: None}
-    assert spatial_relation(thing(x, y), thing(u, v)) == opposite[spatial_relation(thing(u, v), thing(x, y))]
+    assert relation_between(thing(x, y), thing(u, v)) == opposite[relation_between(thing(u, v), thing(x, y))]
 
 
 def test_thing_at_a_place_is_alone_there() -> None:

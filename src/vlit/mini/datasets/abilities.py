@@ -20,27 +20,27 @@ from vlit.mini.datasets.phrases import Exchange, Phrasing
 from vlit.mini.world.vocabulary import (
     COLOURS,
     CONTAINER,
-    KINDS,
     NUMBERS,
     PLACES,
     RELATIONS,
     SETTING_KNOWLEDGE,
     SETTING_NOUN,
     SETTING_PHRASE,
+    THING_KINDS,
     WORDS,
     interaction_clause,
     plural,
     with_article,
 )
 
-Value = TypeVar("Value")
+_Value = TypeVar("_Value")
 _ATTRIBUTE_PHRASING = {"colour": phrases.COLOUR, "texture": phrases.TEXTURE, "size": phrases.SIZE}
 MAX_ALTERNATIVES = 3
 _SEVERAL_SHARE = 0.7  # of the counting questions, where an image has several of a kind
 Named = tuple[AnnotatedObject, str]  # an object and the phrase that names it in the text
 
 
-def some(rng: Random, values: Collection[Value], exclude: Collection[Value] = ()) -> list[Value]:
+def some(rng: Random, values: Collection[_Value], exclude: Collection[_Value] = ()) -> list[_Value]:
     """Return up to `MAX_ALTERNATIVES` random ones of the values that are not excluded."""
     others = [value for value in values if value not in exclude]
     return rng.sample(others, min(MAX_ALTERNATIVES, len(others)))
@@ -52,7 +52,7 @@ def other_counts(rng: Random, count: int, least: int = 1) -> list[int]:
     return some(rng, range(max(least, count - 2), min(most, count + 2) + 1), (count,))
 
 
-def choose(rng: Random, values: Sequence[Value]) -> Value | None:
+def choose(rng: Random, values: Sequence[_Value]) -> _Value | None:
     """Return a random one of the values; None if there is none."""
     return rng.choice(values) if values else None
 
@@ -88,7 +88,7 @@ def identity_of(
     phrasing: Phrasing, facts: ImageFacts, rng: Random, short: bool, slots: tuple[str, ...], *, kind: str
 ) -> Exchange:
     """Write a question about the kind of an object; the wrong answers are kinds that the image does not show."""
-    right, *wrong = ({"value": with_article(name)} for name in [kind, *some(rng, facts.absent(KINDS))])
+    right, *wrong = ({"value": with_article(name)} for name in [kind, *some(rng, facts.absent(THING_KINDS))])
     return phrasing.exchange("identity", rng, short, slots, right, wrong=wrong, error="object")
 
 
@@ -96,7 +96,7 @@ def listing(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     """Write "What objects are in the image?"."""
     if not facts.counts:
         return None
-    invented = [{**facts.counts, kind: 1} for kind in some(rng, facts.absent(KINDS))]
+    invented = [{**facts.counts, kind: 1} for kind in some(rng, facts.absent(THING_KINDS))]
     right, *wrong = ({"value": phrases.inventory(counts)} for counts in [facts.counts, *invented])
     return phrases.LISTING.exchange("identity", rng, short, (), right, wrong=wrong, error="object")
 
@@ -204,7 +204,7 @@ def most_frequent(facts: ImageFacts, rng: Random, short: bool) -> Exchange | Non
     kind = facts.most_frequent
     if kind is None:
         return None
-    fewer = [other for other in facts.counts if other != kind] or facts.absent(KINDS)
+    fewer = [other for other in facts.counts if other != kind] or facts.absent(THING_KINDS)
     right, *wrong = ({"value": plural(other)} for other in [kind, *some(rng, fewer)])
     return phrases.MOST_FREQUENT.exchange("reasoning", rng, short, (), right, wrong=wrong, error="object")
 

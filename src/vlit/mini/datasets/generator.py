@@ -69,10 +69,8 @@ class OfflineGenerator:
             texts, errors = self._written(request)
             planted += errors
             if key not in cache:
-                reply = (
-                    Reply(texts, ["stop"] * len(texts)) if texts else Reply(error="the annotations carry too little")
-                )
-                cache.put(key, reply)
+                failed = Reply(error="the annotations are too few for a conversation")
+                cache.put(key, Reply(texts, ["stop"] * len(texts)) if texts else failed)
         write_jsonl(Path(self.side_file) / PLANTED, (error.record() for error in planted))
 
     def _written(self, request: Request) -> tuple[list[str], list[PlantedError]]:

@@ -24,7 +24,7 @@ from vlit.mini.world.scene import (
     only_of_colour,
     place_of,
     referring_expression,
-    spatial_relation,
+    relation_between,
     thing_at,
 )
 from vlit.mini.world.vocabulary import COLOURS, INTERACTIONS, SETTING_PHRASE, SETTINGS, SIZES, TEXTURES
@@ -162,7 +162,7 @@ class ImageFacts:
 
     def relation(self, subject: AnnotatedObject, reference: AnnotatedObject) -> str | None:
         """Return where a subject is relative to a reference (a key of `RELATIONS`), if one direction is clear."""
-        return spatial_relation(self._thing(subject), self._thing(reference))
+        return relation_between(self._thing(subject), self._thing(reference))
 
     def absent(self, kinds: Iterable[str]) -> list[str]:
         """Return those of the kinds that have no box and that no caption names."""

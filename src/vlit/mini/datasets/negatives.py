@@ -13,7 +13,7 @@ from vlit.mini.datasets.abilities import choose
 from vlit.mini.datasets.conversations import ExchangeWriter
 from vlit.mini.datasets.image_facts import ATTRIBUTE_VALUES, ImageFacts
 from vlit.mini.datasets.phrases import Exchange, Phrasing, counted
-from vlit.mini.world.vocabulary import KINDS, PLACES, SETTING_PHRASE, WORDS, with_article
+from vlit.mini.world.vocabulary import PLACES, SETTING_PHRASE, THING_KINDS, WORDS, with_article
 
 _PRESENCE = Phrasing(
     (
@@ -60,7 +60,7 @@ def _another(rng: Random, values: Collection[str], value: str) -> str:
 
 def absent(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     """Write "Is there a boat in the image?" with the answer no."""
-    kind = choose(rng, facts.absent(KINDS))
+    kind = choose(rng, facts.absent(THING_KINDS))
     return (
         _presence(kind, rng, short, [f"No, there is no {kind}", f"Yes, there is {with_article(kind)}"])
         if kind
@@ -85,7 +85,7 @@ def _presence(kind: str, rng: Random, short: bool, answers: list[str]) -> Exchan
 
 def about_absent(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     """Write "What color is the boat?" where there is none."""
-    kind = choose(rng, facts.absent(KINDS))
+    kind = choose(rng, facts.absent(THING_KINDS))
     return _ABOUT_ABSENT.exchange("identity", rng, short, (kind,), {}) if kind else None
 
 

@@ -18,7 +18,7 @@ from vlit.mini.datasets import abilities
 from vlit.mini.datasets.conversations import Conversation, RarestFirst, first_possible
 from vlit.mini.datasets.image_facts import ImageFacts
 from vlit.mini.datasets.phrases import DESCRIPTION, Exchange, Phrasing, counted, inventory
-from vlit.mini.world.vocabulary import KINDS, capitalised, sentence, with_article
+from vlit.mini.world.vocabulary import THING_KINDS, capitalised, sentence, with_article
 
 PUBLIC_SOURCES = ("caption", "object")
 _BRIEF = (
@@ -133,7 +133,7 @@ def _with_other_kind(caption: str, facts: ImageFacts, rng: Random) -> list[str]:
     if named is None:
         return []
     replaced = []
-    for other in abilities.some(rng, facts.absent(KINDS)):
+    for other in abilities.some(rng, facts.absent(THING_KINDS)):
         text = re.sub(rf"\ban? {named}\b", with_article(other), caption)
         text = re.sub(rf"\bAn? {named}\b", capitalised(with_article(other)), text)
         replaced.append(_sentence(re.sub(rf"\b{named}\b", other, text)))

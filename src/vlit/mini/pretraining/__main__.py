@@ -2,7 +2,7 @@
 
 Stages: tokenizer; clip_first, clip_second, eva, clip (contrastive, and what patches show); opt_short, opt_text,
 vicuna_short, vicuna (text); the rounds of llava, blip2 and openflamingo (alignment).
-An interrupted stage resumes from its last save; `stages=[blip2] force=true` makes one again.
+An interrupted stage resumes from its last save: give the stages that are left, `stages=[blip2,...] force=true`.
 """
 
 from __future__ import annotations

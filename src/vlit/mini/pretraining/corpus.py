@@ -32,7 +32,7 @@ from vlit.mini.world.questions import scene_questions
 from vlit.mini.world.sample import pretraining_scenes
 from vlit.mini.world.scene import CANVAS, CanvasBox, Scene, read_truth
 from vlit.mini.world.texts import document, scene_captions, short_document
-from vlit.mini.world.vocabulary import COLOURS, KINDS, SETTINGS, SIZES, TEXTURES, WORDS
+from vlit.mini.world.vocabulary import COLOURS, THING_KINDS, SETTINGS, SIZES, TEXTURES, WORDS
 from vlit.models.forward import CLIP_MEAN, CLIP_STD
 
 PATCH = 8  # pixels a side, as in `weights/mini/open_clip`
@@ -43,7 +43,7 @@ _LEAST_COVER = 0.2  # share of a patch that a thing must cover to be what the pa
 
 # label -> its values; "kind" has one more, for patches that show only the background
 PATCH_ATTRIBUTES: dict[str, tuple[str, ...]] = {
-    "kind": (*KINDS, "nothing"),
+    "kind": (*THING_KINDS, "nothing"),
     "colour": tuple(COLOURS),
     "texture": TEXTURES,
     "size": tuple(SIZES),
@@ -148,7 +148,7 @@ def patch_labels(scene: Scene) -> NDArray[np.int8]:
     blocks = shown.reshape(side, PATCH, side, PATCH).swapaxes(1, 2).reshape(PATCHES, PATCH * PATCH)
     shares = (blocks[:, :, None] == np.arange(sign + 1)).mean(axis=1)
     labels = np.full((PATCHES, len(PATCH_ATTRIBUTES)), NO_LABEL, dtype=np.int8)
-    labels[:, 0] = len(KINDS)
+    labels[:, 0] = len(THING_KINDS)
     labels[:, 5] = SETTINGS.index(scene.setting)
     for patch, share in enumerate(shares):
         index = int(share.argmax())

@@ -14,7 +14,7 @@ from vlit.mini.world.questions import QA, YES_NO, scene_questions
 from vlit.mini.world.sample import stream
 from vlit.mini.world.scene import CANVAS, CanvasBox, Scene, Thing
 from vlit.mini.world.texts import scene_captions
-from vlit.mini.world.vocabulary import COLOURS, KINDS, SIZES, TEXTURES
+from vlit.mini.world.vocabulary import COLOURS, SIZES, TEXTURES, THING_KINDS
 
 _COCO_DATE = "2014-01-01 00:00:00"
 _ATTRIBUTES = (
@@ -48,7 +48,8 @@ def coco_instances(scenes: Sequence[Scene]) -> dict[str, Any]:
         "images": [_image(scene) for scene in scenes],
         "annotations": [_instance(scene, index, thing) for scene in scenes for index, thing in enumerate(scene.things)],
         "categories": [
-            {"supercategory": supercategory, "id": id, "name": kind} for kind, (id, supercategory) in KINDS.items()
+            {"supercategory": supercategory, "id": id, "name": kind}
+            for kind, (id, supercategory) in THING_KINDS.items()
         ],
     }
 
@@ -151,7 +152,7 @@ def _instance(scene: Scene, index: int, thing: Thing) -> dict[str, Any]:
         "iscrowd": 0,
         "image_id": scene.id,
         "bbox": [float(value) for value in thing.box],
-        "category_id": KINDS[thing.kind][0],
+        "category_id": THING_KINDS[thing.kind][0],
         "id": _annotation_id(scene, index),
     }
 

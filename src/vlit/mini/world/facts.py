@@ -16,13 +16,12 @@ from vlit.mini.world.scene import (
     only_of_colour,
     place_of,
     referring_expression,
-    spatial_relation,
+    relation_between,
     thing_at,
 )
 from vlit.mini.world.vocabulary import (
     COLOURS,
     CONTAINER,
-    KINDS,
     NUMBERS,
     ORDINARY_KINDS,
     PLACES,
@@ -33,6 +32,7 @@ from vlit.mini.world.vocabulary import (
     SETTINGS,
     SIZES,
     TEXTURES,
+    THING_KINDS,
     WORDS,
     capitalised,
     in_place,
@@ -131,7 +131,7 @@ def _location(scene: Scene) -> Iterator[Fact]:
 
 
 def _counts(scene: Scene) -> Iterator[Fact]:
-    for kind in KINDS:
+    for kind in THING_KINDS:
         count = scene.count(kind)
         if kind != CONTAINER and 1 <= count <= MOST_COUNTED:
             clause = f"there is one {kind}" if count == 1 else f"there are {NUMBERS[count]} {plural(kind)}"
@@ -141,7 +141,7 @@ def _counts(scene: Scene) -> Iterator[Fact]:
 def _relations(scene: Scene) -> Iterator[Fact]:
     names = [referring_expression(scene, index) for index in range(len(scene.things))]
     for (first, name), (second, other) in permutations(enumerate(names), 2):
-        where = spatial_relation(scene.things[first], scene.things[second])
+        where = relation_between(scene.things[first], scene.things[second])
         if where is not None and name is not None and other is not None:
             pool = capitals(f"{phrase} {other}" for phrase in RELATIONS.values())
             answer = capitalised(f"{RELATIONS[where]} {other}")

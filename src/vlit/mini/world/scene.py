@@ -129,7 +129,7 @@ def gap(first: CanvasBox, second: CanvasBox) -> int:
     return max(across, down)
 
 
-def spatial_relation(subject: Thing, reference: Thing) -> str | None:
+def relation_between(subject: Thing, reference: Thing) -> str | None:
     """Return the key of `RELATIONS` that names where `subject` is relative to `reference`, or None if unclear.
 
     Clear means: the centres differ mostly along one axis (by `RELATION_MARGIN`), and by enough.

@@ -19,7 +19,7 @@ from vlit.mini.world.scene import (
     described,
     place_of,
     referring_expression,
-    spatial_relation,
+    relation_between,
 )
 from vlit.mini.world.vocabulary import (
     INTERACTIONS,
@@ -86,7 +86,7 @@ def _relation(scene: Scene, rng: random.Random) -> Caption:
         (first, second, name)
         for first in scene.things
         for second in scene.things
-        if first.kind != second.kind and (name := spatial_relation(first, second)) is not None
+        if first.kind != second.kind and (name := relation_between(first, second)) is not None
     ]
     if not pairs:
         return None

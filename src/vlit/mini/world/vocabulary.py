@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 # kind -> (COCO category id, supercategory); "box" is ours (id 91), an open container other things can be inside.
-KINDS: dict[str, tuple[int, str]] = {
+THING_KINDS: dict[str, tuple[int, str]] = {
     "car": (3, "vehicle"),
     "boat": (9, "vehicle"),
     "bird": (16, "animal"),
@@ -26,7 +26,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "box": (91, "furniture"),
 }
 CONTAINER = "box"  # the only kind another object can be inside; never a distractor of an ordinary question
-ORDINARY_KINDS: tuple[str, ...] = tuple(kind for kind in KINDS if kind != CONTAINER)
+ORDINARY_KINDS: tuple[str, ...] = tuple(kind for kind in THING_KINDS if kind != CONTAINER)
 
 COLOURS: dict[str, tuple[int, int, int]] = {
     "red": (214, 40, 40),
