@@ -82,12 +82,13 @@ class Pretraining:
         """Run the stages.
 
         Raises:
-            InputError: for a stage that does not exist.
+            InputError: if there is no such stage.
         """
-        torch.set_num_threads(self.threads)
         for stage in self.stages:
             if stage not in STAGES:
                 raise InputError(f"stages={stage}: there is no such stage, choose from {', '.join(STAGES)}")
+        torch.set_num_threads(self.threads)
+        for stage in self.stages:
             output = self.output(stage)
             if output.exists() and not self.force:
                 print(f"{stage}: {output} exists")
