@@ -32,7 +32,7 @@ from vlit.mini.world.questions import scene_questions
 from vlit.mini.world.sample import pretraining_scenes
 from vlit.mini.world.scene import CANVAS, CanvasBox, Scene, read_truth
 from vlit.mini.world.texts import document, scene_captions, short_document
-from vlit.mini.world.vocabulary import COLOURS, THING_KINDS, SETTINGS, SIZES, TEXTURES, WORDS
+from vlit.mini.world.vocabulary import COLOURS, SETTINGS, SIZES, TEXTURES, THING_KINDS, WORDS
 from vlit.models.forward import CLIP_MEAN, CLIP_STD
 
 PATCH = 8  # pixels a side, as in `weights/mini/open_clip`
