@@ -108,3 +108,7 @@ bench-ranking: install  ## questions a second of our answer ranking against one 
 .PHONY: bench-training
 bench-training: install  ## samples a second of tuning against a bare loop and transformers.Trainer
 	$(BIN)/python benchmarks/training_speed.py $(ARGS)
+
+.PHONY: weights
+weights: install  ## the mini weights made again from nothing (two hours on two cores)
+	$(BIN)/python -m vlit.mini.pretraining force=true $(ARGS)

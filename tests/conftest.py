@@ -20,14 +20,14 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A `paths.cache` in which the mini scale's `prepare` has run, with a world of 90 scenes and 36 questions."""
-    from vlit.mini.datasets.build import DatasetSpec, MiniDatasetsSpec, build_mini_datasets
+    from vlit.mini.datasets.build import MiniDatasetSpec, MiniDatasetsSpec, build_mini_datasets
     from vlit.mini.weights import unpack
     from vlit.mini.world.build import WorldSpec, build_world
 
     folder = tmp_path_factory.mktemp("cache")
     unpack(str(ROOT / "weights" / "mini"), str(folder / "weights"))
     build_world(WorldSpec(scenes=90, benchmark_groups=1), folder / "world")
-    spec = DatasetSpec(60, 0.2)
+    spec = MiniDatasetSpec(60, 0.2)
     build_mini_datasets(folder / "world", MiniDatasetsSpec(llava=spec, mimic_it=spec, ours=spec), folder / "data")
     return folder
 

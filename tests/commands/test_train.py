@@ -169,7 +169,7 @@ def test_missing_weights_at_paper_scale_are_named_with_their_source(tmp_path: Pa
     assert "huggingface.co/openai/clip-vit-large-patch14" in done.stderr
 
 
-@pytest.mark.parametrize("script", ["train.py", "evaluate.py", "pretrain.py"])
+@pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
 def test_help_does_not_wait_for_torch(script: str) -> None:
     code = (
         "import sys, runpy; sys.argv = [sys.argv[1], '--help']\n"

@@ -1,4 +1,4 @@
-"""Doses: equal sizes, only the intended principle moves, same bytes again, what can't be is refused."""
+"""Doses have equal sizes, move only their own principle, are the same bytes again, and impossible ones are refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vlit.quality.indicators.tasks import balance
 
 SAMPLES = 40
 DESIGN = {each.name: each for each in doses()}
-# The one setting of each principle, and what it may not touch is everything else.
+# The settings that the doses of a principle may change.
 SETTINGS = {
     "correctness": {"error_rate"},
     "task_diversity": {"abilities"},
@@ -33,7 +33,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def built(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The base and the first and last level of each principle."""
+    """Build the base and the first and last level of each principle."""
     folder = tmp_path_factory.mktemp("doses")
     chosen = [each for each in doses() if each.level in (0, 1, 4)]
     return {
@@ -50,7 +50,7 @@ def counted(folder: Path) -> dict[str, object]:
     return json.loads((folder / "dose.json").read_text())["counted"]
 
 
-def test_the_design_has_24_datasets_besides_the_base_and_each_varies_one_principle() -> None:
+def test_the_design_has_a_base_and_24_datasets_that_vary_one_principle_each() -> None:
     assert len(DESIGN) == 25
     for each in DESIGN.values():
         assert set(varied(each.settings)) <= SETTINGS.get(each.principle, set())
@@ -61,7 +61,7 @@ def test_the_design_has_24_datasets_besides_the_base_and_each_varies_one_princip
         assert levels == sorted(set(levels))
 
 
-def test_all_have_the_same_size_and_the_readers_take_every_sample(built: dict[str, Path], cache: Path) -> None:
+def test_all_have_the_same_size_and_every_sample_is_read(built: dict[str, Path], cache: Path) -> None:
     for folder in built.values():
         assert len(read(folder, cache)) == SAMPLES
         assert counted(folder)["questions"] == 5 * SAMPLES
@@ -74,7 +74,7 @@ def test_only_the_intended_principle_moves(built: dict[str, Path], cache: Path) 
     def moved(name: str) -> set[str]:
         return {key for key, value in found[name].items() if value != pytest.approx(base[key], rel=0.1, abs=0.05)}
 
-    # Of the quality room: Balance, I_div and I_cx_rule; `tasks` and `wrong` are the maker's own counts.
+    # Balance, I_div and I_cx_rule are quality indicators; `tasks` and `wrong` are the maker's own counts.
     assert moved("dose_correctness_4") == {"wrong"}
     assert moved("dose_task_diversity_1") - {"I_div", "I_cx_rule", "Balance", "responses"} == {"tasks"}
     assert "I_div" in moved("dose_instruction_diversity_1")
@@ -112,16 +112,16 @@ def test_errors_change_responses_only_and_grow_from_level_to_level(cache: Path, 
 
     right, *wrong = (turns(level) for level in range(5))
     spoiled: set[int] = set()
-    for said in wrong:
-        assert [asked for asked, _ in said] == [asked for asked, _ in right]
-        now = {place for place, (a, b) in enumerate(zip(said, right, strict=True)) if a != b}
+    for level in wrong:
+        assert [instruction for instruction, _ in level] == [instruction for instruction, _ in right]
+        now = {index for index, (a, b) in enumerate(zip(level, right, strict=True)) if a != b}
         assert spoiled < now
         spoiled = now
 
 
 def test_questions_in_one_instruction_are_those_of_the_base(built: dict[str, Path], cache: Path) -> None:
-    apart, together = read(built["dose_base_0"], cache), read(built["dose_complexity_4"], cache)
-    for one, other in zip(apart, together, strict=True):
+    separate, joined = read(built["dose_base_0"], cache), read(built["dose_complexity_4"], cache)
+    for one, other in zip(separate, joined, strict=True):
         assert " ".join(turn.instruction for turn in one.turns) == other.turns[0].instruction
         assert len(other.turns) == 1
 

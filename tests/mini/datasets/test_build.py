@@ -1,3 +1,5 @@
+"""The mini datasets are in their published formats, follow from the annotations, and are whole or absent."""
+
 from __future__ import annotations
 
 import base64
@@ -17,12 +19,13 @@ from PIL import Image
 from vlit.common.errors import InputError
 from vlit.common.files import read_json, read_jsonl
 from vlit.construct.sources.read import read_annotations
-from vlit.mini.datasets.build import DatasetSpec, MiniDatasetsSpec, build_mini_datasets
-from vlit.mini.datasets.exchange import ABILITIES, generate
-from vlit.mini.datasets.facts import ImageFacts
-from vlit.mini.datasets.ours import GlobalSpeaker
+from vlit.mini.datasets.build import MiniDatasetSpec, MiniDatasetsSpec, build_mini_datasets
+from vlit.mini.datasets.conversations import write_conversations
+from vlit.mini.datasets.image_facts import ImageFacts
+from vlit.mini.datasets.ours import GlobalWriter
+from vlit.mini.datasets.phrases import ABILITIES
 
-SPEC = MiniDatasetsSpec(DatasetSpec(60, 0.08), DatasetSpec(60, 0.05), DatasetSpec(120, 0.25), seed=3)
+SPEC = MiniDatasetsSpec(MiniDatasetSpec(60, 0.08), MiniDatasetSpec(60, 0.05), MiniDatasetSpec(120, 0.25), seed=3)
 
 
 @pytest.fixture
@@ -51,13 +54,13 @@ def test_llava_is_in_its_published_format(built: Path) -> None:
         assert [message["value"].count("<image>") for message in messages] == [1] + [0] * (len(messages) - 1)
 
 
-def test_llava_knows_only_what_captions_and_boxes_say(world: Path, tmp_path: Path) -> None:
-    right = replace(SPEC, llava=DatasetSpec(200, 0.0))
+def test_llava_contains_only_what_captions_and_boxes_contain(world: Path, tmp_path: Path) -> None:
+    right = replace(SPEC, llava=MiniDatasetSpec(200, 0.0))
     entries = read_json(build_mini_datasets(world, right, tmp_path / "right") / "llava/llava_instruct.json")
     of_image: dict[str, str] = {}
     for entry in entries:
-        said = " ".join(message["value"] for message in entry["conversations"])
-        of_image[entry["image"][-5]] = of_image.get(entry["image"][-5], "") + " " + said
+        text = " ".join(message["value"] for message in entry["conversations"])
+        of_image[entry["image"][-5]] = of_image.get(entry["image"][-5], "") + " " + text
     assert set(of_image) == {"1", "2", "3", "4"}
     assert "CAFE" not in of_image["1"], "no caption names the word on this sign"
     assert "OPEN" in of_image["4"], "a caption names the word on this one"
@@ -94,7 +97,7 @@ def test_ours_is_in_its_published_format(built: Path) -> None:
 
 
 def test_negatives_deny_what_is_absent(world: Path, tmp_path: Path) -> None:
-    right = replace(SPEC, ours=DatasetSpec(120, 0.0))
+    right = replace(SPEC, ours=MiniDatasetSpec(120, 0.0))
     turns = [
         (annotation["img_ids"][0], turn["AI"])
         for annotation in conversations(build_mini_datasets(world, right, tmp_path / "right"), "negative")
@@ -112,7 +115,7 @@ def test_all_nine_abilities_occur_in_balance(world: Path) -> None:
     facts = [ImageFacts(image) for image in read_annotations(world / "coco")]
     written = Counter(
         exchange.ability
-        for conversation in generate(facts, GlobalSpeaker(), 100, Random(0), "global")
+        for conversation in write_conversations(facts, GlobalWriter(), 100, Random(0), "global")
         for exchange in conversation.exchanges
     )
     assert set(written) == set(ABILITIES)
@@ -150,7 +153,7 @@ def test_planted_errors_are_what_the_files_say(built: Path) -> None:
 def test_nothing_reads_the_side_file() -> None:
     source = Path(__file__).parents[3] / "src"
     named = {path.name for path in source.rglob("*.py") if "planted_errors" in path.read_text()}
-    assert named == {"build.py", "planted.py"}, "written there, read nowhere"
+    assert named == {"build.py", "conversations.py"}, "written there, read nowhere"
 
 
 def test_the_same_specification_gives_the_same_bytes(built: Path, world: Path, tmp_path: Path) -> None:
@@ -160,21 +163,21 @@ def test_the_same_specification_gives_the_same_bytes(built: Path, world: Path, t
     assert contents(other)["ours/global.json"] != contents(built)["ours/global.json"]
 
 
-def test_a_complete_folder_is_left_alone_and_another_specification_replaces_it(built: Path, world: Path) -> None:
+def test_a_complete_folder_is_not_written_again_and_another_specification_replaces_it(built: Path, world: Path) -> None:
     before = (built / "build.json").stat().st_mtime_ns
     build_mini_datasets(world, SPEC, built)
     assert (built / "build.json").stat().st_mtime_ns == before
-    build_mini_datasets(world, replace(SPEC, llava=DatasetSpec(10, 0.0)), built)
+    build_mini_datasets(world, replace(SPEC, llava=MiniDatasetSpec(10, 0.0)), built)
     assert len(read_json(built / "llava/llava_instruct.json")) == 10
     captions = world / "coco/annotations/captions_train2014.json"
     captions.write_text(captions.read_text().replace("beach", "street"))
-    build_mini_datasets(world, replace(SPEC, llava=DatasetSpec(10, 0.0)), built)
-    said = (built / "mimic_it/DC_instructions.json").read_text()
-    assert "on a street" in said and "on a beach" not in said
+    build_mini_datasets(world, replace(SPEC, llava=MiniDatasetSpec(10, 0.0)), built)
+    text = (built / "mimic_it/DC_instructions.json").read_text()
+    assert "on a street" in text and "on a beach" not in text
     assert [path.name for path in built.parent.iterdir() if path.name.startswith(".")] == []
 
 
-def test_a_world_that_was_written_anew_is_told_by_its_record(built: Path, world: Path) -> None:
+def test_a_world_that_was_written_again_is_recognised_by_its_record(built: Path, world: Path) -> None:
     (world / "world.json").write_text(json.dumps({"seed": 1, "fingerprint": "abc"}))
     build_mini_datasets(world, SPEC, built)
     assert read_json(built / "build.json")["world"] == {"seed": 1, "fingerprint": "abc"}
@@ -196,11 +199,11 @@ def test_a_folder_that_no_build_wrote_is_not_touched(world: Path, tmp_path: Path
 
 
 def test_too_few_images_for_the_samples_is_one_clear_line(world: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"carry only \d+ of 5000 conversations"):
-        build_mini_datasets(world, replace(SPEC, mimic_it=DatasetSpec(5_000, 0.0)), tmp_path / "mini")
+    with pytest.raises(InputError, match=r"give only \d+ of 5000 conversations"):
+        build_mini_datasets(world, replace(SPEC, mimic_it=MiniDatasetSpec(5_000, 0.0)), tmp_path / "mini")
 
 
 @pytest.mark.parametrize(("samples", "rate"), [(0, 0.1), (5, 1.5), (5, -0.1)])
 def test_impossible_specifications_are_refused(samples: int, rate: float) -> None:
     with pytest.raises(InputError, match="samples must be"):
-        DatasetSpec(samples, rate)
+        MiniDatasetSpec(samples, rate)

@@ -1,4 +1,4 @@
-"""The datasets against the truth of a small world, which the writers never see."""
+"""The datasets agree with the truth of a small world, which their writers never read."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 
 from vlit.common.files import read_json
 from vlit.construct.sources.read import read_annotations
-from vlit.mini.datasets.build import DatasetSpec, MiniDatasetsSpec, build_mini_datasets
-from vlit.mini.datasets.facts import ImageFacts
-from vlit.mini.world.askable import askable
+from vlit.mini.datasets.build import MiniDatasetSpec, MiniDatasetsSpec, build_mini_datasets
+from vlit.mini.datasets.image_facts import ImageFacts
 from vlit.mini.world.build import WorldSpec, build_world
+from vlit.mini.world.facts import scene_facts
 from vlit.mini.world.questions import WORDINGS
 from vlit.mini.world.scene import Scene, read_truth
 
@@ -23,9 +23,9 @@ def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def truths(scene: Scene) -> dict[str, set[str]]:
-    """Short answers of a scene by question. Of an interaction that is the same both ways round, both."""
+    """Return short answers of a scene by question; of a symmetric interaction in both orders."""
     found: dict[str, set[str]] = {}
-    for fact in askable(scene):
+    for fact in scene_facts(scene):
         for wording in WORDINGS[fact.type]:
             found.setdefault(wording.format(*fact.slots), set()).add(fact.answer)
             if fact.type == "interaction" and ("touching" in fact.answer):
@@ -40,7 +40,7 @@ def truths(scene: Scene) -> dict[str, set[str]]:
 
 
 def test_short_responses_without_planted_errors_are_true(small_world: Path, tmp_path: Path) -> None:
-    none = DatasetSpec(200, 0.0)
+    none = MiniDatasetSpec(200, 0.0)
     built = build_mini_datasets(small_world, MiniDatasetsSpec(none, none, none), tmp_path / "mini")
     scenes = {image: truths(scene) for image, scene in read_truth(small_world).items()}
     checked = 0

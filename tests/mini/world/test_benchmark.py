@@ -1,4 +1,4 @@
-"""The benchmark: SEED-Bench's format, answers that are true, and nothing to gain from the text."""
+"""The benchmark has SEED-Bench's format, its answers are true, and its text alone gives nothing away."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from vlit.mini.world.askable import askable
 from vlit.mini.world.benchmark import BenchmarkItem, benchmark_file, benchmark_items
+from vlit.mini.world.facts import scene_facts
 from vlit.mini.world.questions import WORDINGS, worded
 from vlit.mini.world.sample import FIRST_BENCHMARK_ID, FIRST_PRETRAINING_ID, training_scenes
 
@@ -50,7 +50,7 @@ def test_schema(items: list[BenchmarkItem]) -> None:
         assert question["data_id"] == f"{question['question_id']}.jpg"
 
 
-def test_ids_are_unique_and_apart_from_the_other_scenes(items: list[BenchmarkItem]) -> None:
+def test_ids_are_unique_and_differ_from_those_of_other_scenes(items: list[BenchmarkItem]) -> None:
     ids = [item.scene.id for item in items]
     assert len(set(ids)) == len(ids)
     assert min(ids) == FIRST_BENCHMARK_ID
@@ -82,7 +82,7 @@ def test_the_marked_choice_is_the_only_true_one(items: list[BenchmarkItem]) -> N
     for item in items:
         answers = {
             worded(fact, wording).answer
-            for fact in askable(item.scene)
+            for fact in scene_facts(item.scene)
             for wording in range(len(WORDINGS[fact.type]))
             if worded(fact, wording).question == item.question["question"]
         }
@@ -92,7 +92,7 @@ def test_the_marked_choice_is_the_only_true_one(items: list[BenchmarkItem]) -> N
 
 def test_some_dimensions_by_independent_rules(items: list[BenchmarkItem]) -> None:
     numbers = ["Zero", "One", "Two", "Three", "Four", "Five", "Six"]
-    checked = Counter[int]()
+    checked: Counter[int] = Counter()
     for item in items:
         marked = item.question[f"choice_{item.question['answer'].lower()}"]
         question, scene = item.question["question"], item.scene
@@ -114,11 +114,11 @@ def test_some_dimensions_by_independent_rules(items: list[BenchmarkItem]) -> Non
 
 
 def test_every_question_type_is_used(items: list[BenchmarkItem]) -> None:
-    asked = {item.question["question"] for item in items}
-    assert any("most often" in question or "most frequent" in question for question in asked)
-    assert any("most useful" in question for question in asked)
-    assert any("taken away" in question or "are left" in question for question in asked)
-    assert any("size and color" in question for question in asked)
+    texts = {item.question["question"] for item in items}
+    assert any("most often" in question or "most frequent" in question for question in texts)
+    assert any("most useful" in question for question in texts)
+    assert any("taken away" in question or "are left" in question for question in texts)
+    assert any("size and color" in question for question in texts)
 
 
 def test_same_seed_same_benchmark(items: list[BenchmarkItem]) -> None:

@@ -1,4 +1,4 @@
-"""A world on disk: the published formats agree with the truth file, and a folder is whole or absent."""
+"""A world on disk agrees with its truth file in the published formats, and a folder is whole or absent."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ import pytest
 from PIL import Image
 
 from vlit.common.errors import InputError
-from vlit.mini.world import build as build_module
-from vlit.mini.world.build import WorldSpec, build_world
+from vlit.mini.world.build import WorldSpec, build_world, world_fingerprint
 from vlit.mini.world.draw import render
 from vlit.mini.world.scene import read_truth
-from vlit.mini.world.vocabulary import KINDS, NUMBERS
+from vlit.mini.world.vocabulary import NUMBERS, THING_KINDS
 
 SPEC = WorldSpec(scenes=40, benchmark_groups=1, seed=0)
 
@@ -39,7 +38,7 @@ def test_instances_agree_with_the_truth(world: Path) -> None:
     truth = read_truth(world)
     content = load(world / "coco/annotations/instances_train2014.json")
     names = {category["id"]: category["name"] for category in content["categories"]}
-    assert names == {id: kind for kind, (id, _) in KINDS.items()}
+    assert names == {id: kind for kind, (id, _) in THING_KINDS.items()}
     images = {image["id"]: image for image in content["images"]}
     assert set(images) == set(range(1, 41))
     kinds: defaultdict[int, list[str]] = defaultdict(list)
@@ -110,12 +109,12 @@ def test_vqa(world: Path) -> None:
     questions = load(world / "coco/v2_OpenEnded_mscoco_train2014_questions.json")
     annotations = load(world / "coco/v2_mscoco_train2014_annotations.json")
     assert (questions["data_subtype"], questions["task_type"]) == ("train2014", "Open-Ended")
-    asked = {question["question_id"]: question for question in questions["questions"]}
-    assert set(asked) == {annotation["question_id"] for annotation in annotations["annotations"]}
+    by_id = {question["question_id"]: question for question in questions["questions"]}
+    assert set(by_id) == {annotation["question_id"] for annotation in annotations["annotations"]}
     types = Counter(annotation["answer_type"] for annotation in annotations["annotations"])
     assert set(types) == {"yes/no", "number", "other"}
     for annotation in annotations["annotations"]:
-        question = asked[annotation["question_id"]]
+        question = by_id[annotation["question_id"]]
         assert question["image_id"] == annotation["image_id"] == annotation["question_id"] // 1000
         assert [answer["answer_id"] for answer in annotation["answers"]] == list(range(1, 11))
         assert {answer["answer"] for answer in annotation["answers"]} == {annotation["multiple_choice_answer"]}
@@ -132,13 +131,13 @@ def test_vqa(world: Path) -> None:
 def test_same_spec_same_bytes_and_another_seed_other_bytes(world: Path, tmp_path: Path) -> None:
     again = build_world(SPEC, tmp_path / "again")
     assert hashes(again) == hashes(world)
-    assert load(again / "world.json")["fingerprint"] == build_module.fingerprint(world)
+    assert load(again / "world.json")["fingerprint"] == world_fingerprint(world)
     other = build_world(WorldSpec(scenes=2, benchmark_groups=1, seed=1), tmp_path / "other")
     first = "coco/train2014/COCO_train2014_000000000001.jpg"
     assert hashes(other)[first] != hashes(world)[first]
 
 
-def test_a_finished_world_is_left_alone(world: Path) -> None:
+def test_a_finished_world_is_not_written_again(world: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in world.rglob("*")}
     assert build_world(SPEC, world) == world
     assert {path: path.stat().st_mtime_ns for path in world.rglob("*")} == before
@@ -168,7 +167,7 @@ def test_an_interrupted_build_leaves_nothing(tmp_path: Path, monkeypatch: pytest
             raise KeyboardInterrupt
         return render(scene)
 
-    monkeypatch.setattr(build_module, "render", interrupted)
+    monkeypatch.setattr("vlit.mini.world.build.render", interrupted)
     with pytest.raises(KeyboardInterrupt):
         build_world(SPEC, tmp_path / "worlds" / "mini")
     assert list((tmp_path / "worlds").iterdir()) == []

@@ -1,4 +1,4 @@
-"""Pictures: every part of the truth is in the pixels."""
+"""Every part of a scene is in the pixels of its picture."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 from vlit.mini.world.backgrounds import VARIANTS, background
-from vlit.mini.world.draft import extent, sign_extent
-from vlit.mini.world.draw import render, sprite
+from vlit.mini.world.draw import GLYPHS, render, sign_board, sprite
 from vlit.mini.world.sample import training_scenes
-from vlit.mini.world.scene import Scene, Sign, Thing
-from vlit.mini.world.shapes import GLYPHS, sign_board
-from vlit.mini.world.vocabulary import COLOURS, KINDS, SETTINGS, SIZES, TEXTURES, WORDS
+from vlit.mini.world.scene import Scene, Sign, Thing, sign_extent, thing_extent
+from vlit.mini.world.vocabulary import COLOURS, SETTINGS, SIZES, TEXTURES, THING_KINDS, WORDS
 
 CUP = Thing("cup", "red", "plain", "small", (10, 10, 13, 12))
 SCENE = Scene(5, "snow", (CUP,), None, Sign("CAFE", (30, 40, 29, 13)))
@@ -52,7 +50,7 @@ def test_a_change_of_one_fact_changes_many_pixels(other: Scene) -> None:
     assert (np.abs(pixels(SCENE) - pixels(other)).sum(axis=2) > 60).sum() >= 12
 
 
-def test_words_are_black_on_white_where_the_font_says() -> None:
+def test_words_are_black_on_white_in_the_pixels_of_the_font() -> None:
     for word in WORDS:
         width, height = sign_extent(word)
         scene = Scene(1, "night", (), None, Sign(word, (20, 30, width, height)))
@@ -71,28 +69,28 @@ def test_no_two_words_or_letters_look_alike() -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_kinds_have_different_silhouettes(size: str) -> None:
     covers = {}
-    for kind in KINDS:
+    for kind in THING_KINDS:
         cover = np.zeros((21, 21), dtype=bool)
-        width, height = extent(kind, size)
+        width, height = thing_extent(kind, size)
         cover[:height, :width] = sprite(kind, "red", "plain", size)[1][..., 0] > 0.5
         covers[kind] = cover
-    looks = {kind: sprite(kind, "red", "plain", size)[0] for kind in KINDS}
-    for first, second in combinations(KINDS, 2):
+    looks = {kind: sprite(kind, "red", "plain", size)[0] for kind in THING_KINDS}
+    for first, second in combinations(THING_KINDS, 2):
         overlap = (covers[first] & covers[second]).sum() / (covers[first] | covers[second]).sum()
         different = looks[first].shape != looks[second].shape or np.abs(looks[first] - looks[second]).mean() > 15
         assert overlap < 0.8 or different, (first, second)
 
 
 def test_silhouettes_reach_the_sides_of_their_boxes() -> None:
-    for kind, size in product(KINDS, SIZES):
+    for kind, size in product(THING_KINDS, SIZES):
         cover = sprite(kind, "red", "plain", size)[1][..., 0]
         for edge in (cover[0], cover[-1], cover[:, 0], cover[:, -1]):
             assert edge.max() > 0.2, (kind, size)
 
 
 def test_things_stand_out_from_every_background() -> None:
-    for setting, colour, kind in product(SETTINGS, COLOURS, KINDS):
-        width, height = extent(kind, "small")
+    for setting, colour, kind in product(SETTINGS, COLOURS, THING_KINDS):
+        width, height = thing_extent(kind, "small")
         box = (26, 40, width, height)
         with_thing = pixels(Scene(2, setting, (Thing(kind, colour, "plain", "small", box),)))
         without = pixels(Scene(2, setting, ()))
@@ -101,7 +99,7 @@ def test_things_stand_out_from_every_background() -> None:
 
 
 def test_textures_are_visible_on_every_kind_that_has_them() -> None:
-    for kind, colour, size in product(KINDS, COLOURS, SIZES):
+    for kind, colour, size in product(THING_KINDS, COLOURS, SIZES):
         if kind == "box":
             continue
         looks = [sprite(kind, colour, texture, size)[0] for texture in TEXTURES]
@@ -121,7 +119,7 @@ def test_backgrounds_differ_more_between_settings_than_within_one() -> None:
         assert len({background(setting, variant).tobytes() for variant in range(VARIANTS)}) == VARIANTS, mean.shape
 
 
-def test_five_thousand_scenes_are_a_matter_of_a_minute() -> None:
+def test_five_thousand_scenes_take_a_minute() -> None:
     scenes = list(training_scenes(200, seed=1))
     for scene in scenes:
         render(scene)  # fills the caches of sprites and backgrounds

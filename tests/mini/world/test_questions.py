@@ -1,4 +1,4 @@
-"""Questions and answers, checked by rules written from the question's words alone."""
+"""Questions and answers are true by rules written from the question's words alone."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from collections import Counter
 
 import pytest
 
-from vlit.mini.world.askable import askable
-from vlit.mini.world.questions import BENCHMARK_WORDINGS, QA, WORDINGS, question_answers, worded
-from vlit.mini.world.sample import pretraining_scenes, stream, training_scenes
+from vlit.mini.world.facts import scene_facts
+from vlit.mini.world.questions import BENCHMARK_WORDINGS, QA, WORDINGS, scene_questions, worded
+from vlit.mini.world.sample import stream, training_scenes
 from vlit.mini.world.scene import Scene, Thing
-from vlit.mini.world.texts import SHORT_QUESTIONS, SHORT_THINGS, document, short_document
-from vlit.mini.world.vocabulary import COLOURS
 
 NUMBERS = ["Zero", "One", "Two", "Three", "Four", "Five", "Six"]
 DIMENSIONS = {"SU", "II", "IA", "IL", "IC", "SR", "IIR", "VR", "TR"}
@@ -30,9 +28,9 @@ ARTICLES = ("a", "an", "the", "on", "in", "under")
 
 
 @pytest.fixture(scope="module")
-def asked() -> list[tuple[Scene, list[QA]]]:
+def questioned() -> list[tuple[Scene, list[QA]]]:
     return [
-        (scene, question_answers(scene, stream(0, scene.id, "qa"), yes_no=True)) for scene in training_scenes(150, 2)
+        (scene, scene_questions(scene, stream(0, scene.id, "qa"), yes_no=True)) for scene in training_scenes(150, 2)
     ]
 
 
@@ -86,11 +84,11 @@ def is_true(scene: Scene, qa: QA) -> bool:  # noqa: PLR0911, PLR0912
         case "interaction":
             pair = scene.interaction
             assert pair is not None
-            kinds_said = [name.split()[-1] for name in names_in(qa.answer.lower())]
+            kinds_named = [name.split()[-1] for name in names_in(qa.answer.lower())]
             order = [scene.things[pair.subject].kind, scene.things[pair.object].kind]
             verb = {"inside": "inside", "touching": "is touching", "holding": "holding up", "apart": "not touching"}
             symmetric = pair.name in ("touching", "apart")
-            return verb[pair.name] in qa.answer and (kinds_said == order or (symmetric and kinds_said == order[::-1]))
+            return verb[pair.name] in qa.answer and (kinds_named == order or (symmetric and kinds_named == order[::-1]))
         case "most":
             (first, count), *rest = kinds.most_common()
             return qa.answer.lower() in (f"{first}s", f"{first}es") and all(other < count for _, other in rest)
@@ -104,7 +102,7 @@ def is_true(scene: Scene, qa: QA) -> bool:  # noqa: PLR0911, PLR0912
 
 
 def yes_no_is_true(scene: Scene, qa: QA) -> bool:
-    """The same for questions with the answers yes and no."""
+    """Decide whether the right answer to a yes-or-no question is yes."""
     words = qa.question.rstrip("?")
     if qa.type == "whether_taken":
         return scene.setting in words
@@ -118,8 +116,8 @@ def yes_no_is_true(scene: Scene, qa: QA) -> bool:
     return words.split()[-1] in (thing.colour, thing.texture)
 
 
-def test_every_answer_is_true(asked: list[tuple[Scene, list[QA]]]) -> None:
-    for scene, qas in asked:
+def test_every_answer_is_true(questioned: list[tuple[Scene, list[QA]]]) -> None:
+    for scene, qas in questioned:
         for qa in qas:
             if qa.dimension:
                 assert is_true(scene, qa), (qa, scene)
@@ -127,16 +125,16 @@ def test_every_answer_is_true(asked: list[tuple[Scene, list[QA]]]) -> None:
                 assert yes_no_is_true(scene, qa) == (qa.answer == "Yes"), (qa, scene)
 
 
-def test_all_dimensions_types_and_both_truths_occur(asked: list[tuple[Scene, list[QA]]]) -> None:
-    qas = [qa for _, found in asked for qa in found]
+def test_all_dimensions_types_and_both_truths_occur(questioned: list[tuple[Scene, list[QA]]]) -> None:
+    qas = [qa for _, found in questioned for qa in found]
     assert {qa.dimension for qa in qas} == DIMENSIONS | {""}
     assert {qa.type for qa in qas if qa.dimension} == set(WORDINGS)
     answers = Counter(qa.answer for qa in qas if not qa.dimension)
     assert 0.4 < answers["No"] / answers.total() < 0.6
 
 
-def test_the_form_of_questions_and_answers(asked: list[tuple[Scene, list[QA]]]) -> None:
-    for _, qas in asked:
+def test_the_form_of_questions_and_answers(questioned: list[tuple[Scene, list[QA]]]) -> None:
+    for _, qas in questioned:
         for qa in qas:
             assert re.fullmatch(r"[A-Z][A-Za-z ]*\?", qa.question), qa
             assert re.fullmatch(r"[A-Z][A-Za-z ]*", qa.answer), qa
@@ -156,55 +154,10 @@ def test_each_type_has_three_to_five_wordings() -> None:
         assert len(wordings) > BENCHMARK_WORDINGS
 
 
-def test_a_question_has_one_answer_in_a_scene(asked: list[tuple[Scene, list[QA]]]) -> None:
-    for scene, _ in asked:
+def test_a_question_has_one_answer_in_a_scene(questioned: list[tuple[Scene, list[QA]]]) -> None:
+    for scene, _ in questioned:
         answers: dict[str, str] = {}
-        for fact in askable(scene):
+        for fact in scene_facts(scene):
             for wording in range(len(WORDINGS[fact.type])):
                 qa = worded(fact, wording)
                 assert answers.setdefault(qa.question, qa.answer) == qa.answer, (qa, scene)
-
-
-def test_documents_tell_what_they_ask() -> None:
-    for scene in pretraining_scenes(80, seed=0):
-        text = document(scene, stream(0, scene.id, "document"))
-        assert text == document(scene, stream(0, scene.id, "document"))
-        paragraph, *lines = text.splitlines()
-        sentences = re.findall(r"[A-Z][^.]*\.", paragraph)
-        assert " ".join(sentences) == paragraph
-        assert len(scene.things) + 1 <= len(sentences) <= 10
-        assert text.endswith("\n")
-        questions, answers = lines[::2], lines[1::2]
-        assert 3 <= len(questions) == len(answers) <= 12
-        facts = {worded(f, w).question: worded(f, w) for f in askable(scene) for w in range(len(WORDINGS[f.type]))}
-        for question, answer in zip(questions, answers, strict=True):
-            qa = facts[question.removeprefix("Question: ")]
-            assert answer in (f"Answer: {qa.answer}", f"Answer: {qa.sentence}")
-            if qa.dimension in ("SR", "IIR"):
-                assert qa.sentence in paragraph or qa.type == "interaction"
-            if qa.dimension == "TR":
-                assert qa.answer in paragraph
-        for thing in scene.things:
-            assert f"{thing.size} {thing.texture} {thing.colour} {thing.kind}" in paragraph.lower()
-        if scene.interaction is not None:
-            assert re.search(r"is (inside|touching|not touching|holding up)", paragraph)
-
-
-def test_short_documents_are_about_few_things_and_answer_from_them() -> None:
-    things = []
-    for scene in pretraining_scenes(120, seed=0):
-        text = short_document(scene, stream(0, scene.id, "document"))
-        assert text == short_document(scene, stream(0, scene.id, "document"))
-        paragraph, *lines = text.splitlines()
-        whole = [f"{thing.size} {thing.texture} {thing.colour} {thing.kind}" for thing in scene.things]
-        told = [words for words in whole if words in paragraph.lower()]
-        things.append(sum(paragraph.lower().count(words) for words in set(whole)))
-        assert SHORT_QUESTIONS[0] <= len(lines) / 2 <= SHORT_QUESTIONS[1]
-        for question, answer in zip(lines[::2], lines[1::2], strict=True):
-            value = answer.removeprefix("Answer: ")
-            asked = question.removesuffix(" in the image?").removesuffix("?").removesuffix(" have").split()
-            if "color" in asked and "size" not in asked and value.lower() in COLOURS:
-                assert any(words.endswith(f"{value.lower()} {asked[-1]}") for words in told), text
-            if "sign" in question:
-                assert re.search(rf"says {value.removeprefix('The sign says ').removesuffix('.')}\.", paragraph), text
-    assert {SHORT_THINGS[0], SHORT_THINGS[1]} == set(things)

@@ -1,4 +1,4 @@
-"""Random scenes: reproducible, in bounds, and varied in the proportions the benchmark needs."""
+"""Random scenes are reproducible, in bounds, and varied in the proportions that the benchmark needs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from itertools import combinations
 import pytest
 
 from vlit.mini.world.sample import pretraining_scenes, sample_scene, stream, training_scenes
-from vlit.mini.world.scene import CANVAS, Scene
+from vlit.mini.world.scene import CANVAS, CanvasBox, Scene
 from vlit.mini.world.vocabulary import CONTAINER, INTERACTIONS, SETTINGS, SIZES, WORDS
-
-Box = tuple[int, int, int, int]
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +17,7 @@ def scenes() -> list[Scene]:
     return list(training_scenes(400, seed=3))
 
 
-def pixels(box: Box) -> set[tuple[int, int]]:
+def pixels(box: CanvasBox) -> set[tuple[int, int]]:
     x, y, width, height = box
     return {(column, row) for column in range(x, x + width) for row in range(y, y + height)}
 
@@ -33,7 +31,7 @@ def test_a_shorter_run_is_the_beginning_of_a_longer_one(scenes: list[Scene]) -> 
     assert list(training_scenes(10, seed=3)) == scenes[:10]
 
 
-def test_training_and_pretraining_ids_are_apart(scenes: list[Scene]) -> None:
+def test_training_and_pretraining_scenes_are_disjoint(scenes: list[Scene]) -> None:
     others = list(pretraining_scenes(5, seed=3))
     assert [scene.id for scene in scenes[:3]] == [1, 2, 3]
     assert [scene.id for scene in others[:2]] == [900_001, 900_002]
@@ -51,7 +49,7 @@ def test_boxes_are_on_the_canvas_and_their_longer_side_is_the_size(scenes: list[
 
 def test_only_what_is_inside_overlaps(scenes: list[Scene]) -> None:
     for scene in scenes:
-        boxes: dict[object, Box] = {index: thing.box for index, thing in enumerate(scene.things)}
+        boxes: dict[object, CanvasBox] = {index: thing.box for index, thing in enumerate(scene.things)}
         if scene.sign is not None:
             boxes["sign"] = scene.sign.box
         for first, second in combinations(boxes, 2):
@@ -60,7 +58,7 @@ def test_only_what_is_inside_overlaps(scenes: list[Scene]) -> None:
             assert bool(pixels(boxes[first]) & pixels(boxes[second])) == inside
 
 
-def test_interactions_are_what_they_say(scenes: list[Scene]) -> None:
+def test_interactions_are_what_their_name_says(scenes: list[Scene]) -> None:
     found = Counter()
     for scene in scenes:
         if scene.interaction is None:

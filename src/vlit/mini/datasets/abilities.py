@@ -1,7 +1,7 @@
-"""The questions of the nine abilities, each worked out from an image's facts.
+"""Writers of the questions of the nine abilities, each from an image's facts.
 
-A writer gives None where the annotations do not carry its question, so what a dataset asks follows from the sources
-it is shown (`ImageAnnotations.restricted`).
+A writer returns None where the annotations do not contain what its question needs, so the questions of a dataset follow
+from the sources that it reads (`ImageAnnotations.restricted`).
 """
 
 from __future__ import annotations
@@ -14,49 +14,51 @@ from typing import TypeVar
 
 from vlit.construct.sources.image import AnnotatedObject
 from vlit.mini.datasets import phrases
-from vlit.mini.datasets.exchange import Exchange, Phrasing, Writer
-from vlit.mini.datasets.facts import ATTRIBUTE_VALUES, ImageFacts
+from vlit.mini.datasets.conversations import ExchangeWriter
+from vlit.mini.datasets.image_facts import ATTRIBUTE_VALUES, ImageFacts
+from vlit.mini.datasets.phrases import Exchange, Phrasing
 from vlit.mini.world.vocabulary import (
     COLOURS,
     CONTAINER,
-    KINDS,
     NUMBERS,
     PLACES,
     RELATIONS,
     SETTING_KNOWLEDGE,
+    SETTING_NOUN,
     SETTING_PHRASE,
+    THING_KINDS,
     WORDS,
+    interaction_clause,
     plural,
     with_article,
 )
-from vlit.mini.world.wording import SETTING_NOUN, interaction_clause
 
-Value = TypeVar("Value")
-ATTRIBUTE_PHRASING = {"colour": phrases.COLOUR, "texture": phrases.TEXTURE, "size": phrases.SIZE}
+_Value = TypeVar("_Value")
+_ATTRIBUTE_PHRASING = {"colour": phrases.COLOUR, "texture": phrases.TEXTURE, "size": phrases.SIZE}
 MAX_ALTERNATIVES = 3
-SEVERAL_SHARE = 0.7  # of the counting questions, where an image has several of a kind
-Named = tuple[AnnotatedObject, str]  # an object and what it is called in the text
+_SEVERAL_SHARE = 0.7  # of the counting questions, where an image has several of a kind
+Named = tuple[AnnotatedObject, str]  # an object and the phrase that names it in the text
 
 
-def some(rng: Random, values: Collection[Value], exclude: Collection[Value] = ()) -> list[Value]:
-    """Pick up to `MAX_ALTERNATIVES` of the values that are not excluded."""
+def some(rng: Random, values: Collection[_Value], exclude: Collection[_Value] = ()) -> list[_Value]:
+    """Return up to `MAX_ALTERNATIVES` random ones of the values that are not excluded."""
     others = [value for value in values if value not in exclude]
     return rng.sample(others, min(MAX_ALTERNATIVES, len(others)))
 
 
 def other_counts(rng: Random, count: int, least: int = 1) -> list[int]:
-    """Counts one miscounts `count` to: one or two off, from `least` to the last that has a number word."""
+    """Return wrong counts for `count`: one or two off, from `least` to the last that has a number word."""
     most = max(count, len(NUMBERS) - 1)
     return some(rng, range(max(least, count - 2), min(most, count + 2) + 1), (count,))
 
 
-def choose(rng: Random, values: Sequence[Value]) -> Value | None:
-    """Pick one of the values; None if there is none."""
+def choose(rng: Random, values: Sequence[_Value]) -> _Value | None:
+    """Return a random one of the values; None if there is none."""
     return rng.choice(values) if values else None
 
 
 def setting(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """What is the setting of this image?"""
+    """Write "What is the setting of this image?"."""
     if facts.setting is None:
         return None
     if rng.random() < 0.5:
@@ -65,7 +67,7 @@ def setting(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
 
 
 def object_at(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """What object is in the upper left of the image?"""
+    """Write "What object is in the upper left of the image?"."""
     found = [(place, thing) for place in PLACES if (thing := facts.object_at(place)) is not None]
     if not found:
         return None
@@ -74,7 +76,7 @@ def object_at(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
 
 
 def object_of_colour(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """What is the red object?"""
+    """Write "What is the red object?"."""
     found = [(colour, thing) for colour in COLOURS if (thing := facts.object_of(colour)) is not None]
     if not found:
         return None
@@ -85,32 +87,32 @@ def object_of_colour(facts: ImageFacts, rng: Random, short: bool) -> Exchange | 
 def identity_of(
     phrasing: Phrasing, facts: ImageFacts, rng: Random, short: bool, slots: tuple[str, ...], *, kind: str
 ) -> Exchange:
-    """Ask for the kind of an object; it is mistaken for kinds that the image does not show."""
-    right, *wrong = ({"value": with_article(name)} for name in [kind, *some(rng, facts.absent(KINDS))])
+    """Write a question about the kind of an object; the wrong answers are kinds that the image does not show."""
+    right, *wrong = ({"value": with_article(name)} for name in [kind, *some(rng, facts.absent(THING_KINDS))])
     return phrasing.exchange("identity", rng, short, slots, right, wrong=wrong, error="object")
 
 
 def listing(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """What objects are in the image?"""
+    """Write "What objects are in the image?"."""
     if not facts.counts:
         return None
-    invented = [{**facts.counts, kind: 1} for kind in some(rng, facts.absent(KINDS))]
+    invented = [{**facts.counts, kind: 1} for kind in some(rng, facts.absent(THING_KINDS))]
     right, *wrong = ({"value": phrases.inventory(counts)} for counts in [facts.counts, *invented])
     return phrases.LISTING.exchange("identity", rng, short, (), right, wrong=wrong, error="object")
 
 
 def attribute_of(facts: ImageFacts, rng: Random, short: bool, named: Named, attribute_type: str) -> Exchange | None:
-    """Ask for one attribute (a key of `ATTRIBUTE_VALUES`) of one object."""
+    """Write a question about one attribute (a key of `ATTRIBUTE_VALUES`) of one object."""
     value = facts.value(named[0], attribute_type)
     if value is None:
         return None
     wrong = [{"value": other} for other in some(rng, ATTRIBUTE_VALUES[attribute_type], (value,))]
-    phrasing = ATTRIBUTE_PHRASING[attribute_type]
+    phrasing = _ATTRIBUTE_PHRASING[attribute_type]
     return phrasing.exchange("attribute", rng, short, named[1:], {"value": value}, wrong=wrong, error="attribute")
 
 
-def attribute(attribute_type: str) -> Writer:
-    """Make the writer for an attribute of an object that can be named without it."""
+def attribute(attribute_type: str) -> ExchangeWriter:
+    """Return the writer of questions about an attribute of an object that can be named without it."""
 
     def write(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
         named = choose(rng, [named for named in facts.named({attribute_type}) if facts.value(named[0], attribute_type)])
@@ -120,7 +122,7 @@ def attribute(attribute_type: str) -> Writer:
 
 
 def look(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """What are the size and color of the cup?"""
+    """Write "What are the size and color of the cup?"."""
     known = [
         (name, size, colour)
         for thing, name in facts.named({"size", "colour"})
@@ -134,7 +136,7 @@ def look(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
 
 
 def location_of(facts: ImageFacts, rng: Random, short: bool, named: Named) -> Exchange | None:
-    """Ask for the place of one object."""
+    """Write a question about the place of one object."""
     place = facts.place(named[0])
     if place is None:
         return None
@@ -143,18 +145,18 @@ def location_of(facts: ImageFacts, rng: Random, short: bool, named: Named) -> Ex
 
 
 def location(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """Where is the cat in the image?"""
+    """Write "Where is the cat in the image?"."""
     named = choose(rng, [named for named in facts.named() if facts.place(named[0])])
     return location_of(facts, rng, short, named) if named else None
 
 
 def counting_of(facts: ImageFacts, rng: Random, short: bool, kind: str) -> Exchange:
-    """Ask for the number of objects of a kind."""
+    """Write a question about the number of objects of a kind."""
 
     def fields(count: int) -> dict[str, str]:
         many = count != 1
         noun = plural(kind) if many else kind
-        return {"value": phrases.number(count), "be": "are" if many else "is", "noun": noun}
+        return {"value": phrases.number_word(count), "be": "are" if many else "is", "noun": noun}
 
     count = facts.counts[kind]
     right, *wrong = map(fields, [count, *other_counts(rng, count)])
@@ -162,14 +164,14 @@ def counting_of(facts: ImageFacts, rng: Random, short: bool, kind: str) -> Excha
 
 
 def counting(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """How many apples are in the image? Mostly of a kind there are several of, as people would."""
+    """Write "How many apples are in the image?", mostly of a kind there are several of, as people would."""
     several = [kind for kind, count in facts.counts.items() if count > 1]
-    kind = choose(rng, several if several and rng.random() < SEVERAL_SHARE else list(facts.counts))
+    kind = choose(rng, several if several and rng.random() < _SEVERAL_SHARE else list(facts.counts))
     return counting_of(facts, rng, short, kind) if kind else None
 
 
 def relation_of(facts: ImageFacts, rng: Random, short: bool, subject: Named, reference: Named) -> Exchange | None:
-    """Ask how one object lies to another."""
+    """Write a question about where one object is relative to another."""
     relation = facts.relation(subject[0], reference[0])
     if relation is None:
         return None
@@ -179,36 +181,36 @@ def relation_of(facts: ImageFacts, rng: Random, short: bool, subject: Named, ref
 
 
 def spatial_relation(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """Where is the cup relative to the car?"""
+    """Write "Where is the cup relative to the car?"."""
     pairs = [pair for pair in permutations(facts.named(), 2) if facts.relation(pair[0][0], pair[1][0])]
     pair = choose(rng, pairs)
     return relation_of(facts, rng, short, *pair) if pair else None
 
 
 def interaction(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """What is the relation between the cup and the box?"""
+    """Write "What is the relation between the cup and the box?"."""
     known = facts.interaction
     if known is None:
         return None
     slots = [f"the {known.subject}", f"the {known.object}"]
     right = {"value": interaction_clause(slots[0], known.name, slots[1])}
     if CONTAINER in (known.subject, known.object):
-        slots.sort(key=f"the {CONTAINER}".__eq__)  # one asks for something and the box, not for the box and something
+        slots.sort(key=f"the {CONTAINER}".__eq__)  # the box comes second, whichever is the subject
     return phrases.INTERACTION.exchange("interaction", rng, short, slots, right)
 
 
 def most_frequent(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """Which kind of object appears most often?"""
+    """Write "Which kind of object appears most often?"."""
     kind = facts.most_frequent
     if kind is None:
         return None
-    fewer = [other for other in facts.counts if other != kind] or facts.absent(KINDS)
+    fewer = [other for other in facts.counts if other != kind] or facts.absent(THING_KINDS)
     right, *wrong = ({"value": plural(other)} for other in [kind, *some(rng, fewer)])
     return phrases.MOST_FREQUENT.exchange("reasoning", rng, short, (), right, wrong=wrong, error="object")
 
 
 def useful(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """What would be most useful to bring here?"""
+    """Write "What would be most useful to bring here?"."""
     if facts.setting is None:
         return None
     right = {"value": SETTING_KNOWLEDGE[facts.setting], "phrase": SETTING_PHRASE[facts.setting]}
@@ -216,26 +218,30 @@ def useful(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
 
 
 def left(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """How many objects would be left if all red objects were taken away? Not where a sign may count as one."""
+    """Write "How many objects would be left if all red objects were taken away?", unless a sign may count as one."""
     colours = Counter(thing.colour for thing in facts.scene.things)
     if len(colours) < 2 or not facts.all_coloured or facts.annotations.words:
         return None
     colour = rng.choice(list(colours))
     taken, total = colours[colour], sum(colours.values())
-    told = {"taken": phrases.number(taken), "total": phrases.number(total), "be": "is" if taken == 1 else "are"}
+    given = {
+        "taken": phrases.number_word(taken),
+        "total": phrases.number_word(total),
+        "be": "is" if taken == 1 else "are",
+    }
     counts = [total - taken, *other_counts(rng, total - taken)]
-    right, *wrong = ({"value": phrases.number(count), **told} for count in counts)
+    right, *wrong = ({"value": phrases.number_word(count), **given} for count in counts)
     return phrases.LEFT.exchange("reasoning", rng, short, (colour,), right, wrong=wrong, error="count")
 
 
 def known_for(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """What are umbrellas known for?"""
+    """Write "What are umbrellas known for?"."""
     kind = choose(rng, [kind for kind in facts.counts if kind in phrases.KNOWLEDGE])
     return known_for_of(rng, short, kind, plural(kind)) if kind else None
 
 
 def known_for_of(rng: Random, short: bool, kind: str, names: str) -> Exchange | None:
-    """Ask what a kind of object, called `names` in the text, is known for: no image shows it."""
+    """Write a question about what a kind of object, called `names` in the text, is known for: no image shows it."""
     if kind not in phrases.KNOWLEDGE:
         return None
     right = {"value": phrases.KNOWLEDGE[kind]}
@@ -243,14 +249,14 @@ def known_for_of(rng: Random, short: bool, kind: str, names: str) -> Exchange | 
 
 
 def text(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """What word is written on the sign?"""
+    """Write "What word is written on the sign?"."""
     if facts.word is None:
         return None
     right, *wrong = ({"value": word} for word in [facts.word, *some(rng, WORDS, (facts.word,))])
     return phrases.TEXT.exchange("text", rng, short, (), right, wrong=wrong, error="text")
 
 
-WRITERS: dict[str, tuple[Writer, ...]] = {
+ABILITY_WRITERS: dict[str, tuple[ExchangeWriter, ...]] = {
     "setting": (setting,),
     "identity": (object_at, object_of_colour, listing),
     "attribute": (*(attribute(attribute_type) for attribute_type in ATTRIBUTE_VALUES), look),

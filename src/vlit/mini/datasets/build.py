@@ -13,19 +13,41 @@ from vlit.common.errors import InputError
 from vlit.common.files import is_replaceable, read_json, replaced_folder, write_json, write_jsonl
 from vlit.construct.region_images import write_region_archive
 from vlit.construct.sources.image import ImageAnnotations
-from vlit.construct.sources.read import SOURCE_FILES, read_annotations
-from vlit.mini.datasets import llava, mimic_it, ours
-from vlit.mini.datasets.exchange import Conversation, Speaker, generate
-from vlit.mini.datasets.facts import ImageFacts
-from vlit.mini.datasets.planted import PLANTED, PlantedError, plant_errors
+from vlit.construct.sources.read import SOURCE_FILES, SOURCES, read_annotations
+from vlit.mini.datasets.conversations import (
+    PLANTED,
+    Conversation,
+    ConversationWriter,
+    PlantedError,
+    plant_errors,
+    write_conversations,
+)
+from vlit.mini.datasets.image_facts import ImageFacts
+from vlit.mini.datasets.ours import OURS_SHARES, GlobalWriter, NegativeWriter, RegionWriter, coco_arc_records
+from vlit.mini.datasets.public import (
+    PUBLIC_SOURCES,
+    LlavaWriter,
+    MimicItWriter,
+    llava_records,
+    mimic_it_images,
+    mimic_it_records,
+)
 
-MARK = "build.json"  # written last: what the folder was built from
-IMAGES = "train2014"
+_MARK = "build.json"  # written last: what the folder was built from
+_IMAGES = "train2014"
 
 
 @dataclass(frozen=True)
-class DatasetSpec:
-    """Size of a dataset, and the chance of a sample to have a planted error."""
+class MiniDatasetSpec:
+    """Size of a dataset.
+
+    Attributes:
+        samples: number of conversations.
+        error_rate: share of the samples with a planted error, on average.
+
+    Raises:
+        InputError: if a number is out of range.
+    """
 
     samples: int
     error_rate: float
@@ -39,53 +61,54 @@ class DatasetSpec:
 class MiniDatasetsSpec:
     """What to build. The same specification of the same world gives the same bytes."""
 
-    llava: DatasetSpec = field(default_factory=lambda: DatasetSpec(4000, 0.08))
-    mimic_it: DatasetSpec = field(default_factory=lambda: DatasetSpec(4000, 0.05))
-    ours: DatasetSpec = field(default_factory=lambda: DatasetSpec(4000, 0.25))
+    llava: MiniDatasetSpec = field(default_factory=lambda: MiniDatasetSpec(4000, 0.08))
+    mimic_it: MiniDatasetSpec = field(default_factory=lambda: MiniDatasetSpec(4000, 0.05))
+    ours: MiniDatasetSpec = field(default_factory=lambda: MiniDatasetSpec(4000, 0.25))
     seed: int = 0
 
 
 def build_mini_datasets(world_folder: str | Path, spec: MiniDatasetsSpec, folder: str | Path) -> Path:
     """Write `folder/llava/`, `folder/mimic_it/` and `folder/ours/` in their published formats.
 
-    Returns at once if the folder holds this specification of this world already, and replaces what an earlier build
-    left there. Besides the published files there is `planted_errors.jsonl` in each, which nothing reads.
+    Nothing is written if the folder was built by this specification from this world; any other earlier build is
+    replaced. Next to the published files there is `planted_errors.jsonl` in each, which nothing reads.
 
     Args:
-        world_folder: holds `coco/` with the annotation files and `coco/train2014/` with the images.
+        world_folder: folder of the world, with annotation files in `coco/` and images in `coco/train2014/`.
         spec: sizes, error rates and seed.
-        folder: what to write.
+        folder: folder to write.
 
     Returns:
-        The folder.
+        `folder`.
 
     Raises:
-        InputError: if a file of the world is absent or broken, if it carries too few conversations, or if `folder`
-            holds something that no build wrote.
+        InputError: if a file of the world is absent or broken, if its annotations are too few for the samples, or if
+            `folder` contains something that no build wrote.
     """
     folder, coco = Path(folder), Path(world_folder) / "coco"
     mark = {"spec": asdict(spec), "world": _fingerprint(Path(world_folder))}
     if _is_built(folder, mark):
         return folder
     annotations = read_annotations(coco)
-    with replaced_folder(folder, MARK, what="build", is_current=lambda: _is_built(folder, mark)) as fresh:
+    with replaced_folder(folder, _MARK, what="build", is_current=lambda: _is_built(folder, mark)) as fresh:
         _write_llava(annotations, spec, fresh / "llava")
-        _write_mimic_it(annotations, spec, fresh / "mimic_it", coco / IMAGES)
-        _write_ours(annotations, spec, fresh / "ours", coco / IMAGES)
-        write_json(fresh / MARK, mark)
+        _write_mimic_it(annotations, spec, fresh / "mimic_it", coco / _IMAGES)
+        _write_ours(annotations, spec, fresh / "ours", coco / _IMAGES)
+        write_json(fresh / _MARK, mark)
     return folder
 
 
 def _is_built(folder: Path, mark: dict[str, Any]) -> bool:
-    """Say whether the folder holds exactly what `mark` says; False if it is absent, empty or an earlier build."""
-    return mark_of(folder, MARK, "build") == mark
+    """Return whether a folder was built from what `mark` says; False if it is absent, empty or another build."""
+    return mark_of(folder, _MARK, "build") == mark
 
 
 def _write_llava(annotations: Sequence[ImageAnnotations], spec: MiniDatasetsSpec, folder: Path) -> None:
     rng = Random(f"llava/{spec.seed}")
-    held = generate(_facts(annotations, llava.SOURCES), llava.LlavaSpeaker(), spec.llava.samples, rng, "llava")
-    said, planted = plant_errors(held, _ids("llava", held), spec.llava.error_rate, rng)
-    write_json(folder / "llava_instruct.json", llava.llava_records(said))
+    facts = _facts(annotations, PUBLIC_SOURCES)
+    right = write_conversations(facts, LlavaWriter(), spec.llava.samples, rng, "llava")
+    written, planted = plant_errors(right, _ids("llava", right), spec.llava.error_rate, rng)
+    write_json(folder / "llava_instruct.json", llava_records(written))
     _write_planted(folder, planted)
 
 
@@ -93,33 +116,33 @@ def _write_mimic_it(
     annotations: Sequence[ImageAnnotations], spec: MiniDatasetsSpec, folder: Path, images: Path
 ) -> None:
     rng = Random(f"mimic_it/{spec.seed}")
-    facts = _facts(annotations, mimic_it.SOURCES)
-    held = generate(facts, mimic_it.MimicItSpeaker(), spec.mimic_it.samples, rng, "mimic_it")
-    said, planted = plant_errors(held, _ids("mimic_it", held), spec.mimic_it.error_rate, rng)
-    instructions, train = mimic_it.mimic_it_records(said, rng)
+    facts = _facts(annotations, PUBLIC_SOURCES)
+    right = write_conversations(facts, MimicItWriter(), spec.mimic_it.samples, rng, "mimic_it")
+    written, planted = plant_errors(right, _ids("mimic_it", right), spec.mimic_it.error_rate, rng)
+    instructions, train = mimic_it_records(written, rng)
     write_json(folder / "DC_instructions.json", instructions)
     write_json(folder / "DC_train.json", train)
-    write_json(folder / "DC.json", mimic_it.mimic_it_images(said, images), indent=None)
+    write_json(folder / "DC.json", mimic_it_images(written, images), indent=None)
     _write_planted(folder, planted)
 
 
 def _write_ours(annotations: Sequence[ImageAnnotations], spec: MiniDatasetsSpec, folder: Path, images: Path) -> None:
-    facts = _facts(annotations, ours.SOURCES)
-    regions = ours.RegionSpeaker()
-    speakers: dict[str, Speaker] = {
-        "global": ours.GlobalSpeaker(),
-        "negative": ours.NegativeSpeaker(),
+    facts = _facts(annotations, SOURCES)
+    regions = RegionWriter()
+    writers: dict[str, ConversationWriter] = {
+        "global": GlobalWriter(),
+        "negative": NegativeWriter(),
         "region": regions,
     }
     planted: list[PlantedError] = []
-    for kind, samples in _split(spec.ours.samples, ours.SHARES).items():
+    for kind, samples in _split(spec.ours.samples, OURS_SHARES).items():
         rng = Random(f"ours/{kind}/{spec.seed}")
-        held = generate(facts, speakers[kind], samples, rng, f"ours, {kind}")
-        said, errors = plant_errors(held, _ids(f"ours/{kind}", held), spec.ours.error_rate, rng)
-        write_json(folder / f"{kind}.json", ours.coco_arc_records(said))
+        right = write_conversations(facts, writers[kind], samples, rng, f"ours, {kind}")
+        written, errors = plant_errors(right, _ids(f"ours/{kind}", right), spec.ours.error_rate, rng)
+        write_json(folder / f"{kind}.json", coco_arc_records(written))
         planted += errors
         if kind == "region":
-            names = (conversation.image for conversation in said)
+            names = (conversation.image for conversation in written)
             write_region_archive(folder / "region_images.zip", names, regions.boxes, images)
     _write_planted(folder, planted)
 
@@ -133,19 +156,19 @@ def _facts(annotations: Sequence[ImageAnnotations], sources: Sequence[str]) -> l
 
 
 def _ids(prefix: str, conversations: Sequence[Conversation]) -> list[str]:
-    """Sample ids as the readers of the published formats give them: the place in the file."""
+    """Return sample ids as the readers of the published formats give them: the position in the file."""
     return [f"{prefix}/{number:06d}" for number in range(len(conversations))]
 
 
 def _split(samples: int, shares: dict[str, int]) -> dict[str, int]:
-    """Divide samples by shares; the first takes what rounding leaves."""
+    """Return samples divided by shares; the first gets what rounding leaves."""
     parts = {name: samples * share // sum(shares.values()) for name, share in shares.items()}
     parts[next(iter(parts))] += samples - sum(parts.values())
     return parts
 
 
 def _fingerprint(world: Path) -> Any:
-    """What the world's own record says of it, or a hash of its annotation files where it keeps no record."""
+    """Return the world's own record, or a hash of its annotation files where it has none."""
     record = world / "world.json"
     if record.is_file():
         return read_json(record)
@@ -158,10 +181,10 @@ def _fingerprint(world: Path) -> Any:
 
 
 def mark_of(folder: Path, name: str, what: str) -> object:
-    """Return what the file `name` of a folder says it was built from; None if the folder is absent or empty.
+    """Return the content of the file `name`, which records what a folder was built from; None if the folder is empty.
 
     Raises:
-        InputError: if the folder holds something else than `what`.
+        InputError: if the folder contains something else than `what`.
     """
     if not is_replaceable(folder, name, what):
         return None

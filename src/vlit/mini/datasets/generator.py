@@ -1,6 +1,6 @@
-"""Generation without a language model: conversations out of the facts of mini-world images, with planted errors.
+"""Generation without a language model: conversations from the facts of mini-world images, with planted errors.
 
-It stands behind the same interface as a server, and its replies go through the same parser and rules.
+It has the interface of a language model's client, and its replies go through the same parser and rules.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ from vlit.construct.prompts import Request, in_format
 from vlit.llm.cache import ReplyCache
 from vlit.llm.limits import Price
 from vlit.llm.request import Reply
-from vlit.mini.datasets.exchange import Conversation
-from vlit.mini.datasets.facts import ImageFacts
-from vlit.mini.datasets.ours import GlobalSpeaker, NegativeSpeaker, RegionSpeaker
-from vlit.mini.datasets.planted import PLANTED, PlantedError, plant_errors
+from vlit.mini.datasets.conversations import PLANTED, Conversation, PlantedError, plant_errors
+from vlit.mini.datasets.image_facts import ImageFacts
+from vlit.mini.datasets.ours import GlobalWriter, NegativeWriter, RegionWriter
 
 
 @dataclass(frozen=True)
@@ -30,11 +29,11 @@ class OfflineGenerator:
     """Writes candidates from annotations.
 
     Attributes:
-        n: candidates a request.
+        n: number of candidates per request.
         error_rate: share of the candidates with a wrong answer.
-        malformed_rate: share of the candidates that miss the format.
-        seed: of all draws; those of a request don't depend on the other requests.
-        side_file: folder that receives the record of planted errors, for people; nothing reads it.
+        malformed_rate: share of the candidates that are not in the format.
+        seed: seed of everything random; what is drawn for a request does not depend on the other requests.
+        side_file: folder for the record of planted errors, for people; nothing reads it.
     """
 
     n: int
@@ -54,7 +53,7 @@ class OfflineGenerator:
 
     @property
     def price(self) -> Price:
-        """Nothing."""
+        """The price of a reply: none."""
         return Price()
 
     def body(self, request: Request) -> dict[str, Any]:
@@ -76,36 +75,34 @@ class OfflineGenerator:
         }
 
     def answer(self, requests: Mapping[str, Request], cache: ReplyCache) -> None:
-        """Write all replies; those in the cache already come out the same again."""
+        """Write the replies that are not in the cache, and the record of planted errors in all of them."""
         planted: list[PlantedError] = []
         for key, request in tqdm(requests.items(), desc="writing", leave=False, disable=None):
             texts, errors = self._written(request)
             planted += errors
             if key not in cache:
-                reply = (
-                    Reply(texts, ["stop"] * len(texts)) if texts else Reply(error="the annotations carry too little")
-                )
-                cache.put(key, reply)
+                failed = Reply(error="the annotations are too few for a conversation")
+                cache.put(key, Reply(texts, ["stop"] * len(texts)) if texts else failed)
         write_jsonl(Path(self.side_file) / PLANTED, (error.record() for error in planted))
 
     def _written(self, request: Request) -> tuple[list[str], list[PlantedError]]:
         rng = Random(f"offline/{self.seed}/{request.id}")
         facts = ImageFacts(request.image)
-        held = [one for _ in range(self.n) if (one := _conversation(request, facts, rng))]
-        ids = [f"{request.id}/{number}" for number in range(len(held))]
-        spoilt, planted = plant_errors(held, ids, self.error_rate, rng)
-        texts = [in_format([(each.instruction, each.response) for each in one.exchanges]) for one in spoilt]
+        right = [one for _ in range(self.n) if (one := _conversation(request, facts, rng))]
+        ids = [f"{request.id}/{number}" for number in range(len(right))]
+        spoiled, planted = plant_errors(right, ids, self.error_rate, rng)
+        texts = [in_format([(each.instruction, each.response) for each in one.exchanges]) for one in spoiled]
         return [_damaged(text, rng) if rng.random() < self.malformed_rate else text for text in texts], planted
 
 
 def _conversation(request: Request, facts: ImageFacts, rng: Random) -> Conversation | None:
     if request.region is not None:
-        return RegionSpeaker().about(request.region, facts, rng)
-    return NegativeSpeaker()(facts, rng) if request.variant.file == "negative" else GlobalSpeaker()(facts, rng)
+        return RegionWriter().about(request.region, facts, rng)
+    return NegativeWriter()(facts, rng) if request.variant.file == "negative" else GlobalWriter()(facts, rng)
 
 
 def _damaged(text: str, rng: Random) -> str:
-    """As models miss the format: quotes of the wrong kind, a fence, text around it, an end that is cut off."""
+    """Return a text out of format as models write it: wrong quotes, a fence, text around it, an end that is cut off."""
     damage = rng.randrange(5)
     if damage == 0:
         return text.replace('"', "'")

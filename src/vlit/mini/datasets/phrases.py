@@ -1,14 +1,121 @@
-"""How each type of question is put and answered: the phrase templates of the offline generator.
+"""How each type of question is asked and answered: templates, and an exchange made from one.
 
-The questions are worded as the world words them, with some paraphrases more.
+The questions are worded as the world words them, with some more paraphrases.
 """
 
 from __future__ import annotations
 
-from vlit.mini.datasets.exchange import Phrasing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
 from vlit.mini.world.questions import WORDINGS
-from vlit.mini.world.vocabulary import NUMBERS, plural, with_article
-from vlit.mini.world.wording import listed
+from vlit.mini.world.vocabulary import NUMBERS, capitalised, listed, plural, with_article
+
+# The nine abilities a benchmark in the format of SEED-Bench tests, in the order of its question types.
+ABILITIES: tuple[str, ...] = (
+    "setting",
+    "identity",
+    "attribute",
+    "location",
+    "counting",
+    "spatial relation",
+    "interaction",
+    "reasoning",
+    "text",
+)
+DESCRIPTION = "description"  # a paragraph about the whole image
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """An instruction, its right response, and responses that are wrong in a plausible way.
+
+    Attributes:
+        ability: one of `ABILITIES`, or `DESCRIPTION`.
+        instruction: the instruction.
+        response: the right response.
+        error: kind of the wrong responses (object, count, attribute, text or location); "" where there are none.
+        alternatives: `response` with another value of the same type, which is wrong.
+        phrased: the question with its templates, where it comes from a `Phrasing`.
+    """
+
+    ability: str
+    instruction: str
+    response: str
+    error: str = ""
+    alternatives: tuple[str, ...] = ()
+    phrased: PhrasedQuestion | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Phrasing:
+    """Format strings for a question of one type and its answers.
+
+    {0}, {1} ... are what the question is about, as in `vlit.mini.world.questions.WORDINGS`; named fields belong to the
+    answer. Sentences end in a full stop; the short phrase has none.
+    """
+
+    instructions: tuple[str, ...]
+    sentences: tuple[str, ...]
+    short: str = "{value}"
+
+    def exchange(
+        self,
+        ability: str,
+        rng: Random,
+        short: bool,
+        slots: Sequence[str],
+        right: Mapping[str, str],
+        *,
+        wrong: Sequence[Mapping[str, str]] = (),
+        error: str = "",
+    ) -> Exchange:
+        """Return an exchange in a random wording.
+
+        Args:
+            ability: one of `ABILITIES`.
+            rng: source of the wording.
+            short: answer with a short phrase instead of a sentence.
+            slots: what the question is about.
+            right: fields of the right answer.
+            wrong: fields of each wrong answer.
+            error: kind of the wrong answers.
+        """
+        sentence = None if short else rng.randrange(len(self.sentences))
+        instruction = rng.randrange(len(self.instructions))
+        question = PhrasedQuestion(self, ability, tuple(slots), right, tuple(wrong), error, instruction, sentence)
+        return question.exchange()
+
+
+@dataclass(frozen=True)
+class PhrasedQuestion:
+    """A question with its slots and answers in one wording of its phrasing; `replace` gives it another wording.
+
+    `instruction` and `sentence` are positions in the phrasing; None for `sentence` is the short phrase.
+    """
+
+    phrasing: Phrasing
+    ability: str
+    slots: tuple[str, ...]
+    right: Mapping[str, str]
+    wrong: tuple[Mapping[str, str], ...]
+    error: str
+    instruction: int
+    sentence: int | None
+
+    def exchange(self) -> Exchange:
+        """Return the question and its answers in words."""
+        form = self.phrasing.short if self.sentence is None else self.phrasing.sentences[self.sentence]
+        return Exchange(
+            self.ability,
+            capitalised(self.phrasing.instructions[self.instruction].format(*self.slots)),
+            capitalised(form.format(*self.slots, **self.right)),
+            self.error if self.wrong else "",
+            tuple(capitalised(form.format(*self.slots, **fields)) for fields in self.wrong),
+            self,
+        )
+
 
 SETTING = Phrasing(
     (*WORDINGS["setting"], "How would you describe the surroundings in this picture?"),
@@ -93,7 +200,7 @@ TEXT = Phrasing(
     ("The sign says {value}.", "The word on the sign is {value}.", "You can read the word {value} on the sign."),
 )
 
-# Known to everybody and drawn nowhere: the "external knowledge" of section 4.2.2.
+# Known to everybody and drawn nowhere: the "external knowledge" of paper section 4.2.2.
 KNOWLEDGE: dict[str, str] = {
     "car": "carrying people along roads",
     "boat": "carrying people across water",
@@ -111,16 +218,16 @@ KNOWLEDGE: dict[str, str] = {
 }
 
 
-def number(count: int) -> str:
-    """A count as a word where there is one, else in digits."""
+def number_word(count: int) -> str:
+    """Return a count as a word where there is one, else in digits."""
     return NUMBERS[count] if count < len(NUMBERS) else str(count)
 
 
 def counted(kind: str, count: int) -> str:
-    """A count with its noun: "one car", "three boxes"."""
-    return f"{number(count)} {kind if count == 1 else plural(kind)}"
+    """Return a count with its noun: "one car", "three boxes"."""
+    return f"{number_word(count)} {kind if count == 1 else plural(kind)}"
 
 
 def inventory(counts: dict[str, int]) -> str:
-    """Everything counted: "a cup, two cars and a box"."""
+    """Return everything counted: "a cup, two cars and a box"."""
     return listed([with_article(kind) if count == 1 else counted(kind, count) for kind, count in counts.items()])

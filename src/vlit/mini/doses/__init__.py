@@ -1,1 +1,1 @@
-"""Datasets in which one principle of quality differs from a base, by levels."""
+"""Datasets for a dose-response study: of equal size, each with one principle of paper section 4.1 changed."""

@@ -2,12 +2,12 @@
 
 | principle | dose | base |
 |---|---|---|
-| correctness | share of the responses that can be wrong which are wrong | 0 |
-| task diversity | abilities asked for, of nine | 9 |
-| instruction diversity | wordings of a type of question (`MANY`: all, in carrier sentences) | all there are |
-| response diversity | sentences a type of answer takes (more than all: with openers) | all there are |
+| correctness | share of wrong responses, among those that can be wrong | 0 |
+| task diversity | number of abilities, of nine | 9 |
+| instruction diversity | wordings of a type of question (more than there are: with carrier sentences) | all there are |
+| response diversity | sentences of a type of answer (more than there are: with openers) | all there are |
 | complexity | questions in one instruction (their number and content stay) | 1 |
-| balance | share of the questions that ask for the favoured ability | a ninth |
+| balance | share of the questions about the favoured ability | a ninth |
 """
 
 from __future__ import annotations
@@ -16,58 +16,65 @@ from dataclasses import dataclass, replace
 
 from vlit.common.errors import InputError
 
-QUESTIONS = 5  # of a conversation, in every dose
-FAVOURED = "attribute"  # where balance is given up: what SEED-Bench asks most
-# What is kept when tasks are few: first what every image can be asked several times.
+DOSE_QUESTIONS = 5  # of a conversation, in every dose
+FAVOURED = "attribute"  # the ability that unbalanced doses favour, as SEED-Bench does
+# Doses with few abilities keep the first: those with several questions about every image.
 ABILITY_ORDER = (
     "attribute", "identity", "location", "counting", "spatial relation", "reasoning", "setting", "text", "interaction",
 )  # fmt: skip
-ALL = 9  # wordings or sentences: more than any phrasing has
+_ALL = 9  # wordings or sentences: more than any phrasing has
 
 
 @dataclass(frozen=True)
-class Settings:
+class DoseSettings:
     """How a dataset is made.
 
     Attributes:
-        error_rate: share of the responses that can be wrong which are.
-        abilities: how many of `ABILITY_ORDER` are asked for.
+        error_rate: share of wrong responses, among those that can be wrong.
+        abilities: number of abilities, the first of `ABILITY_ORDER`.
         wordings: most instruction wordings of a type of question.
-        carriers: sentences an instruction may stand in (1: none).
-        sentences: most sentences a type of answer takes.
-        openers: how many ways a sentence may begin (1: as it is).
-        turns: of a conversation; `QUESTIONS` questions are spread over them.
-        favoured: share of the questions that ask for `FAVOURED`; None is as many as for any other.
+        carriers: number of sentences that an instruction may be embedded in (1: none).
+        sentences: most sentences of a type of answer.
+        openers: number of ways a sentence may begin (1: unchanged).
+        turns: turns of a conversation; `DOSE_QUESTIONS` questions are spread over them.
+        favoured: share of the questions about `FAVOURED`; None is as many as about any other ability.
     """
 
     error_rate: float = 0.0
     abilities: int = len(ABILITY_ORDER)
-    wordings: int = ALL
+    wordings: int = _ALL
     carriers: int = 1
-    sentences: int = ALL
+    sentences: int = _ALL
     openers: int = 1
-    turns: int = QUESTIONS
+    turns: int = DOSE_QUESTIONS
     favoured: float | None = None
 
 
 @dataclass(frozen=True)
 class Dose:
-    """One dataset of the design: `dose` is what its principle is set to, `level` its place from 1 (the base has 0)."""
+    """One dataset of the design.
+
+    Attributes:
+        principle: one of `PRINCIPLES`, or `BASE`.
+        level: position among the doses of its principle, from 1; the base has 0.
+        dose: what the principle is set to.
+        settings: how the dataset is made.
+    """
 
     principle: str
     level: int
     dose: float
-    settings: Settings
+    settings: DoseSettings
 
     @property
     def name(self) -> str:
-        """The dataset's name."""
+        """Name of the dataset."""
         return f"dose_{self.principle}_{self.level}"
 
 
 BASE = "base"
-_BASE = Settings()
-_LEVELS: dict[str, list[tuple[float, Settings]]] = {
+_BASE = DoseSettings()
+_LEVELS: dict[str, list[tuple[float, DoseSettings]]] = {
     "correctness": [(rate, replace(_BASE, error_rate=rate)) for rate in (0.15, 0.3, 0.5, 0.75)],
     "task_diversity": [(n, replace(_BASE, abilities=n)) for n in (2, 3, 5, 7)],
     "instruction_diversity": [
@@ -78,10 +85,10 @@ _LEVELS: dict[str, list[tuple[float, Settings]]] = {
         *((n, replace(_BASE, sentences=n)) for n in (1, 2)),
         *((3 * n, replace(_BASE, openers=n)) for n in (3, 6)),
     ],
-    "complexity": [(QUESTIONS / turns, replace(_BASE, turns=turns)) for turns in (4, 3, 2, 1)],
+    "complexity": [(DOSE_QUESTIONS / turns, replace(_BASE, turns=turns)) for turns in (4, 3, 2, 1)],
     "balance": [(share, replace(_BASE, favoured=share)) for share in (0.25, 0.4, 0.55, 0.7)],
 }
-# What the base is on each principle's scale.
+# What the base is set to on the scale of each principle.
 BASE_DOSE = {
     "correctness": 0.0,
     "task_diversity": 9.0,
@@ -94,7 +101,7 @@ PRINCIPLES = tuple(_LEVELS)
 
 
 def dose(principle: str, level: int) -> Dose:
-    """One dataset of the design.
+    """Return one dataset of the design.
 
     Raises:
         InputError: if there is no such principle or level.
@@ -112,5 +119,5 @@ def dose(principle: str, level: int) -> Dose:
 
 
 def doses() -> list[Dose]:
-    """The base and all others, in order."""
+    """Return the base and all other doses, in order."""
     return [dose(BASE, 0), *(dose(name, level + 1) for name in PRINCIPLES for level in range(len(_LEVELS[name])))]

@@ -1,16 +1,22 @@
-"""What pre-training reads: images with captions, and text documents, all from scenes nothing else uses."""
+"""What pre-training reads: captioned images with patch labels, and text documents, all from scenes nothing else uses.
+
+Patch labels are what each patch of an image shows. Published CLIP learns from 400 million pairs to tell objects apart.
+A few ten thousand pairs are not enough for that, so the mini encoders also learn, patch by patch, what the world drew
+there (region supervision in the manner of GLIP, Li et al. 2022).
+"""
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from vlit.common.files import read_json, whole, write_json
@@ -19,26 +25,42 @@ from vlit.data.formats.llava import read_llava
 from vlit.data.images import FileImage
 from vlit.data.rejects import Rejects
 from vlit.data.templates import Piece, Template
-from vlit.mini.datasets.build import DatasetSpec, MiniDatasetsSpec, build_mini_datasets
-from vlit.mini.pretraining.dense import patch_labels
+from vlit.mini.datasets.build import MiniDatasetSpec, MiniDatasetsSpec, build_mini_datasets
 from vlit.mini.world.build import WorldSpec, build_world
 from vlit.mini.world.draw import render
-from vlit.mini.world.questions import question_answers
+from vlit.mini.world.questions import scene_questions
 from vlit.mini.world.sample import pretraining_scenes
-from vlit.mini.world.scene import Scene, read_truth
-from vlit.mini.world.texts import captions, document, short_document
+from vlit.mini.world.scene import CANVAS, CanvasBox, Scene, read_truth
+from vlit.mini.world.texts import document, scene_captions, short_document
+from vlit.mini.world.vocabulary import COLOURS, SETTINGS, SIZES, TEXTURES, THING_KINDS, WORDS
 from vlit.models.forward import CLIP_MEAN, CLIP_STD
+
+PATCH = 8  # pixels a side, as in `weights/mini/open_clip`
+PATCHES_PER_SIDE = CANVAS // PATCH
+PATCHES = PATCHES_PER_SIDE**2
+NO_LABEL = -1  # nothing is learned
+_LEAST_COVER = 0.2  # share of a patch that a thing must cover to be what the patch shows
+
+# label -> its values; "kind" has one more, for patches that show only the background
+PATCH_ATTRIBUTES: dict[str, tuple[str, ...]] = {
+    "kind": (*THING_KINDS, "nothing"),
+    "colour": tuple(COLOURS),
+    "texture": TEXTURES,
+    "size": tuple(SIZES),
+    "word": WORDS,
+    "setting": SETTINGS,
+}
 
 
 @dataclass
-class Pairs:
+class CaptionedImages:
     """Scenes in pictures and words.
 
     Attributes:
         images: (n, 64, 64, 3) bytes.
-        captions: five of each.
-        descriptions: the paragraph of each that names everything.
-        patches: (n, patches, attributes) labels, see `dense`.
+        captions: five of each image.
+        descriptions: the paragraph of each image that names everything.
+        patches: (n, patches, attributes) labels of `patch_labels`.
     """
 
     images: torch.Tensor
@@ -47,14 +69,14 @@ class Pairs:
     patches: torch.Tensor
 
     def pixels(self, indices: list[int]) -> torch.Tensor:
-        """Normalised pixel values (batch, 3, 64, 64), as `CropTransform` makes them."""
+        """Return normalised pixel values (batch, 3, 64, 64), as `CropTransform` makes them."""
         chosen = self.images[indices].permute(0, 3, 1, 2).float() / 255
         mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (CLIP_MEAN, CLIP_STD))
         return (chosen - mean) / std
 
 
-class Asked(NamedTuple):
-    """A question about a picture, its short answer, its answer as a sentence, and its SEED-Bench dimension."""
+class ImageQuestion(NamedTuple):
+    """A question about an image, its short answer, its answer as a sentence, and its SEED-Bench dimension."""
 
     question: str
     answer: str
@@ -62,81 +84,144 @@ class Asked(NamedTuple):
     dimension: str
 
 
-def pairs(scenes: int, seed: int, cache: Path) -> Pairs:
-    """Render the pre-training scenes once and keep them."""
+Dialogue = list[tuple[str, str]]  # questions with answers
+_MOST_QUESTIONS = 4  # per image and step: more images and steps teach more than longer dialogues
+_SHORT_ANSWERS = 0.75  # share of short answers, as the benchmark's are; the others are sentences
+
+
+@dataclass(frozen=True)
+class QuestionSampler:
+    """Questions about the first images.
+
+    Attributes:
+        questions: all questions about each image.
+        weights: dimension -> how often its questions are drawn, relative to the others that an image has.
+    """
+
+    questions: list[list[ImageQuestion]]
+    weights: Mapping[str, float]
+
+    def dialogue(self, index: int, rng: random.Random) -> Dialogue:
+        """Return questions about an image with answers, each of another dimension."""
+        by_dimension: dict[str, list[ImageQuestion]] = {}
+        for question in self.questions[index]:
+            by_dimension.setdefault(question.dimension, []).append(question)
+        drawn: Dialogue = []
+        while by_dimension and len(drawn) < _MOST_QUESTIONS:
+            names = list(by_dimension)
+            name = rng.choices(names, [self.weights[dimension] for dimension in names])[0]
+            chosen = rng.choice(by_dimension.pop(name))
+            drawn.append((chosen.question, chosen.answer if rng.random() < _SHORT_ANSWERS else chosen.sentence))
+        return drawn
+
+
+def captioned_images(scenes: int, seed: int, cache: Path) -> CaptionedImages:
+    """Return the first pre-training scenes; they are drawn once and kept in the cache."""
     pixels, texts = cache / f"pictures-{scenes}-{seed}.npz", cache / f"captions-{scenes}-{seed}.json"
     if not (pixels.exists() and texts.exists()):
-        images = np.empty((scenes, 64, 64, 3), dtype=np.uint8)
+        images = np.empty((scenes, CANVAS, CANVAS, 3), dtype=np.uint8)
         patches, written = [], []
-        for place, scene in enumerate(tqdm(pretraining_scenes(scenes, seed), total=scenes, desc="scenes")):
-            images[place] = np.asarray(render(scene))
+        for index, scene in enumerate(tqdm(pretraining_scenes(scenes, seed), total=scenes, desc="scenes")):
+            images[index] = np.asarray(render(scene))
             patches.append(patch_labels(scene))
             rng = random.Random(scene.id)
-            written.append([captions(scene, rng), described(document(scene, rng))])
+            written.append([scene_captions(scene, rng), _description(document(scene, rng))])
         with whole(pixels) as temporary, temporary.open("wb") as file:
             np.savez(file, images=images, patches=np.stack(patches))
         write_json(texts, written, indent=None)
-    kept, told = np.load(pixels), read_json(texts)
-    return Pairs(
-        torch.from_numpy(kept["images"]), [row[0] for row in told], [row[1] for row in told],
-        torch.from_numpy(kept["patches"]),
+    arrays, rows = np.load(pixels), read_json(texts)
+    return CaptionedImages(
+        torch.from_numpy(arrays["images"]), [row[0] for row in rows], [row[1] for row in rows],
+        torch.from_numpy(arrays["patches"]),
     )  # fmt: skip
 
 
-def described(document: str) -> str:
-    """A document's description, without its questions."""
-    return document.split("\nQuestion:", maxsplit=1)[0]
+def patch_labels(scene: Scene) -> NDArray[np.int8]:
+    """Return labels (patches, attributes) by `PATCH_ATTRIBUTES`, `NO_LABEL` where an attribute does not apply."""
+    shown = np.full((CANVAS, CANVAS), NO_LABEL, dtype=np.int64)  # index of the thing in front, the sign after the last
+    sign = len(scene.things)
+    for index, thing in enumerate(scene.things):
+        _cover(shown, thing.box, index)
+    if scene.sign is not None:
+        _cover(shown, scene.sign.box, sign)
+    side = PATCHES_PER_SIDE
+    blocks = shown.reshape(side, PATCH, side, PATCH).swapaxes(1, 2).reshape(PATCHES, PATCH * PATCH)
+    shares = (blocks[:, :, None] == np.arange(sign + 1)).mean(axis=1)
+    labels = np.full((PATCHES, len(PATCH_ATTRIBUTES)), NO_LABEL, dtype=np.int8)
+    labels[:, 0] = len(THING_KINDS)
+    labels[:, 5] = SETTINGS.index(scene.setting)
+    for patch, share in enumerate(shares):
+        index = int(share.argmax())
+        if share[index] < _LEAST_COVER:
+            continue
+        if index == sign:
+            assert scene.sign is not None
+            labels[patch, 4] = WORDS.index(scene.sign.word)
+            continue
+        thing = scene.things[index]
+        labels[patch, :4] = [values.index(getattr(thing, name)) for name, values in list(PATCH_ATTRIBUTES.items())[:4]]
+    return labels
 
 
-def questions(scenes: int, seed: int, cache: Path) -> list[list[Asked]]:
-    """All questions about each of the scenes of `pairs`, with answers."""
-    written = _written("questions", _asked, scenes, seed, cache, seed)
-    return [[Asked(*row) for row in rows] for rows in written]
+def _cover(shown: NDArray[np.int64], box: CanvasBox, index: int) -> None:
+    x, y, width, height = box
+    shown[y : y + height, x : x + width] = index
 
 
-def _asked(scene: Scene, rng: random.Random) -> list[Asked]:
-    return [Asked(qa.question, qa.answer, qa.sentence, qa.dimension) for qa in question_answers(scene, rng)]
+def _description(text: str) -> str:
+    """Return a document without its questions."""
+    return text.split("\nQuestion:", maxsplit=1)[0]
+
+
+def image_questions(scenes: int, seed: int, cache: Path) -> list[list[ImageQuestion]]:
+    """Return all questions with answers about each of the scenes of `captioned_images`."""
+    written = _cached("questions", _questions, scenes, seed, cache, seed)
+    return [[ImageQuestion(*row) for row in rows] for rows in written]
+
+
+def _questions(scene: Scene, rng: random.Random) -> list[ImageQuestion]:
+    return [ImageQuestion(qa.question, qa.answer, qa.sentence, qa.dimension) for qa in scene_questions(scene, rng)]
 
 
 def documents(scenes: int, seed: int, cache: Path) -> list[str]:
-    """Text documents about scenes that are never drawn: a description, then questions with answers."""
-    return _written("documents", document, scenes, seed, cache, seed + 1)
+    """Return text documents about scenes that are never drawn: a description, then questions with answers."""
+    return _cached("documents", document, scenes, seed, cache, seed + 1)
 
 
 def short_documents(scenes: int, seed: int, cache: Path) -> list[str]:
-    """Short text documents about the same scenes, each about one or two of its things."""
-    return _written("short-documents", short_document, scenes, seed, cache, seed + 1)
+    """Return short text documents about the same scenes, each about one or two of its things."""
+    return _cached("short-documents", short_document, scenes, seed, cache, seed + 1)
 
 
-def _written(
-    name: str, write: Callable[[Scene, random.Random], Any], scenes: int, seed: int, cache: Path, drawn_by: int
+def _cached(
+    name: str, write: Callable[[Scene, random.Random], Any], scenes: int, seed: int, cache: Path, scene_seed: int
 ) -> Any:
-    """What `write` makes of each scene that the seed `drawn_by` gives, kept in the cache."""
+    """Return what `write` makes of each pre-training scene of `scene_seed`; it is kept in the cache."""
     file = cache / f"{name}-{scenes}-{seed}.json"
     if not file.exists():
-        made = tqdm(pretraining_scenes(scenes, drawn_by), total=scenes, desc=name)
-        write_json(file, [write(scene, random.Random(scene.id)) for scene in made], indent=None)
+        drawn = tqdm(pretraining_scenes(scenes, scene_seed), total=scenes, desc=name)
+        write_json(file, [write(scene, random.Random(scene.id)) for scene in drawn], indent=None)
     return read_json(file)
 
 
 def conversations(scenes: int, seed: int, cache: Path) -> list[str]:
-    """Descriptions followed by conversations as instruction data has them, without errors, about other scenes.
+    """Return descriptions followed by conversations as in instruction data, without errors, about other scenes.
 
-    A published language model has read text of every kind. One that is frozen in tuning and never met the wordings of
+    A published language model has read text of every kind. One that is frozen in tuning and never read the wordings of
     instruction data could not answer in them.
     """
     file = cache / f"conversations-{scenes}-{seed}.json"
     if not file.exists():
         folder = cache / "conversation-world"
         build_world(WorldSpec(scenes=scenes, benchmark_groups=1, seed=seed + 1000), folder / "world")
-        spec = DatasetSpec(samples=scenes, error_rate=0.0)
+        spec = MiniDatasetSpec(samples=scenes, error_rate=0.0)
         build_mini_datasets(folder / "world", MiniDatasetsSpec(spec, spec, spec, seed + 1000), folder / "data")
         write_json(file, _conversations(folder), indent=None)
     return read_json(file)
 
 
 def _conversations(folder: Path) -> list[str]:
-    """All conversations of the three datasets, each behind its scene's description and captions."""
+    """Return the conversations of two datasets, each after its scene's description and captions."""
     images, rejects = folder / "world" / "coco" / "train2014", Rejects()
     samples = [
         *read_llava(folder / "data" / "llava" / "llava_instruct.json", images, rejects, check_images=False),
@@ -149,25 +234,27 @@ def _conversations(folder: Path) -> list[str]:
         assert isinstance(image, FileImage)
         scene = truth[int(image.path.stem.split("_")[-1])]
         rng = random.Random(sample.id)
-        paragraph = described(document(scene, rng))
-        told = " ".join(rng.sample(captions(scene, rng), 2))
-        opening = rng.choice((paragraph, f"{told} {paragraph}", f"Question: Describe the image.\nAnswer: {told}"))
-        asked = "".join(f"Question: {turn.instruction}\nAnswer: {turn.response}\n" for turn in sample.turns)
-        texts.append(f"{opening}\n{asked}")
+        paragraph = _description(document(scene, rng))
+        captions = " ".join(rng.sample(scene_captions(scene, rng), 2))
+        opening = rng.choice(
+            (paragraph, f"{captions} {paragraph}", f"Question: Describe the image.\nAnswer: {captions}")
+        )
+        turns = "".join(f"Question: {turn.instruction}\nAnswer: {turn.response}\n" for turn in sample.turns)
+        texts.append(f"{opening}\n{turns}")
     return texts
 
 
-QUESTION = re.compile(r"Question: (.*)\nAnswer: (.*)\n")
+_QUESTION = re.compile(r"Question: (.*)\nAnswer: (.*)\n")
 
 
-def dialogue(text: str, template: Template) -> list[Piece]:
-    """A document in a family's form: what is read, and after each question the answer, which is learned.
+def document_pieces(text: str, template: Template) -> list[Piece]:
+    """Return a document in a family's template: text without loss, and after each question its answer with loss.
 
-    Published language models have met such forms; a language model of the mini world meets them here.
+    Published language models have read such templates; a language model of the mini world reads them here.
     """
-    asked, bare = QUESTION.findall(text), replace(template, system="")
-    read = QUESTION.sub("", text)
-    pieces = [Piece(read)] if read else []
-    for question, answer in asked:
+    pairs, bare = _QUESTION.findall(text), replace(template, system="")
+    rest = _QUESTION.sub("", text)
+    pieces = [Piece(rest)] if rest else []
+    for question, answer in pairs:
         pieces += [*bare.question_prompt(question, images=0), *bare.answer(answer)]
     return pieces

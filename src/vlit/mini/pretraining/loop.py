@@ -1,4 +1,4 @@
-"""A plain training loop for all stages: AdamW, warm-up and cosine, a bar, and resume after an interruption."""
+"""A plain training loop for all stages: AdamW, warm-up and cosine, a progress bar, resume after an interruption."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def fit(
     """Train the parameters of `module` that require gradients.
 
     Args:
-        name: what the bar says.
-        module: what learns.
+        name: label of the progress bar.
+        module: the module to train.
         loss: step -> scalar loss of that step's batch; a pure function of step and weights, so that resuming is exact.
         steps: optimiser steps.
         rate: peak learning rate.
         saved: file with the state of an interrupted run; removed at the end.
-        weight_decay: on matrices only.
-        warmup: share of the steps.
+        weight_decay: decay of matrices; vectors have none.
+        warmup: share of the steps over which the rate rises.
         clip: largest norm of the gradient.
         every: steps between two saves.
     """
@@ -65,9 +65,15 @@ def fit(
 
 
 def batches(lengths: list[int], count: int, seed: int) -> Callable[[int], list[int]]:
-    """Step -> indices of its batch: epochs in seeded orders, no sample twice an epoch, samples of like length together.
+    """Return a function from a step to the sample indices of its batch.
 
-    Batches are cut from pools of sixteen batches sorted by length, then shuffled: hardly any padding, still random.
+    Epochs are in seeded orders, without a sample twice. Batches are cut from pools of sixteen batches sorted by length,
+    then shuffled: hardly any padding, still random.
+
+    Args:
+        lengths: length of each sample.
+        count: samples per batch.
+        seed: seed of the orders.
     """
     plans: dict[int, list[list[int]]] = {}
     per_epoch = len(lengths) // count
@@ -78,16 +84,16 @@ def batches(lengths: list[int], count: int, seed: int) -> Callable[[int], list[i
         cut = []
         for start in range(0, len(order), count * 16):
             pool = sorted(order[start : start + count * 16], key=lambda index: lengths[index])
-            cut += [pool[place : place + count] for place in range(0, len(pool) - count + 1, count)]
+            cut += [pool[first : first + count] for first in range(0, len(pool) - count + 1, count)]
         shuffled = torch.randperm(len(cut), generator=generator).tolist()
-        return [cut[place] for place in shuffled]
+        return [cut[index] for index in shuffled]
 
     def batch(step: int) -> list[int]:
-        epoch, place = divmod(step, per_epoch)
+        epoch, index = divmod(step, per_epoch)
         if epoch not in plans:
             plans.clear()
             plans[epoch] = plan(epoch)
-        return plans[epoch][place]
+        return plans[epoch][index]
 
     return batch
 

@@ -1,4 +1,4 @@
-"""The stages in order. A stage whose output is there is done; an interrupted one goes on from its last save."""
+"""The stages in order. A stage whose output exists is done; an interrupted one resumes from its last save."""
 
 from __future__ import annotations
 
@@ -6,23 +6,32 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from vlit.common.errors import InputError
 from vlit.data.templates import BLIP2, FLAMINGO, VICUNA_V1
-from vlit.mini import weights
-from vlit.mini.pretraining import alignment, clip, connector, corpus, language
-from vlit.models import loading
+from vlit.mini.pretraining import corpus
+from vlit.mini.pretraining.alignment import INSTRUCTION, align, start_model, write_trained
+from vlit.mini.pretraining.language import train_language_model, train_tokenizer
+from vlit.mini.pretraining.vision import train_clip, train_connector
+from vlit.mini.weights import mini_configuration
+from vlit.models.family import VisionLanguageModel, find_family
+from vlit.models.loading import load_tokenizer
 
-ROUNDS = ("connector", "captions")  # of alignment before the last, kept in the cache
-UNSHIPPED = ("clip_first", "clip_second", "eva", "opt_short", "opt_text", "vicuna_short", "vicuna")
+_ROUNDS = ("connector", "captions")  # of alignment before the last, kept in the cache
+_UNSHIPPED = ("clip_first", "clip_second", "eva", "opt_short", "opt_text", "vicuna_short", "vicuna")
 
 
 @dataclass(frozen=True)
-class Budget:
-    """How long a stage trains."""
+class StageBudget:
+    """How long a stage trains.
+
+    Attributes:
+        steps: optimiser steps.
+        batch_size: images or documents per step.
+        rate: peak learning rate.
+    """
 
     steps: int
     batch_size: int
@@ -34,20 +43,20 @@ class Pretraining:
     """The plan in `conf/pretrain.yaml`.
 
     Attributes:
-        parts: the folder of mini weights; its `configs` and `open_clip` are the architectures.
-        cache: rendered scenes, documents, states of interrupted stages.
-        stages: which to run, in order.
-        force: run a stage even if its output is there.
-        seed: of everything.
-        scenes: pictures for CLIP and alignment.
-        asked: pictures of these that alignment asks questions about.
-        asked_for: dimension -> how often alignment asks for it, relative to the others that a picture can be asked for.
-        documents: texts for the language models.
-        conversations: scenes of the world that OPT's conversations are about.
-        vocabulary: tokens.
+        parts: folder of the mini weights; its `configs` and `open_clip` are the architectures.
+        cache: folder of drawn scenes, documents and states of interrupted stages.
+        stages: stages to run, in order.
+        force: run a stage even if its output exists.
+        seed: seed of everything random.
+        scenes: number of images for CLIP and alignment.
+        question_scenes: number of these that alignment asks questions about.
+        question_weights: dimension -> how often alignment draws its questions, relative to others about an image.
+        documents: number of texts for the language models.
+        conversations: number of scenes that OPT's conversations are about.
+        vocabulary: tokens of the tokenizer.
         length: most tokens of a document.
-        threads: of torch.
-        budgets: stage -> `Budget`.
+        threads: threads of torch.
+        budgets: stage -> how long it trains.
     """
 
     parts: Path
@@ -56,14 +65,14 @@ class Pretraining:
     force: bool
     seed: int
     scenes: int
-    asked: int
-    asked_for: dict[str, float]
+    question_scenes: int
+    question_weights: dict[str, float]
     documents: int
     conversations: int
     vocabulary: int
     length: int
     threads: int
-    budgets: dict[str, Budget]
+    budgets: dict[str, StageBudget]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parts", Path(self.parts))  # Hydra gives strings
@@ -73,59 +82,58 @@ class Pretraining:
         """Run the stages.
 
         Raises:
-            InputError: for a stage that does not exist.
+            InputError: if there is no such stage.
         """
-        torch.set_num_threads(self.threads)
         for stage in self.stages:
             if stage not in STAGES:
-                raise InputError(f"no stage {stage!r}: stages are {', '.join(STAGES)}")
+                raise InputError(f"stages={stage}: there is no such stage, choose from {', '.join(STAGES)}")
+        torch.set_num_threads(self.threads)
+        for stage in self.stages:
             output = self.output(stage)
             if output.exists() and not self.force:
-                print(f"{stage}: {output} is there already")
+                print(f"{stage}: {output} exists")
                 continue
             STAGES[stage](self, stage)
             print(f"{stage}: wrote {output}")
 
     def output(self, stage: str) -> Path:
-        """What a stage writes."""
+        """Return the file that a stage writes."""
         if stage == "tokenizer":
             return self.parts / "tokenizer" / "tokenizer.json"
-        family, _, round = stage.partition("_")
-        if round in ROUNDS:
-            return self.cache / round / f"{family}.safetensors"
-        folder = self.cache if stage in UNSHIPPED else self.parts
+        family, _, name = stage.partition("_")
+        if name in _ROUNDS:
+            return self.cache / name / f"{family}.safetensors"
+        folder = self.cache if stage in _UNSHIPPED else self.parts
         return folder / f"{stage}.safetensors"
 
     def saved(self, stage: str) -> Path:
-        """The state of an interrupted stage."""
+        """Return the file with the state of an interrupted stage."""
         return self.cache / f"{stage}.pt"
 
-    def pairs(self) -> corpus.Pairs:
-        """Pictures with captions."""
-        return corpus.pairs(self.scenes, self.seed, self.cache)
+    def images(self) -> corpus.CaptionedImages:
+        """Return the images with captions."""
+        return corpus.captioned_images(self.scenes, self.seed, self.cache)
 
     def texts(self) -> list[str]:
-        """Documents."""
+        """Return the documents."""
         return corpus.documents(self.documents, self.seed, self.cache)
 
 
 def _tokenizer(plan: Pretraining, stage: str) -> None:
     texts = plan.texts()[:4000]
     forms = (BLIP2, VICUNA_V1, FLAMINGO)
-    pieces = [corpus.dialogue(text, forms[place % 3]) for place, text in enumerate(texts)]
-    chats = ["".join(piece.text for piece in row if not piece.special) for row in pieces]
-    language.train_tokenizer(
-        [*chats, *[VICUNA_V1.system + alignment.INSTRUCTION] * 200], plan.vocabulary, plan.parts / "tokenizer"
-    )
+    rows = [corpus.document_pieces(text, forms[index % 3]) for index, text in enumerate(texts)]
+    chats = ["".join(piece.text for piece in row if not piece.special) for row in rows]
+    train_tokenizer([*chats, *[VICUNA_V1.system + INSTRUCTION] * 200], plan.vocabulary, plan.parts / "tokenizer")
 
 
 def _clip(plan: Pretraining, stage: str) -> None:
     before = {"clip_second": "clip_first", "eva": "clip_second", "clip": "clip_second"}
-    clip.train(
+    train_clip(
         "eva-mini" if stage == "eva" else "clip-mini",
         plan.parts / "open_clip",
-        plan.pairs(),
-        loading.load_tokenizer(plan.parts / "tokenizer"),
+        plan.images(),
+        load_tokenizer(plan.parts / "tokenizer"),
         plan.output(stage),
         plan.saved(stage),
         seed=plan.seed,
@@ -140,26 +148,26 @@ def _short(plan: Pretraining, stage: str) -> None:
 
 
 def _opt(plan: Pretraining, stage: str) -> None:
-    """OPT goes on with long documents and conversations."""
-    spoken = corpus.conversations(plan.conversations, plan.seed, plan.cache)
-    texts = [*spoken, *plan.texts()[: len(spoken)]]
+    """Continue OPT with long documents and conversations."""
+    conversations = corpus.conversations(plan.conversations, plan.seed, plan.cache)
+    texts = [*conversations, *plan.texts()[: len(conversations)]]
     random.Random(plan.seed).shuffle(texts)
     _read(plan, stage, texts, start=plan.output("opt_short"))
 
 
 def _vicuna(plan: Pretraining, stage: str) -> None:
-    """LLaMA goes on with long documents; it meets conversations in tuning, in which it learns."""
+    """Continue LLaMA with long documents; conversations come in tuning, in which it is trained."""
     _read(plan, stage, plan.texts(), start=plan.output("vicuna_short"))
 
 
 def _read(plan: Pretraining, stage: str, texts: list[str], start: Path | None = None) -> None:
     name, templates = ("opt", (BLIP2, FLAMINGO)) if stage.startswith("opt") else ("llama", (VICUNA_V1,))
-    language.train(
+    train_language_model(
         stage,
-        weights.configuration(plan.parts, name),
+        mini_configuration(plan.parts, name),
         texts,
         templates,
-        loading.load_tokenizer(plan.parts / "tokenizer"),
+        load_tokenizer(plan.parts / "tokenizer"),
         plan.output(stage),
         plan.saved(stage),
         seed=plan.seed,
@@ -171,10 +179,11 @@ def _read(plan: Pretraining, stage: str, texts: list[str], start: Path | None = 
 
 def _connector(plan: Pretraining, stage: str) -> None:
     family = stage.partition("_")[0]
-    model = _started(plan, family, None)
-    replace(model.policy, trained=connector.LEARNS[family]).apply(model)
-    connector.train(stage, model, plan.pairs(), plan.saved(stage), plan.seed, **vars(plan.budgets[stage]))
-    alignment.write(family, model, plan.output(stage).parent)
+    model = _start(plan, family, None)
+    # The encoder stays frozen, whose features a new Q-Former would spoil at first.
+    replace(model.policy, trained=find_family(family).resampler).apply(model)
+    train_connector(stage, model, plan.images(), plan.saved(stage), plan.seed, **vars(plan.budgets[stage]))
+    write_trained(family, model, plan.output(stage).parent)
 
 
 def _captions(plan: Pretraining, stage: str) -> None:
@@ -182,34 +191,34 @@ def _captions(plan: Pretraining, stage: str) -> None:
 
 
 def _questions(plan: Pretraining, stage: str) -> None:
-    asked = alignment.Questions(corpus.questions(plan.asked, plan.seed, plan.cache), plan.asked_for)
-    spoken = corpus.conversations(plan.conversations, plan.seed, plan.cache) if stage == "blip2" else None
-    _align(plan, stage, "captions", asked, spoken)
+    questions = corpus.image_questions(plan.question_scenes, plan.seed, plan.cache)
+    conversations = corpus.conversations(plan.conversations, plan.seed, plan.cache) if stage == "blip2" else None
+    _align(plan, stage, "captions", corpus.QuestionSampler(questions, plan.question_weights), conversations)
 
 
 def _align(
     plan: Pretraining,
     stage: str,
     before: str | None,
-    asked: alignment.Questions | None,
-    spoken: list[str] | None = None,
+    questions: corpus.QuestionSampler | None,
+    conversations: list[str] | None = None,
 ) -> None:
-    """Train a round from the round `before` and write it."""
+    """Train a round that starts from the round `before`, and write it."""
     family = stage.partition("_")[0]
-    model = _started(plan, family, before)
+    model = _start(plan, family, before)
     budget = vars(plan.budgets[stage])
-    alignment.align(family, model, plan.pairs(), asked, spoken, plan.saved(stage), plan.seed, **budget)
-    alignment.write(family, model, plan.output(stage).parent)
+    align(family, model, plan.images(), questions, conversations, plan.saved(stage), plan.seed, **budget)
+    write_trained(family, model, plan.output(stage).parent)
 
 
-def _started(plan: Pretraining, family: str, before: str | None) -> Any:
+def _start(plan: Pretraining, family: str, before: str | None) -> VisionLanguageModel:
     text = {
         "llava": plan.output("vicuna"),
         "blip2": plan.output("opt_text"),
         "openflamingo": plan.parts / "opt.safetensors",  # as BLIP-2's alignment leaves it
     }[family]
     start = plan.cache / before if before else None
-    return alignment.started(family, plan.parts, plan.cache, text, start, plan.seed)
+    return start_model(family, plan.parts, plan.cache, text, start, plan.seed)
 
 
 STAGES: dict[str, Callable[[Pretraining, str], None]] = {

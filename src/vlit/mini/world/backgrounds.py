@@ -13,14 +13,14 @@ from PIL import Image, ImageDraw
 from vlit.mini.world.scene import CANVAS
 
 VARIANTS = 16  # pictures of each setting
-SCALE = 2  # drawn this much larger, then averaged down
-SIDE = CANVAS * SCALE
+_SCALE = 2  # drawn this much larger, then averaged down
+SIDE = CANVAS * _SCALE
 Colour = tuple[int, int, int]
 
 
 @cache
 def background(setting: str, variant: int) -> NDArray[np.uint8]:
-    """Return the picture of a setting as (64, 64, 3) RGB pixels; read it, never write to it."""
+    """Return the picture of a setting as (64, 64, 3) RGB pixels, read-only because it is cached."""
     rng = random.Random(f"vlit.world:background:{setting}:{variant}")
     image = Image.new("RGB", (SIDE, SIDE))
     _PAINTERS[setting](ImageDraw.Draw(image), rng)

@@ -1,107 +1,198 @@
-"""What is true of a scene beyond what it lists: places, relations, unique names; `None` where it is unclear."""
+"""What questions about a scene can ask: every fact with one clear answer, in SEED-Bench's nine image dimensions.
+
+A `Fact` follows from the scene alone, without chance, so the same function gives the answers when questions are written
+for training and when a benchmark scene is checked.
+"""
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Collection
-from itertools import combinations
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import permutations
 
-from vlit.mini.world.scene import CANVAS, Scene, Thing
-from vlit.mini.world.vocabulary import PLACES
+from vlit.mini.world.scene import (
+    Scene,
+    most_frequent_kind,
+    only_of_colour,
+    place_of,
+    referring_expression,
+    relation_between,
+    thing_at,
+)
+from vlit.mini.world.vocabulary import (
+    COLOURS,
+    CONTAINER,
+    NUMBERS,
+    ORDINARY_KINDS,
+    PLACES,
+    RELATIONS,
+    SETTING_KNOWLEDGE,
+    SETTING_NOUN,
+    SETTING_PHRASE,
+    SETTINGS,
+    SIZES,
+    TEXTURES,
+    THING_KINDS,
+    WORDS,
+    capitalised,
+    in_place,
+    interaction_clause,
+    plural,
+    relation_clause,
+    sentence,
+    with_article,
+)
 
-PLACE_RADIUS = 9.0  # pixels; less than half the distance between two places, so a thing has one place at most
-PLACE_GUARD = 15.0  # pixels; another centre this near to a place makes "the thing in the place" unclear
-RELATION_DISTANCE = 8.0  # pixels between two centres, at least, along the relation's axis
-RELATION_MARGIN = 1.6  # how much longer that axis must be than the other one
-ATTRIBUTES = ("size", "texture", "colour")  # in the order in which English puts them before a noun
-
-
-def place_centre(place: str) -> tuple[float, float]:
-    """Return the centre of a named place in pixels."""
-    x, y = PLACES[place]
-    return x * CANVAS, y * CANVAS
-
-
-def place_of(thing: Thing) -> str | None:
-    """Return the place a thing is in, or None if it is near none of them."""
-    nearest = min(PLACES, key=lambda place: math.dist(thing.centre, place_centre(place)))
-    return nearest if math.dist(thing.centre, place_centre(nearest)) <= PLACE_RADIUS else None
-
-
-def thing_at(scene: Scene, place: str) -> int | None:
-    """Return the index of the one thing in a place, or None if there is none, or anything else is near."""
-    centre = place_centre(place)
-    near = [i for i, thing in enumerate(scene.things) if math.dist(thing.centre, centre) <= PLACE_GUARD]
-    if len(near) != 1 or place_of(scene.things[near[0]]) != place:
-        return None
-    if scene.sign is not None and box_distance(scene.sign.box, centre) < PLACE_RADIUS:
-        return None
-    return near[0]
-
-
-def box_distance(box: tuple[int, int, int, int], point: tuple[float, float]) -> float:
-    """Return the distance in pixels from a point to a box, 0 inside it."""
-    x, y, width, height = box
-    across = max(x - point[0], 0, point[0] - (x + width))
-    down = max(y - point[1], 0, point[1] - (y + height))
-    return math.hypot(across, down)
+MOST_COUNTED = 5  # questions about counts have answers from one to five
 
 
-def gap(first: tuple[int, int, int, int], second: tuple[int, int, int, int]) -> int:
-    """Return the empty pixels between two boxes along the axis that separates them best; negative if they overlap."""
-    across = max(first[0] - second[0] - second[2], second[0] - first[0] - first[2])
-    down = max(first[1] - second[1] - second[3], second[1] - first[1] - first[3])
-    return max(across, down)
+@dataclass(frozen=True)
+class Fact:
+    """One fact that a question can be about.
 
-
-def relation(subject: Thing, reference: Thing) -> str | None:
-    """Return the key of `RELATIONS` that says where `subject` is relative to `reference`, or None if unclear.
-
-    Clear means: the centres differ mostly along one axis (by `RELATION_MARGIN`), and by enough.
+    Attributes:
+        dimension: short name of a SEED-Bench dimension.
+        type: question type, a key of `questions.WORDINGS`.
+        slots: what fills the wordings of the type.
+        answer: short phrase, capitalised, without a full stop.
+        sentence: the whole answer.
+        pool: every answer the question could have, the right one included.
     """
-    dx = subject.centre[0] - reference.centre[0]
-    dy = subject.centre[1] - reference.centre[1]
-    long, short = max(abs(dx), abs(dy)), min(abs(dx), abs(dy))
-    if long < RELATION_DISTANCE or long < RELATION_MARGIN * short:
-        return None
-    if abs(dx) > abs(dy):
-        return "left" if dx < 0 else "right"
-    return "above" if dy < 0 else "below"
+
+    dimension: str
+    type: str
+    slots: tuple[str, ...]
+    answer: str
+    sentence: str
+    pool: tuple[str, ...]
 
 
-def most_frequent_kind(scene: Scene) -> str | None:
-    """Return the kind with the most things, or None on a tie, or if no kind has two."""
-    ranked = Counter(thing.kind for thing in scene.things).most_common(2)
-    if not ranked or ranked[0][1] < 2 or (len(ranked) == 2 and ranked[0][1] == ranked[1][1]):
-        return None
-    return ranked[0][0]
+def scene_facts(scene: Scene) -> list[Fact]:
+    """Return every fact of a scene that has one clear answer, in a fixed order."""
+    facts = [*_setting(scene), *_identity(scene), *_attributes(scene), *_location(scene), *_counts(scene)]
+    return [*facts, *_relations(scene), *_interaction(scene), *_reasoning(scene), *_text(scene)]
 
 
-def described(thing: Thing, attributes: Collection[str]) -> str:
-    """Return the kind of a thing after some of its attributes: "small striped red cup"."""
-    words = [str(getattr(thing, name)) for name in ATTRIBUTES if name in attributes]
-    return " ".join([*words, thing.kind])
+def capitals(phrases: Iterable[str]) -> tuple[str, ...]:
+    """Return a pool of answers from phrases."""
+    return tuple(capitalised(phrase) for phrase in phrases)
 
 
-def reference(scene: Scene, index: int, without: Collection[str] = ()) -> str | None:
-    """Return the shortest phrase that names one thing alone ("the cup", "the red cup"), or None if none does.
-
-    `without` lists attributes the phrase must not use, such as the one that is asked for.
-    """
-    names = [name for name in ("colour", "size", "texture") if name not in without]
-    thing = scene.things[index]
-    alike = [other for other in scene.things if other.kind == thing.kind and other is not thing]
-    for length in range(len(names) + 1):
-        for chosen in combinations(names, length):
-            if not any(all(getattr(other, name) == getattr(thing, name) for name in chosen) for other in alike):
-                return f"the {described(thing, chosen)}"
-    return None
+_PLACE_POOL = capitals(in_place(place) for place in PLACES)
+_KIND_POOL = capitals(with_article(kind) for kind in ORDINARY_KINDS)
+COUNT_POOL = capitals(NUMBERS[1 : MOST_COUNTED + 1])
 
 
-def only_of_colour(scene: Scene, colour: str) -> int | None:
-    """Return the index of the one object of a colour, or None; a sign is white and so competes with white things."""
-    found = [i for i, thing in enumerate(scene.things) if thing.colour == colour]
-    if len(found) != 1 or (colour == "white" and scene.sign is not None):
-        return None
-    return found[0]
+def _setting(scene: Scene) -> Iterator[Fact]:
+    noun, where = SETTING_NOUN[scene.setting], SETTING_PHRASE[scene.setting]
+    yield Fact("SU", "setting", (), capitalised(noun), f"The setting is {noun}.", capitals(SETTING_NOUN.values()))
+    whole = f"This picture was taken {where}."
+    yield Fact("SU", "taken", (), capitalised(where), whole, capitals(SETTING_PHRASE.values()))
+
+
+def _identity(scene: Scene) -> Iterator[Fact]:
+    for place in PLACES:
+        index = thing_at(scene, place)
+        if index is not None and scene.things[index].kind != CONTAINER:
+            answer = with_article(scene.things[index].kind)
+            whole = sentence(f"{answer} is {in_place(place)}")
+            yield Fact("II", "at", (place,), capitalised(answer), whole, _KIND_POOL)
+    for colour in COLOURS:
+        index = only_of_colour(scene, colour)
+        if index is not None and scene.things[index].kind != CONTAINER:
+            answer = with_article(scene.things[index].kind)
+            whole = f"The {colour} object is {answer}."
+            yield Fact("II", "coloured", (colour,), capitalised(answer), whole, _KIND_POOL)
+
+
+def _attributes(scene: Scene) -> Iterator[Fact]:
+    pools = {"colour": capitals(COLOURS), "texture": capitals(TEXTURES), "size": capitals(SIZES)}
+    for index, thing in enumerate(scene.things):
+        for attribute, pool in pools.items():
+            if thing.kind == CONTAINER and attribute != "colour":
+                continue  # boxes are all large and plain
+            name = referring_expression(scene, index, without=(attribute,))
+            if name is not None:
+                value = getattr(thing, attribute)
+                yield Fact("IA", attribute, (name,), capitalised(value), sentence(f"{name} is {value}"), pool)
+        name = referring_expression(scene, index, without=("colour", "size"))
+        if name is not None and thing.kind != CONTAINER:
+            both = f"{thing.size} and {thing.colour}"
+            pool = capitals(f"{size} and {colour}" for size in SIZES for colour in COLOURS)
+            yield Fact("IA", "look", (name,), capitalised(both), sentence(f"{name} is {both}"), pool)
+
+
+def _location(scene: Scene) -> Iterator[Fact]:
+    for index, thing in enumerate(scene.things):
+        name, place = referring_expression(scene, index), place_of(thing)
+        if name is not None and place is not None:
+            where = in_place(place)
+            yield Fact("IL", "location", (name,), capitalised(where), sentence(f"{name} is {where}"), _PLACE_POOL)
+
+
+def _counts(scene: Scene) -> Iterator[Fact]:
+    for kind in THING_KINDS:
+        count = scene.count(kind)
+        if kind != CONTAINER and 1 <= count <= MOST_COUNTED:
+            clause = f"there is one {kind}" if count == 1 else f"there are {NUMBERS[count]} {plural(kind)}"
+            yield Fact("IC", "count", (plural(kind),), capitalised(NUMBERS[count]), sentence(clause), COUNT_POOL)
+
+
+def _relations(scene: Scene) -> Iterator[Fact]:
+    names = [referring_expression(scene, index) for index in range(len(scene.things))]
+    for (first, name), (second, other) in permutations(enumerate(names), 2):
+        where = relation_between(scene.things[first], scene.things[second])
+        if where is not None and name is not None and other is not None:
+            pool = capitals(f"{phrase} {other}" for phrase in RELATIONS.values())
+            answer = capitalised(f"{RELATIONS[where]} {other}")
+            yield Fact("SR", "relation", (name, other), answer, sentence(relation_clause(name, where, other)), pool)
+
+
+def _interaction_pool(first: str, second: str) -> tuple[str, ...]:
+    """Return the statements that can be true of two things, given their noun phrases."""
+    clauses = [interaction_clause(first, name, second) for name in ("touching", "holding", "apart")]
+    clauses.append(interaction_clause(second, "holding", first))
+    if second.endswith(f" {CONTAINER}"):
+        clauses.append(interaction_clause(first, "inside", second))
+    return capitals(clauses)
+
+
+def _interaction(scene: Scene) -> Iterator[Fact]:
+    pair = scene.interaction
+    if pair is None:
+        return
+    subject, other = referring_expression(scene, pair.subject), referring_expression(scene, pair.object)
+    if subject is None or other is None:
+        return
+    orders = [(subject, other), (other, subject)]
+    if CONTAINER in (scene.things[pair.subject].kind, scene.things[pair.object].kind):
+        orders = [order for order in orders if order[1].endswith(f" {CONTAINER}")]
+    for first, second in orders:
+        symmetric = pair.name in ("touching", "apart")
+        clause = interaction_clause(*((first, pair.name, second) if symmetric else (subject, pair.name, other)))
+        pool = _interaction_pool(first, second)
+        yield Fact("IIR", "interaction", (first, second), capitalised(clause), sentence(clause), pool)
+
+
+def _reasoning(scene: Scene) -> Iterator[Fact]:
+    most = most_frequent_kind(scene)
+    if most is not None:
+        kinds = capitals(plural(kind) for kind in ORDINARY_KINDS)
+        yield Fact(
+            "VR", "most", (), capitalised(plural(most)), f"{capitalised(plural(most))} appear most often.", kinds
+        )
+    useful = SETTING_KNOWLEDGE[scene.setting]
+    whole = sentence(f"{useful} would be most useful here")
+    yield Fact("VR", "useful", (), capitalised(useful), whole, capitals(SETTING_KNOWLEDGE[name] for name in SETTINGS))
+    for colour in COLOURS if scene.sign is None else ():  # with a sign in the picture, is it an object?
+        left = sum(thing.colour != colour for thing in scene.things)
+        if 1 <= left <= MOST_COUNTED and left < len(scene.things):
+            objects = "one object" if left == 1 else f"{NUMBERS[left]} objects"
+            yield Fact(
+                "VR", "left", (colour,), capitalised(NUMBERS[left]), sentence(f"{objects} would be left"), COUNT_POOL
+            )
+
+
+def _text(scene: Scene) -> Iterator[Fact]:
+    if scene.sign is not None:
+        yield Fact("TR", "word", (), scene.sign.word, f"The sign says {scene.sign.word}.", WORDS)

@@ -1,4 +1,4 @@
-"""Questions and answers about a scene: an askable fact in one of several wordings, and yes-or-no questions."""
+"""Questions and answers about a scene: a fact in one of several wordings, and yes-or-no questions."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from vlit.mini.world.askable import COUNT_POOL, Fact, askable
-from vlit.mini.world.facts import place_of, reference
-from vlit.mini.world.scene import Scene
+from vlit.mini.world.facts import COUNT_POOL, Fact, scene_facts
+from vlit.mini.world.scene import Scene, place_of, referring_expression
 from vlit.mini.world.vocabulary import (
     COLOURS,
     CONTAINER,
@@ -16,9 +15,9 @@ from vlit.mini.world.vocabulary import (
     PLACES,
     SETTING_PHRASE,
     TEXTURES,
+    in_place,
     with_article,
 )
-from vlit.mini.world.wording import in_place
 
 # question type -> wordings; {0} and {1} are the fact's slots. The benchmark uses the first `BENCHMARK_WORDINGS`.
 WORDINGS: dict[str, tuple[str, ...]] = {
@@ -110,15 +109,20 @@ WORDINGS: dict[str, tuple[str, ...]] = {
 }
 BENCHMARK_WORDINGS = 2
 YES_NO = ("Yes", "No")
-LONE_CHANCE = 0.25  # of a count that is one: most kinds occur once, and people seldom count those
+LONE_CHANCE = 0.25  # of a question whose count is one: most kinds occur once, and people seldom count those
 
 
 @dataclass(frozen=True)
 class QA:
-    """A question about a scene with its short answer, its answer as a sentence, and all answers it could have.
+    """A question about a scene, in words.
 
-    `dimension` is a SEED-Bench dimension by its short name, or "" for a yes-or-no question; `type` is a key of
-    `WORDINGS` or the yes-or-no question's.
+    Attributes:
+        question: the question.
+        answer: short answer.
+        sentence: the answer as a sentence.
+        dimension: short name of a SEED-Bench dimension, or "" for a yes-or-no question.
+        type: a key of `WORDINGS`, or "whether_..." for a yes-or-no question.
+        pool: all answers the question could have.
     """
 
     question: str
@@ -135,12 +139,15 @@ def worded(fact: Fact, wording: int) -> QA:
     return QA(question, fact.answer, fact.sentence, fact.dimension, fact.type, fact.pool)
 
 
-def question_answers(scene: Scene, rng: random.Random, yes_no: bool = False) -> list[QA]:
-    """Return questions for the askable facts of a scene, each in a random wording, in a fixed order of facts.
+def scene_questions(scene: Scene, rng: random.Random, yes_no: bool = False) -> list[QA]:
+    """Return questions about the facts of a scene, each in a random wording, in a fixed order of facts.
 
-    With `yes_no`, yes-or-no questions follow, about as many with the truthful answer "No" as with "Yes".
+    Args:
+        scene: the scene.
+        rng: source of wordings and of yes-or-no questions.
+        yes_no: add yes-or-no questions, about as many with the right answer "No" as with "Yes".
     """
-    facts = [fact for fact in askable(scene) if not _is_lone(fact) or rng.random() < LONE_CHANCE]
+    facts = [fact for fact in scene_facts(scene) if not _is_lone(fact) or rng.random() < LONE_CHANCE]
     found = [worded(fact, rng.randrange(len(WORDINGS[fact.type]))) for fact in facts]
     return found + (list(_yes_no(scene, rng)) if yes_no else [])
 
@@ -152,15 +159,15 @@ def _is_lone(fact: Fact) -> bool:
 def _yes_no(scene: Scene, rng: random.Random) -> Iterator[QA]:
     where = SETTING_PHRASE[scene.setting]
     other = rng.choice([phrase for phrase in SETTING_PHRASE.values() if phrase != where])
-    said = f"this picture was taken {where}"
-    yield _whether(_coin(rng), "taken", "Was this picture taken {}?", (where, other), said)
+    clause = f"this picture was taken {where}"
+    yield _whether(_coin(rng), "taken", "Was this picture taken {}?", (where, other), clause)
     present = with_article(rng.choice([thing.kind for thing in scene.things]))
     absent = rng.choice([kind for kind in ORDINARY_KINDS if not scene.count(kind)])
     there = _coin(rng)
-    said = f"there is {present}" if there else f"there is no {absent}"
-    yield _whether(there, "there", "Is there {} in the image?", (present, with_article(absent)), said)
-    said = f"the sign says {scene.sign.word}" if scene.sign else "there is no sign"
-    yield _answered("Is there a sign in the image?", scene.sign is not None, said, "sign")
+    clause = f"there is {present}" if there else f"there is no {absent}"
+    yield _whether(there, "there", "Is there {} in the image?", (present, with_article(absent)), clause)
+    clause = f"the sign says {scene.sign.word}" if scene.sign else "there is no sign"
+    yield _answered("Is there a sign in the image?", scene.sign is not None, clause, "sign")
     for index in range(len(scene.things)):
         yield from _yes_no_of_thing(scene, index, rng)
 
@@ -168,12 +175,12 @@ def _yes_no(scene: Scene, rng: random.Random) -> Iterator[QA]:
 def _yes_no_of_thing(scene: Scene, index: int, rng: random.Random) -> Iterator[QA]:
     thing = scene.things[index]
     for attribute, values in (("colour", COLOURS), ("texture", TEXTURES)):
-        name = reference(scene, index, without=(attribute,))
+        name = referring_expression(scene, index, without=(attribute,))
         if name is not None and thing.kind != CONTAINER:
             value = getattr(thing, attribute)
             wrong = rng.choice([other for other in values if other != value])
             yield _whether(_coin(rng), attribute, f"Is {name} {{}}?", (value, wrong), f"{name} is {value}")
-    name, place = reference(scene, index), place_of(thing)
+    name, place = referring_expression(scene, index), place_of(thing)
     if name is not None and place is not None:
         right, wrong = in_place(place), in_place(rng.choice([other for other in PLACES if other != place]))
         yield _whether(_coin(rng), "location", f"Is {name} {{}}?", (right, wrong), f"{name} is {right}")
@@ -183,11 +190,11 @@ def _coin(rng: random.Random) -> bool:
     return rng.random() < 0.5
 
 
-def _whether(true: bool, type: str, form: str, values: tuple[str, str], told: str) -> QA:
-    """Ask for the first value, which is right, or for the second, which is wrong."""
-    return _answered(form.format(values[0] if true else values[1]), true, told, type)
+def _whether(true: bool, type: str, form: str, values: tuple[str, str], clause: str) -> QA:
+    """Return a question about the first value, which is right, or about the second, which is wrong."""
+    return _answered(form.format(values[0] if true else values[1]), true, clause, type)
 
 
-def _answered(question: str, true: bool, told: str, type: str) -> QA:
+def _answered(question: str, true: bool, clause: str, type: str) -> QA:
     answer = YES_NO[0] if true else YES_NO[1]
-    return QA(question, answer, f"{answer}, {told}.", "", f"whether_{type}", YES_NO)
+    return QA(question, answer, f"{answer}, {clause}.", "", f"whether_{type}", YES_NO)

@@ -1,41 +1,47 @@
-"""Captions as people write them: short, true, and each leaving something out."""
+"""Texts about a scene: captions as people write them, and documents that describe a scene whole and ask about it.
+
+Captions are short, true, and each leaves something out. Documents are what the language models are pre-trained on: a
+scene in full, then questions that the text answers. Sentences are capitalised and end in a full stop.
+"""
 
 from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 
-from vlit.mini.world.facts import described, place_of, relation
-from vlit.mini.world.questions import QA, question_answers
-from vlit.mini.world.scene import Scene
+from vlit.mini.world.questions import QA, scene_questions
+from vlit.mini.world.scene import (
+    THING_ATTRIBUTES,
+    Scene,
+    Thing,
+    described,
+    place_of,
+    referring_expression,
+    relation_between,
+)
 from vlit.mini.world.vocabulary import (
     INTERACTIONS,
     NUMBERS,
     RELATIONS,
     SETTING_KNOWLEDGE,
-    SETTING_PHRASE,
-    plural,
-    with_article,
-)
-from vlit.mini.world.wording import (
     SETTING_NOUN,
-    counted,
+    SETTING_PHRASE,
+    capitalised,
     in_place,
     interaction_clause,
     listed,
-    mention,
-    name_of,
+    plural,
     sentence,
-    some_attributes,
-    thing_sentence,
+    with_article,
 )
 
-PER_IMAGE = 5  # as in COCO
+CAPTIONS = 5  # of an image, as in COCO
 Caption = str | None  # None: the scene has no such fact
 
 
-def captions(scene: Scene, rng: random.Random) -> list[str]:
+def scene_captions(scene: Scene, rng: random.Random) -> list[str]:
     """Return five different true captions of a scene in random order, one of them naming most of it."""
     chosen = [_whole(scene, rng)]
     facts = [_interaction, _sign] + [_thing, _count, _relation, _place, _setting] * 2
@@ -43,17 +49,17 @@ def captions(scene: Scene, rng: random.Random) -> list[str]:
     # The rarer facts come first in half of the scenes, else the many plain captions would crowd them out.
     if rng.random() < 0.5:
         facts.sort(key=lambda fact: fact not in (_interaction, _sign))
-    while len(chosen) < PER_IMAGE:
+    while len(chosen) < CAPTIONS:
         for fact in facts:
             caption = fact(scene, rng)
-            if caption is not None and caption not in chosen and len(chosen) < PER_IMAGE:
+            if caption is not None and caption not in chosen and len(chosen) < CAPTIONS:
                 chosen.append(caption)
     rng.shuffle(chosen)
     return chosen
 
 
 def _thing(scene: Scene, rng: random.Random) -> Caption:
-    phrase = mention(rng.choice(scene.things), some_attributes(rng, 0.6))
+    phrase = _mention(rng.choice(scene.things), _some_attributes(rng, 0.6))
     forms = (
         phrase,
         phrase,
@@ -65,14 +71,14 @@ def _thing(scene: Scene, rng: random.Random) -> Caption:
 
 
 def _count(scene: Scene, rng: random.Random) -> Caption:
-    attributes = some_attributes(rng, 0.3)
+    attributes = _some_attributes(rng, 0.3)
     counts = Counter((described(thing, attributes), thing.kind) for thing in scene.things)
     several = [(noun, kind, count) for (noun, kind), count in counts.items() if count > 1]
     if not several:
         return None
     noun, kind, count = rng.choice(several)
     form = rng.choice(("{}", "there are {}", "{} " + SETTING_PHRASE[scene.setting]))
-    return sentence(form.format(counted(count, noun, kind)))
+    return sentence(form.format(_counted(count, noun, kind)))
 
 
 def _relation(scene: Scene, rng: random.Random) -> Caption:
@@ -80,12 +86,12 @@ def _relation(scene: Scene, rng: random.Random) -> Caption:
         (first, second, name)
         for first in scene.things
         for second in scene.things
-        if first.kind != second.kind and (name := relation(first, second)) is not None
+        if first.kind != second.kind and (name := relation_between(first, second)) is not None
     ]
     if not pairs:
         return None
     first, second, name = rng.choice(pairs)
-    phrases = mention(first, some_attributes(rng, 0.3)), mention(second, some_attributes(rng, 0.3))
+    phrases = _mention(first, _some_attributes(rng, 0.3)), _mention(second, _some_attributes(rng, 0.3))
     return sentence(f"{phrases[0]} {rng.choice(('', 'is '))}{RELATIONS[name]} {phrases[1]}")
 
 
@@ -94,15 +100,15 @@ def _place(scene: Scene, rng: random.Random) -> Caption:
     if not placed:
         return None
     thing, place = rng.choice(placed)
-    phrase = mention(thing, some_attributes(rng, 0.4))
+    phrase = _mention(thing, _some_attributes(rng, 0.4))
     return sentence(f"{phrase} {rng.choice(('', 'is '))}{in_place(place)}")
 
 
 def _interaction(scene: Scene, rng: random.Random) -> Caption:
     if scene.interaction is None:
         return None
-    subject = mention(scene.things[scene.interaction.subject], some_attributes(rng, 0.4))
-    other = mention(scene.things[scene.interaction.object], some_attributes(rng, 0.4))
+    subject = _mention(scene.things[scene.interaction.subject], _some_attributes(rng, 0.4))
+    other = _mention(scene.things[scene.interaction.object], _some_attributes(rng, 0.4))
     return sentence(f"{subject} {INTERACTIONS[scene.interaction.name]} {other}")
 
 
@@ -127,7 +133,7 @@ def _whole(scene: Scene, rng: random.Random) -> str:
     """Return the long caption: the setting, the things with their colours, counted, and the sign."""
     attributes = ["colour", *(name for name in ("size", "texture") if rng.random() < 0.3)]
     counts = Counter((described(thing, attributes), thing.kind) for thing in scene.things)
-    phrases = [counted(count, noun, kind) for (noun, kind), count in counts.items()]
+    phrases = [_counted(count, noun, kind) for (noun, kind), count in counts.items()]
     rng.shuffle(phrases)
     if scene.sign is not None:
         phrases.append(f"a sign that says {scene.sign.word}")
@@ -140,12 +146,26 @@ def _whole(scene: Scene, rng: random.Random) -> str:
     return sentence(rng.choice(forms))
 
 
-LONGEST = 9  # sentences in the paragraph; a second relation that is asked for may be one more
-PER_DIMENSION = 2  # questions after it at most, of each of the benchmark's dimensions
-QUESTIONS = (6, 12)  # least and most in all
-SHORT_THINGS = (1, 2)  # least and most things a short document tells of
-SHORT_QUESTIONS = (2, 4)
-EXTRA_CHANCE = 0.4  # of each sentence that tells what follows from others
+def _some_attributes(rng: random.Random, chance: float) -> list[str]:
+    return [name for name in THING_ATTRIBUTES if rng.random() < chance]
+
+
+def _mention(thing: Thing, attributes: Sequence[str] = THING_ATTRIBUTES) -> str:
+    """Return "a small striped red cup": a thing with an article and some of its attributes."""
+    return with_article(described(thing, attributes))
+
+
+def _counted(count: int, noun: str, kind: str) -> str:
+    """Return "a red cup" or "three red cups" for a count and the noun phrase "red cup" of a kind."""
+    return with_article(noun) if count == 1 else f"{NUMBERS[count]} {noun.removesuffix(kind)}{plural(kind)}"
+
+
+LONGEST_PARAGRAPH = 9  # sentences; a second relation that a question needs may be one more
+QUESTIONS_PER_DIMENSION = 2  # of a document, at most, for each of the benchmark's dimensions
+DOCUMENT_QUESTIONS = (6, 12)  # least and most in all
+SHORT_THINGS = (1, 2)  # least and most things that a short document is about
+SHORT_QUESTIONS = (2, 4)  # least and most
+EXTRA_CHANCE = 0.4  # of each sentence that follows from others
 
 
 def short_document(scene: Scene, rng: random.Random) -> str:
@@ -158,51 +178,72 @@ def short_document(scene: Scene, rng: random.Random) -> str:
     return document(replace(scene, things=things, interaction=None), rng, SHORT_QUESTIONS)
 
 
-def document(scene: Scene, rng: random.Random, questions: tuple[int, int] = QUESTIONS) -> str:
-    """Return a paragraph of true sentences on a scene, then questions with answers on it.
+def document(scene: Scene, rng: random.Random, questions: tuple[int, int] = DOCUMENT_QUESTIONS) -> str:
+    """Return a paragraph of true sentences about a scene, then questions with answers about it.
 
-    `questions` are the least and the most in all. Every fact a question asks for is told in the paragraph, or follows
-    from it as it does from the picture: how many things of a kind there are, or would be without some of them, and what
-    is useful in a setting.
+    Every fact that a question needs is in the paragraph, or follows from it as it does from the picture: how many
+    things of a kind there are, or would be without some of them, and what is useful in a setting.
+
+    Args:
+        scene: the scene.
+        rng: source of questions and wordings.
+        questions: least and most questions.
     """
     paragraph = _description(scene, rng)
     by_dimension: defaultdict[str, list[QA]] = defaultdict(list)
-    for qa in question_answers(scene, rng):
+    for qa in scene_questions(scene, rng):
         by_dimension[qa.dimension].append(qa)
-    if len(paragraph) == LONGEST:
-        by_dimension.pop("SR", None)  # no room to tell where things are relative to each other
-    asked = [qa for qas in by_dimension.values() for qa in rng.sample(qas, min(PER_DIMENSION, len(qas)))]
-    rng.shuffle(asked)
-    asked = asked[: rng.randint(*questions)]
-    paragraph += dict.fromkeys(qa.sentence for qa in asked if qa.dimension == "SR")
-    paragraph += [text for text in _extras(scene) if rng.random() < EXTRA_CHANCE][: max(0, LONGEST - len(paragraph))]
+    if len(paragraph) == LONGEST_PARAGRAPH:
+        by_dimension.pop("SR", None)  # no sentence is left to describe where things are relative to each other
+    chosen = [qa for qas in by_dimension.values() for qa in rng.sample(qas, min(QUESTIONS_PER_DIMENSION, len(qas)))]
+    rng.shuffle(chosen)
+    chosen = chosen[: rng.randint(*questions)]
+    paragraph += dict.fromkeys(qa.sentence for qa in chosen if qa.dimension == "SR")
+    extras = [text for text in _extras(scene) if rng.random() < EXTRA_CHANCE]
+    paragraph += extras[: max(0, LONGEST_PARAGRAPH - len(paragraph))]
     rng.shuffle(paragraph)
-    return " ".join(paragraph) + "\n" + "".join(_asked(qa, rng) for qa in asked)
+    return " ".join(paragraph) + "\n" + "".join(_question_and_answer(qa, rng) for qa in chosen)
 
 
 def _description(scene: Scene, rng: random.Random) -> list[str]:
-    """Return the sentences that tell a scene whole; at most `LONGEST`, as a scene has at most six things."""
+    """Return sentences with all of a scene; at most `LONGEST_PARAGRAPH`, as a scene has at most six things."""
     noun, where = SETTING_NOUN[scene.setting], SETTING_PHRASE[scene.setting]
-    told = [rng.choice((f"The setting is {noun}.", f"This picture was taken {where}.", f"The scene is {where}."))]
-    told += [thing_sentence(thing, rng) for thing in scene.things]
+    sentences = [rng.choice((f"The setting is {noun}.", f"This picture was taken {where}.", f"The scene is {where}."))]
+    sentences += [_thing_sentence(thing, rng) for thing in scene.things]
     if scene.interaction is not None:
-        subject, other = name_of(scene, scene.interaction.subject), name_of(scene, scene.interaction.object)
-        told.append(sentence(interaction_clause(subject, scene.interaction.name, other)))
+        subject, other = _name(scene, scene.interaction.subject), _name(scene, scene.interaction.object)
+        sentences.append(sentence(interaction_clause(subject, scene.interaction.name, other)))
     if scene.sign is not None:
         word = scene.sign.word
-        told.append(
+        sentences.append(
             rng.choice((f"A sign says {word}.", f"There is a sign that says {word}.", f"The sign says {word}."))
         )
-    return told
+    return sentences
+
+
+def _thing_sentence(thing: Thing, rng: random.Random) -> str:
+    """Return a sentence with everything a thing is: size, texture, colour, kind, and its place if it has one."""
+    whole, place = _mention(thing), place_of(thing)
+    if place is None:
+        return rng.choice((f"There is {whole}.", f"The image shows {whole}.", sentence(f"{whole} can be seen")))
+    where = in_place(place)
+    return rng.choice(
+        (f"There is {whole} {where}.", sentence(f"{whole} is {where}"), f"{capitalised(where)} is {whole}.")
+    )
+
+
+def _name(scene: Scene, index: int) -> str:
+    """Return the shortest phrase that names a thing alone, or its whole description where none does."""
+    return referring_expression(scene, index) or f"the {described(scene.things[index])}"
 
 
 def _extras(scene: Scene) -> list[str]:
     """Return sentences that follow from the description."""
-    told = [sentence(f"{SETTING_KNOWLEDGE[scene.setting]} is most useful {SETTING_PHRASE[scene.setting]}")]
+    sentences = [sentence(f"{SETTING_KNOWLEDGE[scene.setting]} is most useful {SETTING_PHRASE[scene.setting]}")]
     counts = Counter(thing.kind for thing in scene.things)
-    told += [f"There are {NUMBERS[count]} {plural(kind)}." for kind, count in counts.items() if count > 1]
-    return told
+    sentences += [f"There are {NUMBERS[count]} {plural(kind)}." for kind, count in counts.items() if count > 1]
+    return sentences
 
 
-def _asked(qa: QA, rng: random.Random) -> str:
+def _question_and_answer(qa: QA, rng: random.Random) -> str:
     return f"Question: {qa.question}\nAnswer: {rng.choice((qa.answer, qa.sentence))}\n"

@@ -1,13 +1,16 @@
-"""The words of the mini world: what a scene can contain and what it is called.
+"""The vocabulary of the mini world: what a scene can contain, what it is called, and the phrases made from it.
 
 Kind names and their supercategories are COCO's where COCO has them, so that the world's annotation files read like the
-published ones. Everything a caption, a question or an answer can name is listed here and nowhere else.
+published ones. Everything a caption, a question or an answer can name is listed here and nowhere else. Numbers are
+words; sizes, textures and colours stand before a noun in this order ("a small striped red cup"); spelling is American.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 # kind -> (COCO category id, supercategory); "box" is ours (id 91), an open container other things can be inside.
-KINDS: dict[str, tuple[int, str]] = {
+THING_KINDS: dict[str, tuple[int, str]] = {
     "car": (3, "vehicle"),
     "boat": (9, "vehicle"),
     "bird": (16, "animal"),
@@ -23,7 +26,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "box": (91, "furniture"),
 }
 CONTAINER = "box"  # the only kind another object can be inside; never a distractor of an ordinary question
-ORDINARY_KINDS: tuple[str, ...] = tuple(kind for kind in KINDS if kind != CONTAINER)
+ORDINARY_KINDS: tuple[str, ...] = tuple(kind for kind in THING_KINDS if kind != CONTAINER)
 
 COLOURS: dict[str, tuple[int, int, int]] = {
     "red": (214, 40, 40),
@@ -48,7 +51,18 @@ EXTENT: dict[str, tuple[float, float]] = {  # tight width and height of a kind a
 }
 SETTINGS: tuple[str, ...] = ("beach", "forest", "street", "kitchen", "desert", "snow", "ocean", "night")
 
-# How a setting is named in a sentence, and what follows from it but is never drawn (the "external knowledge" of 4.2.2).
+# What a setting is called, where a picture of it was taken, and what follows from it but is never drawn (the "external
+# knowledge" of paper section 4.2.2).
+SETTING_NOUN: dict[str, str] = {
+    "beach": "a beach",
+    "forest": "a forest",
+    "street": "a street",
+    "kitchen": "a kitchen",
+    "desert": "a desert",
+    "snow": "the snow",
+    "ocean": "the ocean",
+    "night": "the night sky",
+}
 SETTING_PHRASE: dict[str, str] = {
     "beach": "on a beach",
     "forest": "in a forest",
@@ -102,5 +116,37 @@ def plural(kind: str) -> str:
 
 
 def with_article(phrase: str) -> str:
-    """Put "a" or "an" before a phrase."""
+    """Return a phrase after "a" or "an"."""
     return ("an " if phrase[0] in "aeiou" else "a ") + phrase
+
+
+def sentence(text: str) -> str:
+    """Return a text with a capital and a full stop."""
+    return capitalised(text) + "."
+
+
+def capitalised(text: str) -> str:
+    """Return a text with its first letter a capital and the others unchanged."""
+    return text[0].upper() + text[1:]
+
+
+def listed(phrases: Sequence[str]) -> str:
+    """Return phrases joined: "a cup", "a cup and a car", "a cup, a car and a cat"."""
+    if len(phrases) < 2:
+        return "".join(phrases)
+    return ", ".join(phrases[:-1]) + " and " + phrases[-1]
+
+
+def in_place(place: str) -> str:
+    """Return "in the upper left" for "upper left"."""
+    return f"in the {place}"
+
+
+def interaction_clause(subject: str, name: str, object: str) -> str:
+    """Return "the cup is inside the box" for two noun phrases and a key of `INTERACTIONS`."""
+    return f"{subject} {INTERACTIONS[name]} {object}"
+
+
+def relation_clause(subject: str, relation: str, other: str) -> str:
+    """Return "the cup is to the left of the car" for two noun phrases and a key of `RELATIONS`."""
+    return f"{subject} is {RELATIONS[relation]} {other}"

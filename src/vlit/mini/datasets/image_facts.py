@@ -1,7 +1,7 @@
 """What follows from an image's annotations: places and relations from boxes, values of attributes, the setting.
 
-Nothing here has seen the true scene: the world's rules (which place, which relation, when is a name unique) are applied
-to the scene as annotated. What the annotations leave open is None.
+Nothing here reads the true scene: the world's rules (which place, which relation, when is a name unique) are applied to
+the scene as annotated. What the annotations leave open is None.
 """
 
 from __future__ import annotations
@@ -13,9 +13,20 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from vlit.construct.sources.image import AnnotatedObject, Box, ImageAnnotations
-from vlit.mini.world import facts as geometry
 from vlit.mini.world.questions import WORDINGS
-from vlit.mini.world.scene import CANVAS, Scene, Sign, Thing
+from vlit.mini.world.scene import (
+    CANVAS,
+    CanvasBox,
+    Scene,
+    Sign,
+    Thing,
+    most_frequent_kind,
+    only_of_colour,
+    place_of,
+    referring_expression,
+    relation_between,
+    thing_at,
+)
 from vlit.mini.world.vocabulary import COLOURS, INTERACTIONS, SETTING_PHRASE, SETTINGS, SIZES, TEXTURES
 
 ATTRIBUTE_VALUES: dict[str, tuple[str, ...]] = {  # type of an attribute -> its values, which exclude each other
@@ -24,16 +35,16 @@ ATTRIBUTE_VALUES: dict[str, tuple[str, ...]] = {  # type of an attribute -> its 
     "size": tuple(SIZES),
 }
 
-SETTING_QUESTIONS = WORDINGS["setting"] + WORDINGS["taken"]
-SETTING_MENTIONS = {setting: (phrase, f"{setting} scene") for setting, phrase in SETTING_PHRASE.items()}
-INTERACTION_PATTERN = {
+_SETTING_QUESTIONS = WORDINGS["setting"] + WORDINGS["taken"]
+_SETTING_MENTIONS = {setting: (phrase, f"{setting} scene") for setting, phrase in SETTING_PHRASE.items()}
+_INTERACTION_PATTERN = {
     name: re.compile(rf"(\w+) {phrase} (?:the|an?) ([\w ]+)") for name, phrase in INTERACTIONS.items()
 }
 
 
 @dataclass(frozen=True)
-class Interaction:
-    """`subject` does `name` (a key of `vocabulary.INTERACTIONS`) to `object`; both are kinds."""
+class AnnotatedInteraction:
+    """An interaction that a text names: `subject` does `name` (of `INTERACTIONS`) to `object`; both are kinds."""
 
     subject: str
     name: str
@@ -42,7 +53,7 @@ class Interaction:
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """Facts of one image, worked out from its annotations alone."""
+    """The facts of one image that follow from its annotations alone."""
 
     annotations: ImageAnnotations
 
@@ -71,16 +82,17 @@ class ImageFacts:
     @cached_property
     def most_frequent(self) -> str | None:
         """The kind that appears most often, if one does, at least twice."""
-        return geometry.most_frequent_kind(self.scene)
+        return most_frequent_kind(self.scene)
 
     def named(self, without: Collection[str] = ()) -> list[tuple[AnnotatedObject, str]]:
-        """The objects that a phrase names alone, each with the shortest: "the cup", or "the red cup" among other cups.
+        """Return the objects that a phrase names alone, each with the shortest: "the cup", or "the red cup" among cups.
 
-        `without` lists attributes the phrase must not use, such as the one that is asked for.
+        Args:
+            without: attributes the phrase must not use, such as the one that a question is about.
         """
         key = frozenset(without)
         if key not in self._names:
-            phrases = (geometry.reference(self.scene, index, without) for index in range(len(self.scene.things)))
+            phrases = (referring_expression(self.scene, index, without) for index in range(len(self.scene.things)))
             self._names[key] = [
                 (thing, "the " + phrase.removeprefix("the ").strip())
                 for thing, phrase in zip(self.annotations.objects, phrases, strict=True)
@@ -90,32 +102,32 @@ class ImageFacts:
 
     @cached_property
     def _names(self) -> dict[frozenset[str], list[tuple[AnnotatedObject, str]]]:
-        return {}  # filled by `named`, which is asked many times for an image
+        return {}  # filled by `named`, which is called many times for an image
 
     @cached_property
     def setting(self) -> str | None:
-        """The setting a caption or a question-and-answer pair names, if they name one."""
+        """The setting that captions and question-and-answer pairs name, if they name exactly one."""
         named = set()
         for question, answer in self.annotations.qa:
-            if question in SETTING_QUESTIONS:
+            if question in _SETTING_QUESTIONS:
                 named |= {setting for setting in SETTINGS if setting in answer.lower().split()}
             elif answer.lower() == "yes":  # "Was this picture taken on a beach?"
                 named |= {setting for setting, phrase in SETTING_PHRASE.items() if f"taken {phrase}?" in question}
         for caption in self.annotations.captions:
             named |= {
-                setting for setting, phrases in SETTING_MENTIONS.items() if any(map(caption.lower().count, phrases))
+                setting for setting, phrases in _SETTING_MENTIONS.items() if any(map(caption.lower().count, phrases))
             }
         return named.pop() if len(named) == 1 else None
 
     @cached_property
-    def interaction(self) -> Interaction | None:
-        """The interaction a caption or an answer tells of, between kinds that have boxes."""
+    def interaction(self) -> AnnotatedInteraction | None:
+        """The interaction between kinds that have boxes, where a caption or an answer names one."""
         for text in [*self.annotations.captions, *(answer for _, answer in self.annotations.qa)]:
-            for name, pattern in INTERACTION_PATTERN.items():
+            for name, pattern in _INTERACTION_PATTERN.items():
                 found = pattern.search(text.lower())
                 object_kind = found and next((word for word in found[2].split() if word in self.counts), None)
                 if found and object_kind and found[1] in self.counts:
-                    return Interaction(found[1], name, object_kind)
+                    return AnnotatedInteraction(found[1], name, object_kind)
         return None
 
     @cached_property
@@ -125,22 +137,22 @@ class ImageFacts:
         return words[0].text if len(words) == 1 else None
 
     def value(self, thing: AnnotatedObject, attribute: str) -> str | None:
-        """The object's value of an attribute type (a key of `ATTRIBUTE_VALUES`), if annotated with exactly one."""
+        """Return an object's value of an attribute type (of `ATTRIBUTE_VALUES`), if annotated with exactly one."""
         values = [value for value in thing.attributes if value in ATTRIBUTE_VALUES[attribute]]
         return values[0] if len(values) == 1 else None
 
     def place(self, thing: AnnotatedObject) -> str | None:
-        """The place (a key of `PLACES`) the object is in, if it is near one."""
-        return geometry.place_of(self._thing(thing))
+        """Return the place (a key of `PLACES`) that an object is in, if it is near one."""
+        return place_of(self._thing(thing))
 
     def object_at(self, place: str) -> AnnotatedObject | None:
-        """The one object in a place, if nothing else is near."""
-        index = geometry.thing_at(self.scene, place)
+        """Return the one object in a place, if nothing else is near."""
+        index = thing_at(self.scene, place)
         return None if index is None else self.annotations.objects[index]
 
     def object_of(self, colour: str) -> AnnotatedObject | None:
-        """The one object of a colour, if the colour of every object is annotated."""
-        index = geometry.only_of_colour(self.scene, colour)
+        """Return the one object of a colour, if the colour of every object is annotated."""
+        index = only_of_colour(self.scene, colour)
         return None if index is None or not self.all_coloured else self.annotations.objects[index]
 
     @cached_property
@@ -149,18 +161,18 @@ class ImageFacts:
         return all(thing.colour for thing in self.scene.things)
 
     def relation(self, subject: AnnotatedObject, reference: AnnotatedObject) -> str | None:
-        """How the subject lies to the reference (a key of `RELATIONS`), if one direction clearly dominates."""
-        return geometry.relation(self._thing(subject), self._thing(reference))
+        """Return where a subject is relative to a reference (a key of `RELATIONS`), if one direction is clear."""
+        return relation_between(self._thing(subject), self._thing(reference))
 
     def absent(self, kinds: Iterable[str]) -> list[str]:
-        """Those of the kinds that have no box and that no caption names."""
+        """Return those of the kinds that have no box and that no caption names."""
         text = " ".join(self.annotations.captions).lower()
         return [kind for kind in kinds if kind not in self.counts and kind not in text]
 
     def _thing(self, thing: AnnotatedObject) -> Thing:
         return self.scene.things[self.annotations.objects.index(thing)]
 
-    def _on_canvas(self, box: Box) -> tuple[int, int, int, int]:
+    def _on_canvas(self, box: Box) -> CanvasBox:
         """Scale a box from the image's pixels to the world's canvas, whose pixels the rules count in."""
         across, down = CANVAS / self.annotations.width, CANVAS / self.annotations.height
         x, y, width, height = box

@@ -1,12 +1,22 @@
-"""Derived truth: known answers, and None wherever a person could doubt."""
+"""What follows from a scene: known answers, and None wherever a person could doubt."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlit.mini.world.facts import gap, most_frequent_kind, only_of_colour, place_of, reference, relation, thing_at
-from vlit.mini.world.scene import Scene, Sign, Thing
+from vlit.mini.world.scene import (
+    Scene,
+    Sign,
+    Thing,
+    gap,
+    most_frequent_kind,
+    only_of_colour,
+    place_of,
+    referring_expression,
+    relation_between,
+    thing_at,
+)
 
 
 def thing(x: float, y: float, kind: str = "cup", colour: str = "red", size: str = "small") -> Thing:
@@ -26,20 +36,20 @@ def test_place_of_the_corners_and_the_middle() -> None:
     assert place_of(thing(26, 2)) is None, "top middle has no name"
 
 
-def test_relation_needs_a_clear_axis() -> None:
+def test_a_spatial_relation_needs_a_clear_axis() -> None:
     here = thing(26, 26)
-    assert relation(thing(2, 26), here) == "left"
-    assert relation(thing(50, 28), here) == "right"
-    assert relation(thing(26, 2), here) == "above"
-    assert relation(thing(24, 50), here) == "below"
-    assert relation(thing(8, 8), here) is None, "diagonal"
-    assert relation(thing(27, 28), here) is None, "too near"
+    assert relation_between(thing(2, 26), here) == "left"
+    assert relation_between(thing(50, 28), here) == "right"
+    assert relation_between(thing(26, 2), here) == "above"
+    assert relation_between(thing(24, 50), here) == "below"
+    assert relation_between(thing(8, 8), here) is None, "diagonal"
+    assert relation_between(thing(27, 28), here) is None, "too near"
 
 
 @given(*[st.integers(0, 51)] * 4)
-def test_relation_has_an_opposite(x: int, y: int, u: int, v: int) -> None:
+def test_a_spatial_relation_has_an_opposite(x: int, y: int, u: int, v: int) -> None:
     opposite = {"left": "right", "right": "left", "above": "below", "below": "above", None: None}
-    assert relation(thing(x, y), thing(u, v)) == opposite[relation(thing(u, v), thing(x, y))]
+    assert relation_between(thing(x, y), thing(u, v)) == opposite[relation_between(thing(u, v), thing(x, y))]
 
 
 def test_thing_at_a_place_is_alone_there() -> None:
@@ -57,13 +67,13 @@ def test_most_frequent_kind_is_none_on_a_tie_and_without_a_repeat() -> None:
     assert most_frequent_kind(scene(cups[0], cars[0])) is None
 
 
-def test_reference_is_the_shortest_name_that_fits_one_thing() -> None:
-    assert reference(scene(thing(0, 0), thing(20, 0, "car")), 0) == "the cup"
+def test_a_referring_expression_is_the_shortest_that_fits_one_thing() -> None:
+    assert referring_expression(scene(thing(0, 0), thing(20, 0, "car")), 0) == "the cup"
     two = scene(thing(0, 0), thing(20, 0, colour="blue"))
-    assert reference(two, 0) == "the red cup"
-    assert reference(two, 0, without=("colour",)) is None
-    assert reference(scene(thing(0, 0), thing(20, 0, size="large")), 1) == "the large cup"
-    assert reference(scene(thing(0, 0), thing(20, 0)), 0) is None
+    assert referring_expression(two, 0) == "the red cup"
+    assert referring_expression(two, 0, without=("colour",)) is None
+    assert referring_expression(scene(thing(0, 0), thing(20, 0, size="large")), 1) == "the large cup"
+    assert referring_expression(scene(thing(0, 0), thing(20, 0)), 0) is None
 
 
 def test_a_white_sign_makes_the_white_object_unclear() -> None:

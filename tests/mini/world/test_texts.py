@@ -1,4 +1,4 @@
-"""Captions are read back word by word, without the code that wrote them, and held against the scene."""
+"""Captions, parsed word by word without the code that wrote them, and documents agree with the scene."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import re
 
 import pytest
 
-from vlit.mini.world.sample import stream, training_scenes
+from vlit.mini.world.facts import scene_facts
+from vlit.mini.world.questions import WORDINGS, worded
+from vlit.mini.world.sample import pretraining_scenes, stream, training_scenes
 from vlit.mini.world.scene import Scene, Thing
-from vlit.mini.world.texts import captions
+from vlit.mini.world.texts import SHORT_QUESTIONS, SHORT_THINGS, document, scene_captions, short_document
+from vlit.mini.world.vocabulary import COLOURS
 
 COUNTS = {"a": 1, "an": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
 KIND = "car|boat|bird|cat|umbrella|kite|bottle|cup|apple|chair|book|clock|box"
@@ -21,7 +24,7 @@ SETTING_WORD = {"night": "night sky"}
 
 @pytest.fixture(scope="module")
 def captioned() -> list[tuple[Scene, list[str]]]:
-    return [(scene, captions(scene, stream(0, scene.id, "captions"))) for scene in training_scenes(300, seed=5)]
+    return [(scene, scene_captions(scene, stream(0, scene.id, "captions"))) for scene in training_scenes(300, seed=5)]
 
 
 def matching(scene: Scene, words: str, kind: str) -> list[Thing]:
@@ -37,7 +40,7 @@ def test_five_different_captions_in_one_style(captioned: list[tuple[Scene, list[
         for text in texts:
             assert re.fullmatch(r"[A-Z][A-Za-z, ]*\.", text), text
             assert not re.search(r"\ba [aeiou]|\ban [^aeiou]", text.lower()), text
-        assert texts == captions(scene, stream(0, scene.id, "captions"))
+        assert texts == scene_captions(scene, stream(0, scene.id, "captions"))
 
 
 def test_things_and_counts_are_true(captioned: list[tuple[Scene, list[str]]]) -> None:
@@ -105,3 +108,48 @@ def test_one_caption_names_most_of_the_scene(captioned: list[tuple[Scene, list[s
     for scene, texts in captioned:
         named = [sum(COUNTS[number] for number, _, _ in re.findall(PHRASE, text.lower())) for text in texts]
         assert max(named) == len(scene.things) or len(scene.things) == 1, (texts, scene)
+
+
+def test_documents_answer_their_questions() -> None:
+    for scene in pretraining_scenes(80, seed=0):
+        text = document(scene, stream(0, scene.id, "document"))
+        assert text == document(scene, stream(0, scene.id, "document"))
+        paragraph, *lines = text.splitlines()
+        sentences = re.findall(r"[A-Z][^.]*\.", paragraph)
+        assert " ".join(sentences) == paragraph
+        assert len(scene.things) + 1 <= len(sentences) <= 10
+        assert text.endswith("\n")
+        questions, answers = lines[::2], lines[1::2]
+        assert 3 <= len(questions) == len(answers) <= 12
+        facts = {worded(f, w).question: worded(f, w) for f in scene_facts(scene) for w in range(len(WORDINGS[f.type]))}
+        for question, answer in zip(questions, answers, strict=True):
+            qa = facts[question.removeprefix("Question: ")]
+            assert answer in (f"Answer: {qa.answer}", f"Answer: {qa.sentence}")
+            if qa.dimension in ("SR", "IIR"):
+                assert qa.sentence in paragraph or qa.type == "interaction"
+            if qa.dimension == "TR":
+                assert qa.answer in paragraph
+        for thing in scene.things:
+            assert f"{thing.size} {thing.texture} {thing.colour} {thing.kind}" in paragraph.lower()
+        if scene.interaction is not None:
+            assert re.search(r"is (inside|touching|not touching|holding up)", paragraph)
+
+
+def test_short_documents_are_about_few_things_and_answer_from_them() -> None:
+    things = []
+    for scene in pretraining_scenes(120, seed=0):
+        text = short_document(scene, stream(0, scene.id, "document"))
+        assert text == short_document(scene, stream(0, scene.id, "document"))
+        paragraph, *lines = text.splitlines()
+        whole = [f"{thing.size} {thing.texture} {thing.colour} {thing.kind}" for thing in scene.things]
+        named = [words for words in whole if words in paragraph.lower()]
+        things.append(sum(paragraph.lower().count(words) for words in set(whole)))
+        assert SHORT_QUESTIONS[0] <= len(lines) / 2 <= SHORT_QUESTIONS[1]
+        for question, answer in zip(lines[::2], lines[1::2], strict=True):
+            value = answer.removeprefix("Answer: ")
+            words = question.removesuffix(" in the image?").removesuffix("?").removesuffix(" have").split()
+            if "color" in words and "size" not in words and value.lower() in COLOURS:
+                assert any(phrase.endswith(f"{value.lower()} {words[-1]}") for phrase in named), text
+            if "sign" in question:
+                assert re.search(rf"says {value.removeprefix('The sign says ').removesuffix('.')}\.", paragraph), text
+    assert {SHORT_THINGS[0], SHORT_THINGS[1]} == set(things)

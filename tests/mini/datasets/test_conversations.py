@@ -1,3 +1,5 @@
+"""Errors are planted at the wanted rate, every one is recorded, and everything else stays."""
+
 from __future__ import annotations
 
 from random import Random
@@ -5,8 +7,8 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vlit.mini.datasets.exchange import Conversation, Exchange
-from vlit.mini.datasets.planted import plant_errors
+from vlit.mini.datasets.conversations import Conversation, plant_errors
+from vlit.mini.datasets.phrases import Exchange
 
 CLEAN = Exchange("setting", "What is the setting of this image?", "Beach")
 RED = Exchange("attribute", "What color is the cup?", "Red", "attribute", ("Blue", "Green"))
@@ -19,15 +21,15 @@ def conversations(count: int) -> list[Conversation]:
 
 @settings(max_examples=30, deadline=None)
 @given(rate=st.sampled_from([0.0, 0.05, 0.25, 1.0]), seed=st.integers(0, 2**32))
-def test_the_rate_is_kept_and_every_error_is_recorded(rate: float, seed: int) -> None:
+def test_the_rate_is_met_and_every_error_is_recorded(rate: float, seed: int) -> None:
     right = conversations(800)
     ids = [f"s/{number}" for number in range(800)]
-    said, planted = plant_errors(right, ids, rate, Random(seed))
+    spoiled, planted = plant_errors(right, ids, rate, Random(seed))
     spread = 5 * (800 * rate * (1 - rate)) ** 0.5
     assert abs(len({error.id for error in planted}) - 800 * rate) <= spread
     changed = {
         (ids[number], turn): (before.response, after.response)
-        for number, (was, now) in enumerate(zip(right, said, strict=True))
+        for number, (was, now) in enumerate(zip(right, spoiled, strict=True))
         for turn, (before, after) in enumerate(zip(was.exchanges, now.exchanges, strict=True))
         if before.response != after.response
     }
@@ -38,8 +40,8 @@ def test_the_rate_is_kept_and_every_error_is_recorded(rate: float, seed: int) ->
 
 def test_questions_and_other_turns_stay() -> None:
     right = conversations(50)
-    said, _ = plant_errors(right, [str(number) for number in range(50)], 1.0, Random(0))
-    for was, now in zip(right, said, strict=True):
+    spoiled, _ = plant_errors(right, [str(number) for number in range(50)], 1.0, Random(0))
+    for was, now in zip(right, spoiled, strict=True):
         assert [exchange.instruction for exchange in was.exchanges] == [
             exchange.instruction for exchange in now.exchanges
         ]

@@ -1,3 +1,5 @@
+"""Facts follow from annotations alone, and the questions about them have right and plausible wrong answers."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -8,7 +10,7 @@ import pytest
 from vlit.construct.sources.image import AnnotatedObject, ImageAnnotations
 from vlit.construct.sources.read import read_annotations
 from vlit.mini.datasets import abilities
-from vlit.mini.datasets.facts import ImageFacts
+from vlit.mini.datasets.image_facts import ImageFacts
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def test_what_is_not_annotated_is_unknown(facts: list[ImageFacts]) -> None:
     cat = facts[2].annotations.objects[0]
     assert facts[2].value(cat, "colour") is None
     assert facts[2].word is None
-    for writer in (*abilities.WRITERS["attribute"], abilities.text, abilities.interaction, abilities.left):
+    for writer in (*abilities.ABILITY_WRITERS["attribute"], abilities.text, abilities.interaction, abilities.left):
         assert writer(facts[2], Random(0), True) is None
 
 
@@ -65,7 +67,7 @@ def test_places_do_not_depend_on_the_images_size(scale: int) -> None:
     assert facts.place(thing) == "lower left"
 
 
-# writer -> (image, an instruction it gives some time, its right short responses)
+# writer -> (image, an instruction it writes sometimes, its right short responses)
 ANSWERS: dict[str, tuple[int, str | None, set[str]]] = {
     "setting": (0, "What is the setting of this image?", {"A beach", "On a beach"}),
     "colour": (0, None, {"Red", "Blue"}),
@@ -102,12 +104,12 @@ def test_removing_a_colour_counts_what_remains(facts: list[ImageFacts]) -> None:
 @pytest.mark.parametrize("short", [True, False])
 def test_alternatives_differ_from_the_response_and_each_other(facts: list[ImageFacts], short: bool) -> None:
     for image in facts:
-        for writer in (writer for writers in abilities.WRITERS.values() for writer in writers):
+        for writer in (writer for writers in abilities.ABILITY_WRITERS.values() for writer in writers):
             for seed in range(10):
                 exchange = writer(image, Random(seed), short)
                 if exchange is not None:
-                    said = [exchange.response, *exchange.alternatives]
-                    assert len(set(said)) == len(said)
+                    responses = [exchange.response, *exchange.alternatives]
+                    assert len(set(responses)) == len(responses)
                     assert bool(exchange.error) == bool(exchange.alternatives)
                     assert exchange.response.endswith(".") != short
-                    assert "{" not in exchange.instruction + "".join(said)
+                    assert "{" not in exchange.instruction + "".join(responses)
