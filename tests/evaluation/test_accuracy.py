@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlit.evaluation.accuracy import COLUMNS, accuracy
+from vlit.evaluation.accuracy import accuracy
+from vlit.evaluation.seed_bench import COLUMNS
 
 
 def wilson(right: int, asked: int) -> tuple[float, float]:
