@@ -1,7 +1,7 @@
-"""Read the configuration of a run, also of one that was made before names in the code changed.
+"""Read the configuration of a run, also of one that was made before functions and keys got their present names.
 
-A run folder keeps the resolved configuration of its run, in which `_target_` names functions of this package. Functions
-that have moved since are found by their old names here, so that old runs can still be scored and judge data.
+A run folder contains the resolved configuration of its run, in which `_target_` names functions of this package. Here
+old names are replaced, so that old runs can still be scored and judge data. `train.py` does not resume them.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ MOVED = {
     "vlit.data.readers.coco_arc.read_coco_arc": "vlit.data.formats.coco_arc.read_coco_arc",
     "vlit.data.readers.llava.read_llava": "vlit.data.formats.llava.read_llava",
     "vlit.data.readers.mimic_it.read_mimic_it": "vlit.data.formats.mimic_it.read_mimic_it",
+    "vlit.models.clip.load": "vlit.models.clip.load_clip",
+    "vlit.models.clip.state": "vlit.models.clip.clip_key",
     "vlit.models.mini.unpack": "vlit.mini.weights.unpack",
     "vlit.quality.dataset.DatasetSpec": "vlit.tuning.samples.DatasetSpec",
     "vlit.tuning.parameter_groups.cross_attention": "vlit.tuning.optimization.cross_attention",
@@ -36,22 +38,39 @@ MOVED = {
 
 
 def read_config(path: Path) -> DictConfig:
-    """Read the `config.yaml` of a run folder, with old names replaced by the present ones.
+    """Read the `config.yaml` of a run folder with present names and keys.
 
     Raises:
-        InputError: if there is no such file, or it is no mapping.
+        InputError: if there is no such file, or it is not the configuration of a run.
     """
     try:
         loaded = OmegaConf.load(path)
     except FileNotFoundError:
         raise InputError(f"no file {path}: give the folder of a run") from None
-    if not isinstance(loaded, DictConfig):
-        raise InputError(f"{path} is no configuration of a run: its content is not a mapping")
-    return OmegaConf.create(upgraded(OmegaConf.to_container(loaded)))
+    if not isinstance(loaded, DictConfig) or "model" not in loaded:
+        raise InputError(f"{path} is not the configuration of a run: give the folder of a run")
+    plain = _with_present_targets(OmegaConf.to_container(loaded))
+    if "family" not in plain["model"]:
+        plain["model"] = _with_family(plain["model"])
+    return OmegaConf.create(plain)
 
 
-def upgraded(node: Any) -> Any:
-    """Return a plain configuration with present names in every `_target_`."""
+def _with_present_targets(node: Any) -> Any:
     if isinstance(node, dict):
-        return {key: MOVED.get(value, value) if key == "_target_" else upgraded(value) for key, value in node.items()}
-    return [upgraded(one) for one in node] if isinstance(node, list) else node
+        return {
+            key: MOVED.get(value, value) if key == "_target_" else _with_present_targets(value)
+            for key, value in node.items()
+        }
+    return [_with_present_targets(one) for one in node] if isinstance(node, list) else node
+
+
+def _with_family(model: dict[str, Any]) -> dict[str, Any]:
+    """Return `model` with its family by name, which was a `_target_` (`vlit.models.{family}.build`) in `model.build`.
+
+    Sizes of connectors were an object and are a mapping; the architecture, which only a plan reads, is left out.
+    """
+    build = {key: value for key, value in model["build"].items() if key != "_target_"}
+    if build.get("connectors") is not None:
+        build["connectors"] = {key: value for key, value in build["connectors"].items() if key != "_target_"}
+    family = model["build"]["_target_"].split(".")[-2]
+    return {**model, "family": family, "build": build, "architecture": None}
