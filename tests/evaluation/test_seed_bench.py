@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from vlit.common.errors import InputError
 from vlit.data.rejects import Rejects
-from vlit.evaluation.seed_bench import read_questions, shuffled_images
+from vlit.evaluation.seed_bench import COLUMNS, DIMENSIONS, read_questions, shuffled_images
 
 
 def question(number: int, **changes: Any) -> dict[str, Any]:
@@ -93,3 +95,14 @@ def test_shuffled_images_are_those_of_other_questions_and_all_used_once(cache: P
     assert [item.choices for item in shuffled] == [item.choices for item in questions]
     assert shuffled_images(questions, seed=1) == shuffled
     assert shuffled_images(questions, seed=2) != shuffled
+
+
+def test_the_dimensions_are_the_nine_of_images_with_all_their_questions() -> None:
+    assert sorted(dimension.id for dimension in DIMENSIONS) == list(range(1, 10))
+    assert sum(dimension.questions for dimension in DIMENSIONS) == 14_233  # SEED-Bench-1's image questions
+    assert COLUMNS == ("Overall", "SU", "II", "IL", "IA", "IC", "SR", "IIR", "VR", "TR")  # Table 3
+
+
+def test_names_and_accuracies_do_without_torch() -> None:
+    code = "import sys, vlit.evaluation.accuracy, vlit.evaluation.seed_bench; assert 'torch' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 from vlit.common.errors import InputError
 from vlit.data.templates import IMAGE, Piece
@@ -25,17 +25,17 @@ _TEXT_ANCHOR = "\n"
 class Tokenizer(Protocol):
     """The part of a Hugging Face tokenizer that is used here."""
 
-    bos_token_id: Any
-    eos_token: Any
-    eos_token_id: Any
-    unk_token: Any
-    unk_token_id: Any
-    all_special_ids: Any
+    bos_token_id: int | None
+    eos_token: str | None
+    eos_token_id: int | None
+    unk_token: str | None
+    unk_token_id: int | None
+    all_special_ids: list[int]
 
     def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
         """Return the token ids of a text."""
 
-    def convert_tokens_to_ids(self, tokens: str) -> Any:
+    def convert_tokens_to_ids(self, tokens: str) -> int | None:
         """Return the id of one token; the unknown token's id or None if it is not in the vocabulary."""
 
 
@@ -158,23 +158,23 @@ class Encoder:
         return Encoded(ids[:length], labels[:length], kept, truncated=True)
 
     def _tokenize(self, text: str) -> list[int]:
-        return list(self.tokenizer.encode(text, add_special_tokens=False))
+        return self.tokenizer.encode(text, add_special_tokens=False)
 
     def _special_id(self, token: str) -> int:
         found = self.tokenizer.convert_tokens_to_ids(token)
         if found is None or (found == self.tokenizer.unk_token_id and token != self.tokenizer.unk_token):
             raise InputError(f"the tokenizer has no token {token}, which the template needs: add it to the tokenizer")
-        return int(found)
+        return found
 
     def _bos(self) -> int:
         if self.tokenizer.bos_token_id is None:
             raise InputError("the tokenizer has no bos token: set add_bos=false")
-        return int(self.tokenizer.bos_token_id)
+        return self.tokenizer.bos_token_id
 
     def _eos(self) -> str:
         if self.tokenizer.eos_token is None:
             raise InputError("the tokenizer has no eos token, which text is tokenised behind: give it one")
-        return str(self.tokenizer.eos_token)
+        return self.tokenizer.eos_token
 
     @cached_property
     def _control_ids(self) -> frozenset[int]:
