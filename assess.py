@@ -28,14 +28,13 @@ def main(cfg: DictConfig) -> None:
     from vlit.quality.report import write_report
     from vlit.quality.statistics import Shard, StatisticsStore
     from vlit.tuning import setup
-    from vlit.tuning.judge import family_judge
 
     shard = Shard.parse(cfg.shard)
     setup.seed_everything(cfg.seed)
     setup.prepare(cfg)
     rejects = Rejects()
     whole = setup.whole_dataset(cfg, rejects)
-    made = assessment(cfg, lambda: family_judge(cfg, whole))
+    made = assessment(cfg, lambda: setup.likelihood_judge(cfg, whole))
     name = cfg.data.get("curated_from") or cfg.data.name
     store = StatisticsStore.of(Path(cfg.quality.folder), name, whole)
     tables = made.statistics(store, whole, shard)

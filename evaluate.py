@@ -1,7 +1,7 @@
-"""Score a finished run on a SEED-Bench-format file: `python evaluate.py run=RUN_FOLDER benchmark=FILE mode=ranking`.
+"""Score a finished run on a file in SEED-Bench's format: `python evaluate.py run=FOLDER benchmark=FILE mode=ranking`.
 
-`control=shuffled_images` asks the same questions with another scene's image: what a model scores then, it has from the
-text alone. Results go to `RUN_FOLDER/evaluations/`, beside the run's own and never over them.
+`control=shuffled_images` asks the same questions with the images of other questions: what a model scores then comes
+from the text alone. Results go to `FOLDER/evaluations/`; the run's own result stays as it is.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ log = logging.getLogger("vlit.evaluate")
 
 @entry("evaluate")
 def main(cfg: DictConfig) -> None:
-    """One evaluation."""
-    from vlit.evaluation.runs import evaluate_again
+    """Score the run and name the result file."""
+    from vlit.evaluation.runs import score_run_again
 
-    log.info("wrote %s", evaluate_again(cfg))
+    log.info("wrote %s", score_run_again(cfg))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Tune a model on a dataset and score it: `python train.py model=blip2 data=ours_qc seed=0`.
 
-A run is a folder, `results/runs/{scale}/{model}/{data}/seed{seed}/`. Started again it goes on where it stopped; done,
-it says so; `plan=true` says what it would need and runs nothing. With `-m` it is a sweep: `python train.py -m
-model=llava,blip2,openflamingo data=llava,mimic_it,ours,ours_qc`.
+A run is a folder, `results/runs/{scale}/{model}/{data}/seed{seed}/`. The same command resumes a run that was
+interrupted and leaves one that is done as it is; `plan=true` prints what a run needs and stops. `-m` makes a sweep:
+`python train.py -m model=llava,blip2,openflamingo data=llava,mimic_it,ours,ours_qc`.
 """
 
 from __future__ import annotations
@@ -20,42 +20,37 @@ log = logging.getLogger("vlit.train")
 
 @entry("train", resolvers={"accumulation": accumulation, "preset": preset})
 def main(cfg: DictConfig) -> None:
-    """One run, from whatever is missing to `result.json`."""
+    """Run from whatever is missing to `result.json`."""
     if cfg.plan:
         from vlit.tuning.plan import plan
 
         print(plan(cfg))
         return
     # Imported here so that `--help` and a misspelt override need not wait for torch.
-    from vlit.data.dataset import InstructionDataset
     from vlit.data.rejects import Rejects
     from vlit.data.subset import fingerprint
-    from vlit.data.templates import TEMPLATES
     from vlit.evaluation.runs import score_run
     from vlit.runs.attempt import attempt
     from vlit.runs.folder import resolved
-    from vlit.tuning import setup, sharding
+    from vlit.tuning import setup
     from vlit.tuning.tune import tune
 
     folder = setup.run_folder(cfg)
     with attempt(folder) as requeued:  # alone in the folder; a failure leaves its reason there
-        run = setup.tuning_run(cfg, folder)  # first: what is wrong with it is wrong at once
+        run = setup.tuning_run(cfg, folder)  # first, so that a wrong setting is found before anything is written
         if not folder.begin(resolved(cfg), cfg.force and not requeued):
-            log.info("done already: %s (force=true starts it anew)", folder.result)
+            log.info("done already: %s (force=true starts again)", folder.result)
             return
         setup.seed_everything(cfg.seed)
         setup.prepare(cfg)  # mini scale: weights unpacked, world drawn, datasets written; paper scale: nothing
         rejects = Rejects()
         samples = setup.samples(cfg, rejects)
         model = setup.model(cfg)
-        encoder = setup.encoder(cfg, model)
-        dataset = InstructionDataset(samples, TEMPLATES[cfg.model.template], encoder, model.image_transform, rejects)
+        dataset = setup.dataset(cfg, model, samples, rejects)
         rejects.write(folder.rejects)
         folder.record_start(fingerprint(dataset.samples), setup.hardware())
         tune(model, dataset, run)
-        if sharding.is_sharded(cfg):
-            model = setup.tuned_model(cfg, folder.checkpoint)  # in one piece again
-        score_run(cfg, model, encoder, folder)
+        score_run(cfg, setup.whole_model(cfg, model, folder), folder)
         log.info("wrote %s", folder.result)
 
 

@@ -1,7 +1,8 @@
-"""Wall and processor time of a task, and the peak of memory of a task in a process of its own."""
+"""Measure a task: wall and processor time, and peak memory in a process of its own."""
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import resource
 import threading
@@ -11,37 +12,47 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import ParamSpec, TypeVar
 
 import psutil
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Spent:
-    """Seconds of a task: on the wall, and of processors (user and system, children that have ended among them)."""
+    """Seconds of a task.
+
+    Attributes:
+        wall: by the clock.
+        cpu: of processors, user and system, child processes that have ended included.
+    """
 
     wall: float
     cpu: float
 
 
-def spent(task: Callable[[], Any]) -> tuple[Spent, Any]:
-    """Time and result."""
+def spent(task: Callable[[], Result]) -> tuple[Spent, Result]:
+    """Run a task and return its time and its result."""
     wall, cpu = time.perf_counter(), _cpu()
     found = task()
     return Spent(time.perf_counter() - wall, _cpu() - cpu), found
 
 
-def peak(task: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
-    """Result of a task in a process of its own, and the peak of memory in MiB.
+def peak(
+    task: Callable[Arguments, Result], *arguments: Arguments.args, **keywords: Arguments.kwargs
+) -> tuple[Result, float]:
+    """Run a task in a process of its own and return its result and its peak memory in MiB.
 
-    That is the sum over the process and its children, though their peaks need not have come at the same time.
+    The peak is the sum over the process and its children, though their peaks need not have come at the same time.
     """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context) as pool:
-        return pool.submit(_measured, task, arguments).result()
+        return pool.submit(_measured, functools.partial(task, *arguments, **keywords)).result()
 
 
-def _measured(task: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, float]:
+def _measured(task: Callable[[], Result]) -> tuple[Result, float]:
     peaks: dict[int, int] = {}
     done = threading.Event()
 
@@ -53,14 +64,14 @@ def _measured(task: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
-    found = task(*arguments)
+    found = task()
     done.set()
     watcher.join()
     return found, (_high_water("self") + sum(peaks.values())) / 1024
 
 
 def _high_water(pid: int | str) -> int:
-    """KiB a process has had resident at most."""
+    """Return the largest resident size of a process in KiB."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM"):
             return int(line.split()[1])

@@ -1,9 +1,9 @@
 """Questions a second of answer ranking, in one run: `python benchmarks/ranking_speed.py` (options: `name=value`).
 
-Three ways to score the same questions, on models of each family's geometry with random weights: the official protocol
-(for each choice one full forward over image, prompt and choice, logits everywhere), the same with each image encoded
-once, and ours. Rounds take turns, so that a busy machine slows all three; the best round of each counts. Every image
-has one question only, so nothing is gained from images that are asked about again. All must give the same scores.
+Three ways score the same questions, on models of each family's geometry with random weights: the official protocol
+(for each choice one full forward pass over image, prompt and choice, logits everywhere), the same with each image
+encoded once, and ours. They take turns in every round, so that a busy machine slows all three; the best round of each
+counts. Every image has one question, so nothing is gained from repeated images. All must give the same scores.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ DEFAULTS = {
     "output": "results/benchmarks/ranking_speed.json",
 }  # fmt: skip
 PROMPT, CHOICE, IMAGE_SIZE, PATCH = 60, 6, 224, 14
-LEAST = {"llava": 3.5, "blip2": 2.5, "openflamingo": 2.0}  # times the official protocol's questions a second
+LEAST = {"llava": 3.5, "blip2": 2.5, "openflamingo": 2.0}  # times the questions a second of the official protocol
 Scorer = Callable[[VisionLanguageModel, QuestionBatch], tuple[torch.Tensor, torch.Tensor]]
 
 
 @dataclass(frozen=True)
 class Size:
-    """Width and depth of the language model; the vision encoder is half as deep."""
+    """Size of a language model; the vision encoder is as wide and half as deep."""
 
     width: int
     layers: int
@@ -53,7 +53,7 @@ class Size:
 
 
 def build_llava(size: Size, folder: Path) -> VisionLanguageModel:
-    """256 image tokens in the language model."""
+    """Build a LLaVA, which has 256 image tokens in the language model."""
     from transformers import CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaForCausalLM
 
     vision = CLIPVisionModel(CLIPVisionConfig(**_vision(size), num_hidden_layers=max(2, size.layers // 2)))
@@ -73,7 +73,7 @@ def build_llava(size: Size, folder: Path) -> VisionLanguageModel:
 
 
 def build_blip2(size: Size, folder: Path) -> VisionLanguageModel:
-    """32 query tokens in the language model."""
+    """Build a BLIP-2, which has 32 query tokens in the language model."""
     from transformers import Blip2Config, Blip2ForConditionalGeneration
 
     words = loading.load_tokenizer(TOKENIZER)
@@ -94,7 +94,7 @@ def build_blip2(size: Size, folder: Path) -> VisionLanguageModel:
 
 
 def build_openflamingo(size: Size, folder: Path) -> VisionLanguageModel:
-    """One `<image>` token; 64 latents in cross-attention of every layer. The vocabulary is the mini tokenizer's."""
+    """Build an OpenFlamingo: one `<image>` token, 64 latents in every layer's cross-attention, the mini vocabulary."""
     from transformers import OPTForCausalLM
 
     vision = {"image_size": IMAGE_SIZE, "layers": max(2, size.layers // 2), "width": size.width, "patch_size": PATCH}
@@ -121,21 +121,21 @@ BUILD = {"llava": build_llava, "blip2": build_blip2, "openflamingo": build_openf
 
 
 def questions(model: VisionLanguageModel, number: int, seed: int = 0) -> QuestionBatch:
-    """Random questions of the geometry: an image, 60 prompt tokens, 4 choices of 6 tokens."""
-    chance = torch.Generator().manual_seed(seed)
+    """Return random questions of the geometry: an image, 60 prompt tokens, 4 choices of 6 tokens."""
+    rng = torch.Generator().manual_seed(seed)
     image = torch.full((number, model.tokens_per_image), model.image_token_id)
     vocabulary = 1000  # of the shared tokenizer; special tokens come first
-    prompt = torch.randint(10, vocabulary, (number, PROMPT), generator=chance)
+    prompt = torch.randint(10, vocabulary, (number, PROMPT), generator=rng)
     ids = torch.cat([image, prompt], dim=1)
     batch = Batch(
         sample_ids=[str(place) for place in range(number)],
         input_ids=ids,
         attention_mask=torch.ones_like(ids),
         labels=torch.full_like(ids, IGNORED),
-        pixel_values=torch.randn(number, 3, IMAGE_SIZE, IMAGE_SIZE, generator=chance),
+        pixel_values=torch.randn(number, 3, IMAGE_SIZE, IMAGE_SIZE, generator=rng),
         image_counts=torch.ones(number, dtype=torch.long),
     )
-    choices = torch.randint(10, vocabulary, (number * len(LETTERS), CHOICE), generator=chance)
+    choices = torch.randint(10, vocabulary, (number * len(LETTERS), CHOICE), generator=rng)
     return QuestionBatch([], batch, torch.arange(number), choices, torch.ones_like(choices))
 
 
@@ -143,7 +143,13 @@ def questions(model: VisionLanguageModel, number: int, seed: int = 0) -> Questio
 def official(
     model: VisionLanguageModel, batch: QuestionBatch, image_once: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sum and mean of every choice, by one full forward a choice; `image_once` spares the repeated images only."""
+    """Return what `choice_scores` returns, by one full forward pass per choice.
+
+    Args:
+        model: model in evaluation mode.
+        batch: Q questions encoded with their choices.
+        image_once: whether an image is encoded once and not for every choice.
+    """
     assert batch.choices is not None
     features = model.encode_images(batch.prompts.pixel_values) if image_once else None
     sums, means = [], []
@@ -166,7 +172,7 @@ WAYS: dict[str, Scorer] = {
 
 
 def measure(name: str, size: Size, number: int, batch: int, rounds: int) -> dict[str, Any]:
-    """Questions a second of the three ways on one family.
+    """Return the questions a second of the three ways on one family.
 
     Raises:
         InputError: if two ways score a choice differently.
@@ -178,7 +184,7 @@ def measure(name: str, size: Size, number: int, batch: int, rounds: int) -> dict
     expected = [scorer(model, batches[0])[0] for scorer in WAYS.values()]  # also warms up
     difference = max(float((scores - expected[0]).abs().max()) for scores in expected)
     if difference > 1e-3:
-        raise InputError(f"{name}: two ways of ranking differ by {difference:.2g} in a choice's log-probability")
+        raise InputError(f"{name}: two ways of ranking differ by {difference:.2g} in a choice's log-likelihood")
     seconds = {way: float("inf") for way in WAYS}
     for _ in range(rounds):
         for way, scorer in WAYS.items():
@@ -224,7 +230,7 @@ def _opt(size: Size) -> Any:
 
 
 def main() -> None:
-    """Measure each family, write the results, and fail where a family is slower than it must be."""
+    """Measure each family, write the results, and fail where ours is not faster by the required factor."""
     given = OmegaConf.from_dotlist(sys.argv[1:])
     unknown = sorted(str(key) for key in set(given) - set(DEFAULTS))
     if unknown:
@@ -240,7 +246,7 @@ def main() -> None:
     print(f"wrote {cfg.output}")
     slow = [name for name, one in found.items() if one["times_official"] < one["least"]]
     if slow:
-        raise InputError(f"slower than it must be: {', '.join(slow)}")
+        raise InputError(f"slower than required: {', '.join(slow)}")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
 """Samples a second of tuning, in one run: `python benchmarks/training_speed.py` (options: `name=value`).
 
-Three ways to take the same number of optimiser steps of the same LLaVA with random weights: our Lightning module with
+Three ways take the same number of optimiser steps of the same LLaVA with random weights: our Lightning module with
 length-grouped batches, a bare PyTorch loop over those same batches, and `transformers.Trainer` with random batches of
 the same samples. They take turns in every round, so that a busy machine slows all three; what counts is the median of
-the rounds' ratios. Set-up and saving are not timed, everything between the first and the last step is. Beside time on
-the clock stands the processor's time of this process, which others' work on a shared machine hardly changes.
+the rounds' ratios. Set-up and saving are not timed, everything between the first and the last step is. Wall time and
+this process's processor time are measured; the work of others on a shared machine hardly changes the latter.
 
-Lengths stand for LLaVA-Instruct-150K's. Its three files have 58k conversations, 23k descriptions and 77k pieces of
-reasoning in 126, 20.5 and 79.6 MB; without JSON's own characters that is about 1400, 630 and 780 characters a sample,
-or `TEXTS` tokens. Spread around these means is assumed (log-normal). Every sample has the template's system text and
-an image besides.
+Lengths are like those of LLaVA-Instruct-150K. Its three files have 58k conversations, 23k descriptions and 77k pieces
+of reasoning in 126, 20.5 and 79.6 MB; without JSON's own characters that is about 1400, 630 and 780 characters a
+sample, or `TEXTS` tokens. The spread around these means is assumed (log-normal). Every sample also has the template's
+system text and an image.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ TOKENIZER = ROOT / "weights" / "mini" / "tokenizer"
 DEFAULTS = {"only": None, "rounds": 5, "steps": None, "output": "results/benchmarks/training_speed.json"}
 TEXTS = ((58, 320), (23, 145), (77, 175))  # (share, mean tokens) of conversations, descriptions, reasoning
 SPREAD, SYSTEM, LONGEST = 0.35, 40, 2048
-LEAST = {"bare loop": 0.97, "transformers.Trainer": 1.2}  # times their samples a second
+LEAST = {"bare loop": 0.97, "transformers.Trainer": 1.2}  # times the samples a second of each
 RATE = 1e-5
 
 
 @dataclass(frozen=True)
 class Size:
-    """Of a LLaVA; the vision encoder is half as deep and as wide as the language model."""
+    """Size of a LLaVA, its batches and steps; the vision encoder is half as deep and as wide as the language model."""
 
     width: int
     layers: int
@@ -71,7 +71,7 @@ class Size:
 
 
 class Seconds(NamedTuple):
-    """What an epoch took."""
+    """Seconds of an epoch, by the clock and of the processor."""
 
     clock: float
     processor: float
@@ -84,7 +84,7 @@ SIZES = {
 
 
 def build(size: Size) -> llava.Llava:
-    """LLaVA with random weights."""
+    """Build a LLaVA with random weights."""
     from transformers import CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
@@ -114,13 +114,13 @@ def build(size: Size) -> llava.Llava:
 
 
 class Samples(Dataset[Item]):
-    """Random samples of LLaVA-150K's lengths, made when they are asked for."""
+    """Random samples of LLaVA-150K's lengths, made on access."""
 
     def __init__(self, model: llava.Llava, size: Size, number: int) -> None:
-        chance = np.random.default_rng(0)
+        rng = np.random.default_rng(0)
         shares = np.array([share for share, _ in TEXTS], dtype=float)
-        means = np.array([mean for _, mean in TEXTS])[chance.choice(len(TEXTS), number, p=shares / shares.sum())]
-        texts = means * np.exp(chance.normal(-(SPREAD**2) / 2, SPREAD, number))
+        means = np.array([mean for _, mean in TEXTS])[rng.choice(len(TEXTS), number, p=shares / shares.sum())]
+        texts = means * np.exp(rng.normal(-(SPREAD**2) / 2, SPREAD, number))
         fixed = SYSTEM + model.tokens_per_image
         self.lengths = np.minimum(fixed + texts.astype(int), LONGEST).tolist()
         self.image = [model.image_token_id] * model.tokens_per_image
@@ -130,27 +130,27 @@ class Samples(Dataset[Item]):
         return len(self.lengths)
 
     def __getitem__(self, index: int) -> Item:
-        chance = np.random.default_rng(index)
-        text = chance.integers(10, 1000, self.lengths[index] - len(self.image)).tolist()
+        rng = np.random.default_rng(index)
+        text = rng.integers(10, 1000, self.lengths[index] - len(self.image)).tolist()
         ids = [*self.image, *text]
         labels = [IGNORED] * (len(self.image) + SYSTEM) + text[SYSTEM:]
-        pixels = torch.from_numpy(chance.standard_normal((1, 3, self.side, self.side), dtype=np.float32))
+        pixels = torch.from_numpy(rng.standard_normal((1, 3, self.side, self.side), dtype=np.float32))
         return Item(str(index), ids, labels, pixels)
 
 
 class Stopwatch:
-    """Seconds on the clock and of the processor since it was started."""
+    """Measures seconds by the clock and of the processor from its creation on."""
 
     def __init__(self) -> None:
         self.started = time.perf_counter(), time.process_time()
 
     def read(self) -> Seconds:
-        """Both, until now."""
+        """Return the seconds until now."""
         return Seconds(time.perf_counter() - self.started[0], time.process_time() - self.started[1])
 
 
 def bare(model: llava.Llava, data: Samples, size: Size, order: int, folder: Path) -> Seconds:
-    """Seconds of a loop with nothing in it but what learning needs."""
+    """Time an epoch of a bare PyTorch loop."""
     batches = epoch_batches(data.lengths, batch_size=size.batch, world_size=1, seed=order, epoch=0)
     optimizer = torch.optim.AdamW(matrices(model, 0.0), lr=RATE)
     model.policy.set_modes(model)
@@ -167,7 +167,7 @@ def bare(model: llava.Llava, data: Samples, size: Size, order: int, folder: Path
 
 
 class Clock(L.Callback):
-    """Time between the first and the last step."""
+    """Times from the first step to the last."""
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start."""
@@ -179,7 +179,7 @@ class Clock(L.Callback):
 
 
 def ours(model: llava.Llava, data: Samples, size: Size, order: int, folder: Path) -> Seconds:
-    """Seconds of an epoch as `tune` trains it, with its metrics and its bar."""
+    """Time an epoch as `tune` trains it, with its metrics and its bar."""
     module = InstructionTuning(
         model, partial(torch.optim.AdamW, lr=RATE), partial(matrices, weight_decay=0.0),
         partial(cosine_with_warmup, warmup_ratio=0.03), seed=0,
@@ -195,20 +195,20 @@ def ours(model: llava.Llava, data: Samples, size: Size, order: int, folder: Path
 
 
 class WithLoss(nn.Module):
-    """What `transformers.Trainer` expects: a forward pass that returns the loss."""
+    """Gives a model the interface of `transformers.Trainer`: a forward pass that returns the loss."""
 
     def __init__(self, model: llava.Llava) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
-        """Mean loss."""
+        """Return the mean loss."""
         loss = token_loss(self.model(batch), batch.labels)
         return {"loss": loss.total / loss.tokens}
 
 
 def hugging_face(model: llava.Llava, data: Samples, size: Size, order: int, folder: Path) -> Seconds:
-    """Seconds of an epoch of `transformers.Trainer` with its random batches."""
+    """Time an epoch of `transformers.Trainer` with its random batches."""
     from transformers import Trainer, TrainerCallback, TrainingArguments
 
     class HuggingFaceClock(TrainerCallback):
@@ -236,7 +236,7 @@ WAYS: dict[str, Callable[..., Seconds]] = {"ours": ours, "bare loop": bare, "tra
 
 
 def measure(size: Size, steps: int, rounds: int) -> dict[str, Any]:
-    """Samples a second of the three ways, and how ours compares."""
+    """Return the samples a second of the three ways, and their ratios."""
     model = build(size)
     data = Samples(model, size, steps * size.batch)
     warm_up = Samples(model, size, 2 * size.batch)
@@ -246,7 +246,7 @@ def measure(size: Size, steps: int, rounds: int) -> dict[str, Any]:
             way(model, warm_up, size, 0, Path(folder))
         for number in range(rounds):
             names = list(WAYS)
-            for name in names[number % 3 :] + names[: number % 3]:  # none is always the first
+            for name in names[number % 3 :] + names[: number % 3]:  # each is first in turn
                 seconds[name].append(WAYS[name](model, data, size, number, Path(folder)))
                 print(f"round {number + 1} of {rounds}, {name}: {seconds[name][-1]}", flush=True)
     return {
@@ -263,17 +263,17 @@ def measure(size: Size, steps: int, rounds: int) -> dict[str, Any]:
 
 
 def ratios(seconds: dict[str, list[Seconds]], name: str) -> dict[str, Any]:
-    """How many times the samples a second of `name` ours has: the median of the rounds, and each."""
+    """Return the ratio of our samples a second to those of `name`: the median of the rounds, and each round."""
     out: dict[str, Any] = {}
     for place, kind in enumerate(Seconds._fields):
-        rounds = [theirs[place] / own[place] for own, theirs in zip(seconds["ours"], seconds[name], strict=True)]
+        rounds = [other[place] / own[place] for own, other in zip(seconds["ours"], seconds[name], strict=True)]
         out[kind] = round(statistics.median(rounds), 3)
         out[f"{kind}_of_each_round"] = [round(value, 3) for value in rounds]
     return out
 
 
 def main() -> None:
-    """Measure each size, write the results, and fail where tuning is slower than it must be."""
+    """Measure each size, write the results, and fail where ours is slower than required."""
     given = OmegaConf.from_dotlist(sys.argv[1:])
     unknown = sorted(str(key) for key in set(given) - set(DEFAULTS))
     if unknown:
@@ -295,7 +295,7 @@ def main() -> None:
         if one["times"][name]["clock"] < least
     ]
     if slow:
-        raise InputError(f"slower than it must be: {', '.join(slow)}")
+        raise InputError(f"slower than required: {', '.join(slow)}")
 
 
 if __name__ == "__main__":

@@ -45,7 +45,6 @@ def test_three_kinds(folder):
     assert [sample.task for sample in samples] == ["global", "negative", "region"]
     assert samples[0].images == (FileImage(folder / "train2014" / "COCO_train2014_000000000042.jpg"),)
     assert samples[0].turns == (Turn("What is it?", "A bus.", images=1),)
-    assert samples[0].meta == {"instruction_type": "vqa"}
     assert samples[2].images == (ZipImage(folder / "region_images.zip", "region_images/42_0.png"),)
     assert not rejects.rows
 

@@ -1,3 +1,5 @@
+"""Padding, labels and images of a batch."""
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,3 +1,5 @@
+"""Encoded samples: images and labels stay together, what cannot be tuned on is set aside with its reason."""
+
 from functools import partial
 
 import pytest
@@ -57,7 +59,7 @@ def test_loader_gives_every_sample_with_its_own_image_and_labels(samples, byte_l
 
 def test_lengths_are_those_of_the_items(samples, byte_level):
     dataset, _ = build(samples, byte_level)
-    assert [dataset.length_of(at) for at in range(len(dataset))] == [len(item.input_ids) for item in dataset]
+    assert dataset.lengths == [len(item.input_ids) for item in dataset]
 
 
 def test_cut_samples_are_counted_and_hopeless_ones_set_aside(samples, byte_level):

@@ -1,3 +1,5 @@
+"""Ids and labels of prompts: supervised tokens are exactly the responses, whatever the tokenizer."""
+
 import copy
 
 import pytest

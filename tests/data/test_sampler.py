@@ -1,3 +1,5 @@
+"""Length-grouped batches: every sample once, equal steps on all ranks, the same order after a resume."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,19 +28,6 @@ def test_no_sample_lost_or_twice_and_equal_steps(lengths, batch_size, world_size
     assert all(1 <= len(batch) <= batch_size + (world_size > 1) for part in parts for batch in part)
 
 
-@given(lengths=LENGTHS, batch_size=SIZES, world_size=RANKS)
-def test_drop_last_leaves_whole_batches(lengths, batch_size, world_size):
-    size = batch_size * world_size
-    if len(lengths) < size:
-        with pytest.raises(InputError, match="too few"):
-            list(ranks(lengths, batch_size, world_size, drop_last=True)[0])
-        return
-    parts = [list(sampler) for sampler in ranks(lengths, batch_size, world_size, drop_last=True)]
-    drawn = [index for part in parts for batch in part for index in batch]
-    assert len(set(drawn)) == len(drawn) == len(lengths) // size * size
-    assert all(len(batch) == batch_size for part in parts for batch in part)
-
-
 @given(lengths=LENGTHS, batch_size=SIZES, world_size=RANKS, epoch=st.integers(0, 5), data=st.data())
 def test_resuming_continues_the_same_order(lengths, batch_size, world_size, epoch, data):
     whole, resumed = ranks(lengths, batch_size, world_size)[-1], ranks(lengths, batch_size, world_size)[-1]
@@ -62,7 +51,7 @@ def test_order_depends_on_seed_and_epoch():
     assert len({str(order(seed, epoch)) for seed in (0, 1) for epoch in (0, 1)}) == 4
 
 
-def test_batches_hold_similar_lengths():
+def test_batches_contain_similar_lengths():
     lengths = [(number * 37) % 400 for number in range(400)]
     batches = epoch_batches(lengths, batch_size=8, world_size=1, seed=0, epoch=0)
     spread = [max(lengths[at] for at in batch) - min(lengths[at] for at in batch) for batch in batches]
@@ -87,7 +76,7 @@ def test_fewer_samples_than_ranks():
 
 
 @given(lengths=LENGTHS, batch_size=SIZES, world_size=RANKS, samples=st.integers(4, 500))
-def test_resampled_epochs_have_as_many_samples_as_asked_for(lengths, batch_size, world_size, samples):
+def test_resampled_epochs_have_the_configured_number_of_samples(lengths, batch_size, world_size, samples):
     parts = [list(one) for one in ranks(lengths, batch_size, world_size, samples=samples, resampled=True)]
     drawn = [index for part in parts for batch in part for index in batch]
     assert len(drawn) == samples and set(drawn) <= set(range(len(lengths)))

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlit.evaluation.accuracy import COLUMNS, accuracy
+from vlit.evaluation.accuracy import accuracy
+from vlit.evaluation.seed_bench import COLUMNS
 
 
 def wilson(right: int, asked: int) -> tuple[float, float]:
@@ -34,8 +35,11 @@ def test_a_dimension_without_questions_has_no_accuracy() -> None:
     assert scored.counts["VR"] == 0
 
 
-def test_the_columns_are_the_papers() -> None:
-    assert set(COLUMNS) == {"Overall", "SU", "II", "IL", "IA", "IC", "SR", "IIR", "VR", "TR"}
+def test_the_log_has_a_line_per_column() -> None:
+    lines = str(accuracy([("SU", True), ("SU", False)])).splitlines()
+    assert [line.split()[0] for line in lines] == list(COLUMNS)
+    assert lines[1] == "SU        50.0 %  [9.5, 90.5]  2 questions"
+    assert lines[-1] == "TR       no question"
 
 
 @given(st.integers(0, 60), st.integers(1, 60))

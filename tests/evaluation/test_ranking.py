@@ -15,16 +15,17 @@ from vlit.common.files import read_jsonl
 from vlit.data.images import FileImage
 from vlit.data.rejects import Rejects
 from vlit.data.templates import TEMPLATES
-from vlit.evaluation.evaluate import Scoring, _shares, evaluate
-from vlit.evaluation.ranking import Prompting, choice_scores, read_answer
-from vlit.evaluation.seed_bench import LETTERS, Question, load
+from vlit.evaluation.evaluate import Scoring, _share, evaluate
+from vlit.evaluation.ranking import QuestionEncoder, choice_scores, read_answer
+from vlit.evaluation.seed_bench import LETTERS, Question, read_questions
 from vlit.mini.world.build import WorldSpec, build_world
+from vlit.tuning import setup
 
 
 @pytest.fixture(scope="module")
 def questions(cache: Path) -> list[Question]:
     folder = cache / "world" / "seed_bench"
-    return load(folder / "SEED-Bench.json", folder / "SEED-Bench-image", Rejects())
+    return read_questions(folder / "SEED-Bench.json", folder / "SEED-Bench-image", Rejects())
 
 
 def naive_scores(cfg, model, question: Question) -> list[tuple[float, float]]:
@@ -62,13 +63,18 @@ def naive_scores(cfg, model, question: Question) -> list[tuple[float, float]]:
     return scores
 
 
+def encoder_of(cfg, model, encoder) -> QuestionEncoder:
+    template = TEMPLATES[cfg.model.template]
+    return QuestionEncoder(template, encoder, model.image_transform, model.tokenizer.pad_token_id)
+
+
 @pytest.fixture(scope="module")
 def all_questions(tmp_path_factory: pytest.TempPathFactory) -> list[Question]:
     """The mini scale's whole benchmark: its scenes do not depend on how many there are for training."""
     world = tmp_path_factory.mktemp("benchmark") / "world"
     build_world(WorldSpec(scenes=90, benchmark_groups=50, seed=0), world)
     folder = world / "seed_bench"
-    return load(folder / "SEED-Bench.json", folder / "SEED-Bench-image", Rejects())
+    return read_questions(folder / "SEED-Bench.json", folder / "SEED-Bench-image", Rejects())
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -86,12 +92,12 @@ def test_ranking_agrees_on_every_question_of_the_benchmark(family, all_questions
 def assert_naive_agrees(family, questions: list[Question], name: str) -> None:
     cfg, model, encoder = family(name)
     model.eval()
-    prompting = Prompting(TEMPLATES[cfg.model.template], encoder, model.image_transform, model.tokenizer.pad_token_id)
+    question_encoder = encoder_of(cfg, model, encoder)
     sums, means = (
         torch.cat(parts)
         for parts in zip(
             *(
-                choice_scores(model, prompting.ranking(questions[start : start + 12]))
+                choice_scores(model, question_encoder.with_choices(questions[start : start + 12]))
                 for start in range(0, len(questions), 12)
             ),
             strict=True,
@@ -104,35 +110,33 @@ def assert_naive_agrees(family, questions: list[Question], name: str) -> None:
     assert means.argmax(dim=1).tolist() == naive[..., 1].argmax(dim=1).tolist()
 
 
-def test_an_image_is_read_once_for_all_its_questions(family, questions: list[Question]) -> None:
-    _, model, encoder = family("blip2")
+def test_an_image_is_encoded_once_for_all_its_questions(family, questions: list[Question]) -> None:
+    cfg, model, encoder = family("blip2")
     model.eval()
-    prompting = Prompting(TEMPLATES["blip2"], encoder, model.image_transform, model.tokenizer.pad_token_id)
+    question_encoder = encoder_of(cfg, model, encoder)
     one, other = questions[0], next(question for question in questions if question.image != questions[0].image)
     again = replace(other, image=one.image)
-    batch = prompting.ranking([one, other, again])
+    batch = question_encoder.with_choices([one, other, again])
     assert len(batch.prompts.pixel_values) == 2
     sums, _ = choice_scores(model, batch)
-    alone, _ = choice_scores(model, prompting.ranking([again]))
+    alone, _ = choice_scores(model, question_encoder.with_choices([again]))
     torch.testing.assert_close(sums[2:], alone, rtol=1e-4, atol=1e-4)
 
 
-def test_an_interrupted_evaluation_goes_on_and_ends_the_same(
+def test_an_interrupted_evaluation_resumes_and_ends_the_same(
     family, questions: list[Question], compose, tmp_path: Path
 ) -> None:
-    from hydra.utils import instantiate
-
     cfg, model, encoder = family("blip2")
     scoring = Scoring("ranking", "mean", batch_size=8, workers=0)
-    trainer = instantiate(cfg.trainer)
+    trainer = setup.scoring_trainer(cfg)
     whole = tmp_path / "whole" / "predictions.jsonl"
-    evaluate(model, "blip2", encoder, questions, scoring, trainer, whole)
+    evaluate(model, encoder_of(cfg, model, encoder), questions, scoring, trainer, whole)
     lines = whole.read_text().splitlines(keepends=True)
     cut = tmp_path / "cut" / "predictions.jsonl"
     cut.parent.mkdir()
     # one whole batch, half of the next, and a line that a kill cut off
     cut.with_name("predictions.jsonl.part0").write_text("".join(lines[:12]) + lines[12][:20])
-    evaluate(model, "blip2", encoder, questions, scoring, trainer, cut)
+    evaluate(model, encoder_of(cfg, model, encoder), questions, scoring, trainer, cut)
     assert cut.read_text() == whole.read_text()
     assert not list(cut.parent.glob("*.part*"))
 
@@ -142,14 +146,12 @@ def test_scoring_in_half_precision_agrees_with_whole(
     family, questions: list[Question], tmp_path: Path, name: str
 ) -> None:
     """In bfloat16, which a CPU computes in; its numbers have 8 bits, so that sums agree to some hundredths."""
-    from hydra.utils import instantiate
-
     cfg, model, encoder = family(name)
     rows = {}
     for precision in ("32-true", "bf16-mixed"):
         scoring = Scoring("ranking", "mean", batch_size=8, workers=0, precision=precision)
         output = tmp_path / f"{precision}.jsonl"
-        evaluate(model, cfg.model.template, encoder, questions[:8], scoring, instantiate(cfg.trainer), output)
+        evaluate(model, encoder_of(cfg, model, encoder), questions[:8], scoring, setup.scoring_trainer(cfg), output)
         rows[precision] = torch.tensor([row["mean"] for row in read_jsonl(output)])
     assert model.policy.parts and {one.dtype for one in model.parameters() if one.ndim >= 2} == {torch.bfloat16}
     difference = (rows["bf16-mixed"] - rows["32-true"]).abs()
@@ -159,12 +161,10 @@ def test_scoring_in_half_precision_agrees_with_whole(
 def test_generation_mode_counts_an_answer_that_names_no_letter_as_wrong(
     family, questions: list[Question], tmp_path: Path
 ) -> None:
-    from hydra.utils import instantiate
-
     cfg, model, encoder = family("openflamingo")
     scoring = Scoring("generation", "mean", batch_size=8, workers=0)
     output = tmp_path / "predictions.jsonl"
-    evaluate(model, "flamingo", encoder, questions[:8], scoring, instantiate(cfg.trainer), output)
+    evaluate(model, encoder_of(cfg, model, encoder), questions[:8], scoring, setup.scoring_trainer(cfg), output)
     rows = read_jsonl(output)
     assert [row["question_id"] for row in rows] == [question.id for question in questions[:8]]
     assert all(row["prediction"] in (*LETTERS, "") for row in rows)
@@ -188,12 +188,12 @@ def test_reading_a_letter(text: str, letter: str) -> None:
 
 
 @given(asked=st.lists(st.integers(0, 9), max_size=60), size=st.integers(1, 7), world=st.integers(1, 8))
-def test_the_processes_shares_hold_every_question_once(asked: list[int], size: int, world: int) -> None:
+def test_the_processes_shares_contain_every_question_once(asked: list[int], size: int, world: int) -> None:
     made = [
         Question(str(number), "IA", "?", ("a", "b", "c", "d"), 0, Path(f"{image}.jpg"))
         for number, image in enumerate(asked)
     ]
-    shares = [_shares(made, size, rank, world) for rank in range(world)]
+    shares = [_share(made, size, rank, world) for rank in range(world)]
     drawn = [question.id for share in shares for batch in share for question in batch]
     assert sorted(drawn, key=int) == [question.id for question in made]
     assert all(1 <= len(batch) <= size for share in shares for batch in share)

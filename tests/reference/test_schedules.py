@@ -41,6 +41,7 @@ def test_every_step_has_the_original_rate(optims, epochs: int, steps_per_epoch: 
         optimizer, max_epoch=epochs, min_lr=1e-6, init_lr=1e-5, warmup_steps=warmup, warmup_start_lr=1e-8
     )
     ours = lavis_linear_warmup_cosine(
+        torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=1e-5),
         total_steps=epochs * steps_per_epoch,
         steps_per_epoch=steps_per_epoch,
         base_rate=1e-5,
@@ -48,7 +49,7 @@ def test_every_step_has_the_original_rate(optims, epochs: int, steps_per_epoch: 
         minimum_rate=1e-6,
         warmup_steps=warmup,
         epochs=epochs,
-    )
+    ).lr_lambdas[0]
     for epoch in range(epochs):
         for step in range(steps_per_epoch):
             theirs.step(cur_epoch=epoch, cur_step=step)

@@ -54,7 +54,7 @@ def test_before_the_time_limit_a_run_is_checkpointed_and_requeued(sweep, cluster
     alone.wait()
     assert warned.outcome() == alone.outcome()
     assert warned.log("train-0.log").count("asking SLURM to requeue") == 2
-    assert warned.log("train-0.log").count("going on from") == 2
+    assert warned.log("train-0.log").count("resumed from") == 2
     provenance = json.loads(metrics.with_name("provenance.json").read_text())
     assert len(provenance["resumed"]) == 2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import lightning as L
 import pytest
@@ -24,8 +25,8 @@ class Given(L.LightningDataModule):
     def train_dataloader(self):
         return torch.utils.data.DataLoader(self.batches, batch_size=None)
 
-    def go_on(self) -> None:
-        """The loader has no place to return to."""
+    def resume(self) -> None:
+        """Nothing to resume: every run here starts at the first batch."""
 
 
 def parts_of(batch: Batch, sizes: list[int]) -> list[Batch]:
@@ -43,8 +44,8 @@ def after_one_step(
     module = InstructionTuning(
         model,
         lambda parameters: torch.optim.SGD(parameters, lr=1.0),
-        lambda one: matrices(one, 0.0),
-        lambda total_steps, steps_per_epoch: constant_with_warmup(total_steps, steps_per_epoch, 0),
+        functools.partial(matrices, weight_decay=0.0),
+        functools.partial(constant_with_warmup, warmup_steps=0),
         seed=0,
         loss_multiplier=multiplier,
     )

@@ -1,4 +1,4 @@
-"""The order of several epochs: another each, and the same in a run that was stopped anywhere, also between two."""
+"""The order of several epochs: another in each, and the same in a run that was stopped anywhere, also between two."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Noting(L.LightningModule):
         self.seen: list[list[int]] = []
 
     def on_train_start(self) -> None:
-        self.trainer.datamodule.go_on()
+        self.trainer.datamodule.resume()
 
     def training_step(self, batch: Any, batch_idx: int) -> Any:
         self.seen.append(batch.tolist())
@@ -75,7 +75,7 @@ def test_epochs_have_different_orders_of_all_samples(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("stop", "workers"), [(1, 0), (2, 0), (3, 0), (4, 0), (6, 0), (2, 1), (3, 1)])
-def test_a_run_of_several_epochs_goes_on_with_the_next_batch(stop: int, workers: int, tmp_path: Path) -> None:
+def test_a_run_of_several_epochs_resumes_with_the_next_batch(stop: int, workers: int, tmp_path: Path) -> None:
     checkpoint = tmp_path / "last.ckpt"
     before = seen(checkpoint, workers, stop)
     assert before + seen(checkpoint, workers) == seen(tmp_path / "none", 0)

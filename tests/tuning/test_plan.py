@@ -10,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from vlit.common.errors import InputError
 from vlit.common.resolvers import accumulation, check_global_batch
 from vlit.tuning.plan import missing_files, plan
-from vlit.tuning.sharding import is_sharded
+from vlit.tuning.setup import is_sharded
 
 
 @pytest.fixture(scope="module")

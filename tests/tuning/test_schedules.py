@@ -1,13 +1,15 @@
-"""Schedules against their definitions, step by step."""
+"""Schedules against their definitions, step by step, and the parameter groups of weight decay."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
-from torch.optim import AdamW
-from transformers import get_constant_schedule_with_warmup, get_cosine_schedule_with_warmup
 
 from vlit.tuning.optimization import (
     constant_with_warmup,
@@ -18,36 +20,58 @@ from vlit.tuning.optimization import (
 )
 
 
-def rates_of(scheduler, optimizer, steps: int) -> list[float]:
-    rates = []
-    for _ in range(steps):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        scheduler.step()
-    return rates
+def factors(make: Callable, **options) -> Callable[[int], float]:
+    """The factor of the rate by step."""
+    return make(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0), **options).lr_lambdas[0]
 
 
-@pytest.mark.parametrize(("total", "ratio"), [(100, 0.03), (37, 0.2), (10, 0.0)])
-def test_cosine_equals_transformers(total: int, ratio: float) -> None:
-    import math
-
-    optimizer = AdamW([nn.Parameter(nn.Linear(1, 1).weight.data)], lr=1.0)
-    theirs = rates_of(get_cosine_schedule_with_warmup(optimizer, math.ceil(total * ratio), total), optimizer, total)
-    ours = cosine_with_warmup(total, total, ratio)
-    assert [ours(step) for step in range(total)] == pytest.approx(theirs, abs=1e-12)
-
-
-@pytest.mark.parametrize("warmup", [7, 1, 0])
-def test_constant_equals_transformers(warmup: int) -> None:
-    optimizer = AdamW([nn.Parameter(nn.Linear(1, 1).weight.data)], lr=1.0)
-    theirs = rates_of(get_constant_schedule_with_warmup(optimizer, warmup), optimizer, 30)
-    ours = constant_with_warmup(30, 30, warmup)
-    assert [ours(step) for step in range(30)] == pytest.approx(theirs, abs=1e-12)
+@given(st.integers(1, 3000), st.floats(0, 1))
+def test_the_cosine_has_the_bits_of_its_definition(total: int, ratio: float) -> None:
+    factor = factors(cosine_with_warmup, total_steps=total, steps_per_epoch=total, warmup_ratio=ratio)
+    warmup = math.ceil(total * ratio)
+    for step in range(total + 1):
+        if step < warmup:
+            expected = step / max(1, warmup)
+        else:
+            expected = max(0.0, 0.5 * (1.0 + math.cos(math.pi * ((step - warmup) / max(1, total - warmup)))))
+        assert factor(step) == expected
 
 
-def lavis(**changes):
+@given(st.integers(0, 3000))
+def test_the_constant_schedule_has_the_bits_of_its_definition(warmup: int) -> None:
+    factor = factors(constant_with_warmup, total_steps=warmup + 10, steps_per_epoch=warmup + 10, warmup_steps=warmup)
+    assert all(factor(step) == (step / warmup if step < warmup else 1.0) for step in range(warmup + 10))
+
+
+@pytest.mark.parametrize(
+    ("make", "options"), [(cosine_with_warmup, {"warmup_ratio": 0.2}), (constant_with_warmup, {"warmup_steps": 5})]
+)
+def test_a_schedule_that_is_loaded_continues(make: Callable, options: dict) -> None:
+    def scheduled():
+        optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+        return optimizer, make(optimizer, total_steps=20, steps_per_epoch=20, **options)
+
+    def rates(optimizer, schedule, steps: int) -> list[float]:
+        found = []
+        for _ in range(steps):
+            found.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            schedule.step()
+        return found
+
+    expected = rates(*scheduled(), 20)
+    optimizer, schedule = scheduled()
+    before = rates(optimizer, schedule, 7)
+    again, continued = scheduled()
+    again.load_state_dict(optimizer.state_dict())
+    continued.load_state_dict(schedule.state_dict())
+    assert before + rates(again, continued, 13) == expected
+
+
+def lavis(**changes) -> Callable[[int], float]:
     options = {"base_rate": 1e-5, "warmup_rate": 1e-8, "minimum_rate": 0.0, "warmup_steps": 1000, "epochs": 1}
-    return lavis_linear_warmup_cosine(total_steps=4000, steps_per_epoch=4000, **{**options, **changes})
+    options |= {"total_steps": 4000, "steps_per_epoch": 4000}
+    return factors(lavis_linear_warmup_cosine, **{**options, **changes})
 
 
 def test_lavis_with_one_epoch_never_decays() -> None:
@@ -58,15 +82,10 @@ def test_lavis_with_one_epoch_never_decays() -> None:
 
 
 def test_lavis_is_constant_within_later_epochs() -> None:
-    factor = lavis_linear_warmup_cosine(
-        total_steps=400,
-        steps_per_epoch=100,
-        base_rate=1.0,
-        warmup_rate=0.0,
-        minimum_rate=0.1,
-        warmup_steps=10,
+    factor = lavis(
+        total_steps=400, steps_per_epoch=100, base_rate=1.0, warmup_rate=0.0, minimum_rate=0.1, warmup_steps=10,
         epochs=4,
-    )
+    )  # fmt: skip
     assert {factor(step) for step in range(100, 200)} == {factor(150)}
     assert factor(250) == pytest.approx(0.9 * 0.5 + 0.1)  # half way: the cosine is 0
 
@@ -79,7 +98,7 @@ def test_the_cosine_by_step_decays_within_one_epoch() -> None:
 
 @given(st.integers(1, 500), st.floats(0, 1))
 def test_a_schedule_is_never_negative_nor_above_one(total: int, ratio: float) -> None:
-    factor = cosine_with_warmup(total, total, ratio)
+    factor = factors(cosine_with_warmup, total_steps=total, steps_per_epoch=total, warmup_ratio=ratio)
     assert all(0 <= factor(step) <= 1 for step in range(total + 1))
 
 

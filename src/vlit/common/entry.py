@@ -29,6 +29,7 @@ from vlit.common.resolvers import register_resolvers
 
 OUTCOME = "VLIT_OUTCOME"  # environment variable: file in which a command leaves how it ended, for what started it
 
+
 def entry(
     config_name: str, resolvers: Mapping[str, Callable[..., Any]] | None = None
 ) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:

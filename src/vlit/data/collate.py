@@ -1,10 +1,10 @@
-"""From encoded samples to one padded batch."""
+"""Encoded samples to one padded batch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -17,10 +17,10 @@ class Item:
     """One encoded sample with its images.
 
     Attributes:
-        sample_id: names the sample.
-        input_ids: token ids.
-        labels: as long as `input_ids`.
-        pixel_values: (images, 3, H, W), None without images.
+        sample_id: id of the sample.
+        input_ids: T token ids.
+        labels: T labels, as in `Encoded`.
+        pixel_values: (images, 3, height, width), None without images.
     """
 
     sample_id: str
@@ -31,15 +31,15 @@ class Item:
 
 @dataclass
 class Batch:
-    """A batch.
+    """B padded samples of T tokens.
 
     Attributes:
-        sample_ids: names the samples.
+        sample_ids: ids of the samples.
         input_ids: (B, T) int64.
         attention_mask: (B, T) int64, 0 on padding.
-        labels: (B, T) int64, -100 where nothing is learned, as on all padding.
-        pixel_values: (all images, 3, H, W), those of the first sample first; (0, 3, 0, 0) without images.
-        image_counts: (B,) int64; images of each sample.
+        labels: (B, T) int64, `IGNORED` where nothing is learned, as on all padding.
+        pixel_values: (all images, 3, height, width), in the order of the samples; (0, 3, 0, 0) without images.
+        image_counts: (B,) int64, images per sample.
     """
 
     sample_ids: list[str]
@@ -54,24 +54,30 @@ class Batch:
         return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Batch:
-        """Pin the tensors; the loader calls this."""
+        """Pin the tensors; torch's loader calls this."""
         return self._map(lambda tensor: tensor.pin_memory())
 
-    def _map(self, change: Any) -> Batch:
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Batch(**{key: change(value) if isinstance(value, Tensor) else value for key, value in values.items()})
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        tensors = {field.name: change(getattr(self, field.name)) for field in fields(self)[1:]}
+        return Batch(self.sample_ids, **tensors)
 
 
 def collate(items: Sequence[Item], pad_id: int, side: Literal["left", "right"] = "right") -> Batch:
-    """Pad to the longest sample: on the right to tune, on the left to generate."""
+    """Pad items to the longest: on the right to tune, on the left to generate or to extend.
+
+    Args:
+        items: encoded samples, at least one.
+        pad_id: id of the padding token.
+        side: side on which shorter items are padded.
+    """
     length = max(len(item.input_ids) for item in items)
-    pictures = [item.pixel_values for item in items if item.pixel_values is not None]
+    images = [item.pixel_values for item in items if item.pixel_values is not None]
     return Batch(
         sample_ids=[item.sample_id for item in items],
         input_ids=torch.tensor([_pad(item.input_ids, length, pad_id, side) for item in items]),
         attention_mask=torch.tensor([_pad([1] * len(item.input_ids), length, 0, side) for item in items]),
         labels=torch.tensor([_pad(item.labels, length, IGNORED, side) for item in items]),
-        pixel_values=torch.cat(pictures) if pictures else torch.zeros(0, 3, 0, 0),
+        pixel_values=torch.cat(images) if images else torch.zeros(0, 3, 0, 0),
         image_counts=torch.tensor([0 if item.pixel_values is None else len(item.pixel_values) for item in items]),
     )
 

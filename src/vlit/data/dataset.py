@@ -1,4 +1,4 @@
-"""Samples as a torch dataset: text is encoded and images are decoded when asked for."""
+"""Samples as a torch dataset: lengths are known at once, texts are encoded and images decoded on access."""
 
 from __future__ import annotations
 
@@ -19,19 +19,29 @@ from vlit.data.templates import Template
 
 log = logging.getLogger(__name__)
 
-ImageTransform = Callable[[Image.Image], Tensor]  # RGB image -> (3, H, W)
+ImageTransform = Callable[[Image.Image], Tensor]  # RGB image -> (3, height, width)
 
 
 class InstructionDataset(Dataset[Item]):
-    """Encoded samples by number.
+    """Encoded samples by index.
 
-    Every text is encoded once at the start, to know the lengths and to set aside what can't be tuned on: a sample with
-    no supervised token within `max_length`, say. Only the lengths are kept; workers encode again.
+    Every text is encoded once at the start, for its length and to set aside what cannot be tuned on (a sample without a
+    supervised token within `max_length`, for instance). Only lengths are kept; loader processes encode again.
+
+    Args:
+        samples: samples to tune on.
+        template: prompt format of the model family.
+        encoder: encoder of the model.
+        image_transform: image preprocessing of the model.
+        rejects: receives the samples that are set aside.
 
     Attributes:
-        samples: the samples kept.
-        lengths: tokens of each, after cutting.
-        truncated: how many were cut to the encoder's `max_length`.
+        samples: samples that can be tuned on.
+        lengths: tokens of each, images included, after cutting.
+        truncated: number of samples cut to the encoder's `max_length`.
+
+    Raises:
+        InputError: if no sample can be tuned on.
     """
 
     def __init__(
@@ -49,17 +59,13 @@ class InstructionDataset(Dataset[Item]):
         self.lengths: list[int] = []
         self.truncated = 0
         for sample in samples:
-            self._admit(sample, rejects)
+            self._add(sample, rejects)
         if not self.samples:
             raise InputError(f"none of {len(samples)} samples can be tuned on: {rejects.summary()}")
-        log.info("%d samples encoded, %d of them cut to %d tokens", len(self), self.truncated, encoder.max_length)
+        log.info("encoded %d samples, %d of them cut to %d tokens", len(self), self.truncated, encoder.max_length)
 
     def __len__(self) -> int:
         return len(self.samples)
-
-    def length_of(self, index: int) -> int:
-        """Tokens of a sample, images included."""
-        return self.lengths[index]
 
     def __getitem__(self, index: int) -> Item:
         """Encode a sample and decode its images.
@@ -70,12 +76,12 @@ class InstructionDataset(Dataset[Item]):
         sample = self.samples[index]
         encoded = self.encoder.training(self.template.render(sample), sample.id)
         try:
-            pictures = [self.image_transform(image.load()) for image in sample.images[: encoded.images]]
+            pixels = [self.image_transform(image.load()) for image in sample.images[: encoded.images]]
         except OSError as error:
             raise InputError(f"sample {sample.id}: {error}: put the image back, or read the dataset again") from None
-        return Item(sample.id, encoded.input_ids, encoded.labels, torch.stack(pictures) if pictures else None)
+        return Item(sample.id, encoded.input_ids, encoded.labels, torch.stack(pixels) if pixels else None)
 
-    def _admit(self, sample: Sample, rejects: Rejects) -> None:
+    def _add(self, sample: Sample, rejects: Rejects) -> None:
         try:
             encoded = self.encoder.training(self.template.render(sample), sample.id)
         except NoSupervisedToken as error:

@@ -1,10 +1,10 @@
-"""From pieces to token ids and labels. Labels come with the ids, piece by piece, and are never searched for afterwards.
+"""Prompt pieces to token ids and labels, which are made together, piece by piece, and never searched for afterwards.
 
 A piece is tokenised on its own, yet it must get the tokens it has inside the whole prompt. SentencePiece tokenizers
-(Llama) put a space before any text they are given, and some do so again after each control token. So a piece is
-tokenised behind an anchor, whose tokens are then cut off: behind a control token if that is what precedes the piece,
-behind a line break if text does, and bare at the start. The anchor never depends on the neighbouring text: an answer
-has the same tokens after any question, in tuning as in the benchmark.
+(Llama) add a space before any text, and some do so again after each control token. So a piece is tokenised behind an
+anchor, whose tokens are then cut off: behind a control token if that precedes the piece, behind a line break if text
+does, and bare at the start. The anchor never depends on the neighbouring text: an answer has the same tokens after any
+question, in tuning and in the benchmark.
 """
 
 from __future__ import annotations
@@ -12,46 +12,50 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 from vlit.common.errors import InputError
 from vlit.data.templates import IMAGE, Piece
 
-IGNORED = -100  # the label cross entropy skips
+IGNORED = -100  # label of a token that is read but not learned: `ignore_index` of torch's cross entropy
 
 _TEXT_ANCHOR = "\n"
 
 
 class Tokenizer(Protocol):
-    """What is used of a Hugging Face tokenizer."""
+    """The part of a Hugging Face tokenizer that is used here."""
 
-    bos_token_id: Any
-    eos_token: Any
-    eos_token_id: Any
-    unk_token: Any
-    unk_token_id: Any
-    all_special_ids: Any
+    bos_token_id: int | None
+    eos_token: str | None
+    eos_token_id: int | None
+    unk_token: str | None
+    unk_token_id: int | None
+    all_special_ids: list[int]
 
     def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
-        """Token ids of a text."""
+        """Return the token ids of a text."""
 
-    def convert_tokens_to_ids(self, tokens: str) -> Any:
-        """The id of one token, the unknown token's or None if there is none."""
+    def convert_tokens_to_ids(self, tokens: str) -> int | None:
+        """Return the id of one token; the unknown token's id or None if it is not in the vocabulary."""
 
 
-class NoSupervisedToken(InputError):  # noqa: N818 - says what is wrong, as its kind of error already does
-    """Nothing to learn from is left of a sample; a mean over its labels would be 0/0."""
+class NoSupervisedToken(InputError):  # noqa: N818 - the base class is an Error already
+    """A sample without a supervised token; a mean over its labels would be 0/0."""
 
 
 class UnusableText(InputError):  # noqa: N818
-    """A text that this tokenizer can't keep apart from control tokens or from the text before it."""
+    """A text that this tokenizer cannot separate from control tokens or from the text before it."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """One sequence. `input_ids` and `labels` are equally long; a label is the id itself or `IGNORED`.
+    """One sequence of T tokens.
 
-    `images` of the sample's images are in the sequence, the first ones; fewer than it has if it was cut.
+    Attributes:
+        input_ids: T token ids.
+        labels: T labels, each the id in its place or `IGNORED`.
+        images: number of images in the sequence, the sample's first ones; fewer than it has where it was cut.
+        truncated: whether the sequence was cut to `max_length`.
     """
 
     input_ids: list[int]
@@ -62,14 +66,14 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Encoder:
-    """How one model's tokenizer and image tokens turn pieces into a sequence.
+    """Turns prompt pieces into a sequence, with one model's tokenizer and image tokens.
 
     Attributes:
         tokenizer: a Hugging Face tokenizer with an end-of-sequence token.
-        image_token_id: stands for image features.
-        tokens_per_image: that many copies of it an image: 256 patches for LLaVA, 32 queries for BLIP-2, 1 for Flamingo.
-        max_length: longer sequences are cut at the end.
-        add_bos: begin the text with the tokenizer's bos token: after leading images (as BLIP-2 has it), else first.
+        image_token_id: id of the token in whose places the image features go.
+        tokens_per_image: copies of it per image: 256 patches for LLaVA, 32 queries for BLIP-2, 1 for Flamingo.
+        max_length: largest number of tokens; longer sequences are cut at the end.
+        add_bos: whether the text begins with the bos token, which comes after leading images (as in BLIP-2).
     """
 
     tokenizer: Tokenizer
@@ -79,10 +83,10 @@ class Encoder:
     add_bos: bool
 
     def __call__(self, pieces: Sequence[Piece], name: str = "prompt") -> Encoded:
-        """Encode pieces that may hold nothing supervised, such as a benchmark question.
+        """Encode pieces that need no supervised token, such as a benchmark question.
 
         Raises:
-            UnusableText: naming `name`, if a text would become a control token.
+            UnusableText: naming `name`, if a text contains a control token.
             InputError: if a control token the template needs is not in the vocabulary.
         """
         ids: list[int] = []
@@ -104,10 +108,10 @@ class Encoder:
         return self._cut(ids, labels, image_ends)
 
     def training(self, pieces: Sequence[Piece], name: str) -> Encoded:
-        """Encode a sample to learn from.
+        """Encode a sample that is tuned on.
 
         Raises:
-            NoSupervisedToken: naming the sample, if it has no supervised token or cutting took them all.
+            NoSupervisedToken: naming the sample, if it has no supervised token or all of them were cut.
             UnusableText, InputError: as in `__call__`.
         """
         encoded = self(pieces, name)
@@ -125,7 +129,7 @@ class Encoder:
         forged = self._control_ids.intersection(ids)
         if forged:
             raise UnusableText(
-                f"{name}: its text holds a control token of the tokenizer (ids {sorted(forged)}): remove it"
+                f"{name}: its text contains a control token of the tokenizer (ids {sorted(forged)}): remove it"
             )
         return ids
 
@@ -154,30 +158,30 @@ class Encoder:
         return Encoded(ids[:length], labels[:length], kept, truncated=True)
 
     def _tokenize(self, text: str) -> list[int]:
-        return list(self.tokenizer.encode(text, add_special_tokens=False))
+        return self.tokenizer.encode(text, add_special_tokens=False)
 
     def _special_id(self, token: str) -> int:
         found = self.tokenizer.convert_tokens_to_ids(token)
         if found is None or (found == self.tokenizer.unk_token_id and token != self.tokenizer.unk_token):
             raise InputError(f"the tokenizer has no token {token}, which the template needs: add it to the tokenizer")
-        return int(found)
+        return found
 
     def _bos(self) -> int:
         if self.tokenizer.bos_token_id is None:
             raise InputError("the tokenizer has no bos token: set add_bos=false")
-        return int(self.tokenizer.bos_token_id)
+        return self.tokenizer.bos_token_id
 
     def _eos(self) -> str:
         if self.tokenizer.eos_token is None:
-            raise InputError("the tokenizer has no eos token, behind which text is tokenised: give it one")
-        return str(self.tokenizer.eos_token)
+            raise InputError("the tokenizer has no eos token, which text is tokenised behind: give it one")
+        return self.tokenizer.eos_token
 
     @cached_property
     def _control_ids(self) -> frozenset[int]:
-        """Ids no plain text may give.
+        """Return the ids that no plain text may produce.
 
-        The unknown token's is none, as any text can hold an unknown character; unless it is also the end token, as in
-        byte-level vocabularies (OPT, MPT), which know every character.
+        The unknown token's id is not among them, as any text can contain an unknown character; unless it is also the
+        end token, as in byte-level vocabularies (OPT, MPT), which know every character.
         """
         tokenizer = self.tokenizer
         harmless = {tokenizer.unk_token_id} - {tokenizer.bos_token_id, tokenizer.eos_token_id}

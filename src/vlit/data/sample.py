@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from PIL import Image
@@ -38,4 +38,3 @@ class Sample:
     turns: tuple[Turn, ...]
     source_id: str = ""  # the image's or instruction's id in the file it came from
     task: str = ""  # conversation, detailed_description, complex_reasoning, global, negative, region ...
-    meta: dict[str, str] = field(default_factory=dict)

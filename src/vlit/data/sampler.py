@@ -1,4 +1,4 @@
-"""Batches of similar length in an order that depends on nothing but its arguments, so that a run can be resumed."""
+"""Length-grouped batches in an order that is a pure function of its arguments, so that a run can be resumed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch.utils.data import Sampler
 
 from vlit.common.errors import InputError
 
-WINDOW = 50  # batches; samples are sorted by length within a random window of so many
+WINDOW = 50  # global batches in a window; samples are sorted by length within one random window
 
 
 def epoch_batches(
@@ -19,30 +19,26 @@ def epoch_batches(
     world_size: int,
     seed: int,
     epoch: int,
-    drop_last: bool = False,
     samples: int | None = None,
     resampled: bool = False,
 ) -> list[list[int]]:
-    """Order one epoch: a list of global batches, each of `batch_size * world_size` indices into `lengths`.
+    """Return the global batches of one epoch, each of `batch_size * world_size` indices into `lengths`.
 
-    Every index occurs once, unless `samples` or `resampled` says otherwise. The last batch formed may be smaller
-    (`drop_last` leaves it out); one too small to give every rank a sample joins another, so that all ranks take equally
-    many steps.
+    Every index occurs once, unless `samples` or `resampled` changes that. The last batch formed may be smaller; one
+    with fewer samples than ranks joins another, so that all ranks take the same number of steps.
 
     Args:
         lengths: tokens of each sample.
-        batch_size: samples a batch and rank.
+        batch_size: samples per batch and rank.
         world_size: number of ranks.
-        seed: of the order.
-        epoch: its number; each has another order.
-        drop_last: leave out the last, smaller batch.
-        samples: an epoch has so many, open_flamingo's `train_num_samples`; None takes all there are.
-        resampled: draw each sample from all of them again, open_flamingo's `dataset_resampled` (which draws whole
-            files of samples): some occur twice in an epoch, some not at all.
+        seed: random seed of the order.
+        epoch: number of the epoch; each has an order of its own.
+        samples: samples per epoch, open_flamingo's `train_num_samples`; None takes all of them.
+        resampled: draw with replacement, open_flamingo's `dataset_resampled` (which draws whole files of samples):
+            some samples occur twice in an epoch, some not at all.
 
     Raises:
-        InputError: if there are fewer samples than ranks, `drop_last` leaves none, or `samples` are more than there are
-            without `resampled`.
+        InputError: if there are fewer samples than ranks, or `samples` exceeds their number without `resampled`.
     """
     size = batch_size * world_size
     count = len(lengths) if samples is None else samples
@@ -50,37 +46,37 @@ def epoch_batches(
         raise InputError(
             f"tuning.samples_per_epoch={count} of {len(lengths)} samples: set tuning.resampled=true to draw some twice"
         )
-    if not lengths or count < (size if drop_last else world_size):
+    if not lengths or count < world_size:
         raise InputError(f"{count} samples are too few for {world_size} ranks of batch size {batch_size}")
-    chance = np.random.default_rng([seed, epoch])
+    rng = np.random.default_rng([seed, epoch])
     if resampled:
-        order = chance.integers(len(lengths), size=count).tolist()
+        order = rng.integers(len(lengths), size=count).tolist()
     else:
-        order = chance.permutation(len(lengths))[:count].tolist()
+        order = rng.permutation(len(lengths))[:count].tolist()
     batches = []
     for start in range(0, len(order), size * WINDOW):
         window = sorted(order[start : start + size * WINDOW], key=lambda index: -lengths[index])
         batches += [window[at : at + size] for at in range(0, len(window), size)]
-    if drop_last and len(batches[-1]) < size:
-        batches.pop()
-    elif len(batches[-1]) < world_size:
+    if len(batches[-1]) < world_size:
         remainder = batches.pop()
         batches[-1] = batches[-1] + remainder
-    return [batches[number] for number in chance.permutation(len(batches))]
+    return [batches[number] for number in rng.permutation(len(batches))]
 
 
 class LengthGroupedSampler(Sampler[list[int]]):
-    """One rank's batches, as a loader's `batch_sampler`.
+    """One rank's part of the global batches, as the `batch_sampler` of a loader.
 
     Args:
         lengths: tokens of each sample.
-        batch_size: samples a batch and rank.
-        seed: of the order.
-        rank: of this process, below `world_size`.
-        world_size: number of processes; each step, they take disjoint parts of one global batch.
-        drop_last: leave out the last, smaller batch.
-        samples: of an epoch, as in `epoch_batches`.
-        resampled: as in `epoch_batches`.
+        batch_size: samples per batch and rank.
+        seed: random seed of the order.
+        rank: number of this process, below `world_size`.
+        world_size: number of processes; in each step they take disjoint parts of one global batch.
+        samples: samples per epoch, as in `epoch_batches`.
+        resampled: whether to draw with replacement, as in `epoch_batches`.
+
+    Raises:
+        InputError: if the batch size is below 1 or the rank is not below the world size.
     """
 
     def __init__(
@@ -91,7 +87,6 @@ class LengthGroupedSampler(Sampler[list[int]]):
         *,
         rank: int = 0,
         world_size: int = 1,
-        drop_last: bool = False,
         samples: int | None = None,
         resampled: bool = False,
     ) -> None:
@@ -102,25 +97,24 @@ class LengthGroupedSampler(Sampler[list[int]]):
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
-        self.drop_last = drop_last
         self.samples = samples
         self.resampled = resampled
-        self.sampler = self  # of a batch sampler, Lightning tells the epoch to its `sampler` only
+        self.sampler = self  # Lightning calls `set_epoch` on the `sampler` of a batch sampler, not on the batch sampler
         self.epoch = 0
         self.skip = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Go to an epoch, from its first batch. Naming the current epoch changes nothing, so it keeps a `resume`."""
+        """Start an epoch at its first batch; the current epoch keeps the batch it was resumed at."""
         if epoch != self.epoch:
             self.resume(epoch, 0)
 
     def resume(self, epoch: int, batch: int) -> None:
-        """Go to an epoch, from its batch number `batch` on."""
+        """Start an epoch at its batch number `batch`, counted from 0."""
         self.epoch = epoch
         self.skip = batch
 
     def __len__(self) -> int:
-        """Batches still to come in this epoch."""
+        """Return the number of batches left in this epoch."""
         return max(0, len(self._batches()) - self.skip)
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -134,7 +128,6 @@ class LengthGroupedSampler(Sampler[list[int]]):
             world_size=self.world_size,
             seed=self.seed,
             epoch=self.epoch,
-            drop_last=self.drop_last,
             samples=self.samples,
             resampled=self.resampled,
         )

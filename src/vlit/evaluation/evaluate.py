@@ -1,7 +1,11 @@
-"""Scoring a model on a SEED-Bench-format file with Lightning: ranking or generation, resumable, one line a question."""
+"""Score a model on a benchmark with Lightning: resumable, in several processes, one line of predictions a question."""
 
 from __future__ import annotations
 
+import vlit.common.torchvision_shim  # noqa: F401  (before Lightning looks for torchvision)
+
+# isort: split
+import functools
 import json
 import logging
 import os
@@ -17,17 +21,16 @@ from tqdm import tqdm
 
 from vlit.common.errors import InputError
 from vlit.common.files import read_jsonl, write_jsonl
-from vlit.data.encode import Encoder
-from vlit.data.templates import TEMPLATES
 from vlit.evaluation.accuracy import Accuracy, accuracy
-from vlit.evaluation.ranking import Prompting, choice_scores, generated_rows, prediction_rows
+from vlit.evaluation.ranking import QuestionBatch, QuestionEncoder, generated_rows, ranked_rows
 from vlit.evaluation.seed_bench import Question
+from vlit.models.family import VisionLanguageModel
 from vlit.models.freeze import halve
-from vlit.runs.attempt import Preempted, deferred, preemption_requested
+from vlit.runs.attempt import Preempted, preemption_requested
 
 log = logging.getLogger(__name__)
 
-
+# Lightning's name -> type in which matrices are stored meanwhile, None for the model's own.
 PRECISIONS = {"32-true": None, "16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 
 
@@ -36,11 +39,14 @@ class Scoring:
     """How a benchmark is scored.
 
     Attributes:
-        mode: "ranking" (the paper's) or "generation" (the letter, as LLaVA-1.5 is scored); never mixed in a table.
-        normalisation: "sum" or "mean" of a choice's token log-probabilities decides; both are written.
-        batch_size: questions at once.
+        mode: "ranking" (the paper's) or "generation" (as LLaVA-1.5 is scored); a table never mixes them.
+        normalisation: "sum" or "mean" of a choice's token log-likelihoods, which decides; both are written.
+        batch_size: questions per batch and process.
         workers: loader processes.
-        precision: as Lightning names it; with a half one the model's matrices are kept in half, too.
+        precision: Lightning's name of the precision; in a half one the model's matrices are stored in half, too.
+
+    Raises:
+        InputError: for another mode, normalisation or precision.
     """
 
     mode: str
@@ -59,25 +65,34 @@ class Scoring:
 
     @property
     def name(self) -> str:
-        """What `result.json` says of it."""
+        """Return the name in `result.json`: `ranking_sum`, `ranking_mean` or `generation`."""
         return f"ranking_{self.normalisation}" if self.mode == "ranking" else self.mode
 
 
-class Evaluation(L.LightningModule):
-    """Turns question batches into prediction rows and appends them to this process's part file at once."""
+Rows = Callable[[VisionLanguageModel, QuestionBatch], list[dict[str, Any]]]
 
-    def __init__(self, model: Any, rows: Callable[[Any, Any], list[dict[str, Any]]], part: Path) -> None:
+
+class Evaluation(L.LightningModule):
+    """Answers question batches and appends the rows to this process's part file at once.
+
+    Args:
+        model: model to score.
+        rows: (model, batch) -> rows of predictions.
+        part: JSON-lines file of this process.
+    """
+
+    def __init__(self, model: VisionLanguageModel, rows: Rows, part: Path) -> None:
         super().__init__()
         self.model = model
         self.rows = rows
         self.part = part
 
     def on_predict_start(self) -> None:
-        """No dropout."""
+        """Switch dropout off."""
         self.model.eval()
 
-    def predict_step(self, batch: Any, batch_idx: int) -> None:
-        """Score a batch; its lines are written together, so that a kill leaves whole batches or none."""
+    def predict_step(self, batch: QuestionBatch, batch_idx: int) -> None:
+        """Answer a batch; its lines are written together, so that a kill leaves whole batches or none."""
         lines = "".join(json.dumps(row) + "\n" for row in self.rows(self.model, batch))
         with self.part.open("a", encoding="utf-8") as file:
             file.write(lines)
@@ -86,52 +101,54 @@ class Evaluation(L.LightningModule):
 
 
 def evaluate(
-    model: Any, template: str, encoder: Encoder, questions: Sequence[Question], scoring: Scoring,
-    trainer: Callable[..., L.Trainer], output: Path,
-) -> Accuracy:  # fmt: skip
-    """Score all questions and write `output` (predictions, in the questions' order).
+    model: VisionLanguageModel,
+    encoder: QuestionEncoder,
+    questions: Sequence[Question],
+    scoring: Scoring,
+    trainer: Callable[..., L.Trainer],
+    output: Path,
+) -> Accuracy:
+    """Answer all questions and write the predictions, in the order of the questions.
 
-    A killed evaluation goes on with the questions it has not answered. Each process answers its own share, none twice.
+    An interrupted evaluation resumes with the questions that have no row yet. Each process answers its own share.
 
     Args:
-        model: a `VisionLanguageModel`.
-        template: name of its prompt template.
-        encoder: its encoder.
-        questions: of the benchmark.
-        scoring: how.
+        model: model to score.
+        encoder: encoder of questions for that model.
+        questions: questions of the benchmark.
+        scoring: mode, batch size and precision.
         trainer: makes the Lightning trainer.
-        output: the predictions file.
+        output: JSON-lines file of the predictions.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
-    kind = PRECISIONS[scoring.precision]
-    if kind is not None:
-        halve(model, trained=True, dtype=kind)
-    made = trainer(precision=scoring.precision, logger=False, callbacks=[_Bar()], enable_checkpointing=False)
-    part = output.with_name(f"{output.name}.part{made.global_rank}")
-    batches = _shares(questions, scoring.batch_size, made.global_rank, made.world_size)
-    todo = batches[_answered(part, batches) :]
-    pad_id = model.tokenizer.pad_token_id
-    prompting = Prompting(TEMPLATES[template], encoder, model.image_transform, pad_id)
-    rows: Callable[[Any, Any], list[dict[str, Any]]] = generated_rows
+    half = PRECISIONS[scoring.precision]
+    if half is not None:
+        halve(model, trained=True, dtype=half)
+    collate_fn, rows = encoder.with_letters, cast(Rows, generated_rows)
     if scoring.mode == "ranking":
-
-        def rows(model: Any, batch: Any) -> list[dict[str, Any]]:
-            return prediction_rows(batch.questions, *choice_scores(model, batch), scoring.normalisation)
-
-    collator = prompting.ranking if scoring.mode == "ranking" else prompting.generation
-    if todo:
-        loader: Any = DataLoader(cast(Any, todo), batch_size=None, collate_fn=collator, num_workers=scoring.workers)
+        collate_fn, rows = encoder.with_choices, functools.partial(ranked_rows, normalisation=scoring.normalisation)
+    predictor = trainer(precision=scoring.precision, logger=False, callbacks=[_Bar()], enable_checkpointing=False)
+    part = _part(output, predictor.global_rank)
+    batches = _share(questions, scoring.batch_size, predictor.global_rank, predictor.world_size)
+    remaining = batches[_answered(part, batches) :]
+    log.info("scoring %d questions by %s", len(questions), scoring.name)
+    if remaining:
+        loader = DataLoader(cast(Any, remaining), batch_size=None, collate_fn=collate_fn, num_workers=scoring.workers)
         with deferred():
-            made.predict(Evaluation(model, rows, part), loader, return_predictions=False)
-    made.strategy.barrier()
-    if made.is_global_zero:
-        _merge(output, questions, made.world_size)
-    made.strategy.barrier()
+            predictor.predict(Evaluation(model, rows, part), loader, return_predictions=False)
+    predictor.strategy.barrier()
+    if predictor.is_global_zero:
+        _merge(output, questions, predictor.world_size)
+    predictor.strategy.barrier()
     return accuracy((row["dimension"], row["prediction"] == row["answer"]) for row in read_jsonl(output))
 
 
-def _shares(questions: Sequence[Question], size: int, rank: int, world: int) -> list[list[Question]]:
-    """Batches of a process; questions on one image are next to each other, so that it is encoded once for them."""
+def _part(output: Path, rank: int) -> Path:
+    return output.with_name(f"{output.name}.part{rank}")
+
+
+def _share(questions: Sequence[Question], size: int, rank: int, world: int) -> list[list[Question]]:
+    """Return a process's batches; questions on one image are neighbours, so that the image is encoded once for them."""
     first = {question.image: place for place, question in reversed(list(enumerate(questions)))}
     together = sorted(questions, key=lambda question: first[question.image])
     batches = [together[start : start + size] for start in range(0, len(together), size)]
@@ -139,11 +156,11 @@ def _shares(questions: Sequence[Question], size: int, rank: int, world: int) -> 
 
 
 def _answered(part: Path, batches: list[list[Question]]) -> int:
-    """How many batches a part file holds whole; what comes after them in the file is cut off."""
+    """Return how many batches a part file contains whole, and cut it off after them."""
     if not part.exists():
         return 0
     lines = part.read_text(encoding="utf-8").split("\n")
-    rows = [json.loads(line) for line in lines[:-1]]  # what follows the last line break was cut off
+    rows = [json.loads(line) for line in lines[:-1]]  # a kill may have cut off what follows the last line break
     done = used = 0
     for batch in batches:
         if [row["question_id"] for row in rows[used : used + len(batch)]] != [question.id for question in batch]:
@@ -154,7 +171,8 @@ def _answered(part: Path, batches: list[list[Question]]) -> int:
 
 
 def _merge(output: Path, questions: Sequence[Question], world: int) -> None:
-    parts = [output.with_name(f"{output.name}.part{rank}") for rank in range(world)]
+    """Write the rows of all processes in the order of the questions, and remove the part files."""
+    parts = [_part(output, rank) for rank in range(world)]
     rows = {row["question_id"]: row for part in parts if part.exists() for row in read_jsonl(part)}
     absent = [question.id for question in questions if question.id not in rows]
     if absent:
@@ -165,7 +183,7 @@ def _merge(output: Path, questions: Sequence[Question], world: int) -> None:
 
 
 class _Bar(L.Callback):
-    """Questions answered, their rate and the time left."""
+    """Shows answered questions, their rate and the time left."""
 
     def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         total = sum(map(len, trainer.predict_dataloaders.dataset))
@@ -173,7 +191,7 @@ class _Bar(L.Callback):
         self.bar = tqdm(total=total, desc="questions", unit="q", disable=hidden)
 
     def on_predict_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, *place: Any
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: QuestionBatch, *place: Any
     ) -> None:
         self.bar.update(len(batch.questions))
 

@@ -1,7 +1,9 @@
-"""Answer ranking: the text of each choice is scored given image and question; the likeliest is the prediction (5.1.3).
+"""Answer ranking: the choice with the largest log-likelihood given image and question is the answer (5.1.3).
 
-The prompt holds neither the letters nor the other choices (SEED-Bench's protocol). Only the choice's own tokens count,
-not the end of the answer. Sum and mean over tokens come from one pass; what the choices share is computed once.
+In SEED-Bench's protocol the prompt contains neither the letters nor the other choices. A choice is scored by its own
+tokens, without the end of the response. Sum and mean over tokens come from one pass, and what the choices have in
+common is computed once. For comparison there is generation, as LLaVA-1.5 is scored: the prompt contains the lettered
+choices, and the generated letter is the answer.
 """
 
 from __future__ import annotations
@@ -15,22 +17,27 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from vlit.data.collate import Batch, Item, collate
+from vlit.data.dataset import ImageTransform
 from vlit.data.encode import Encoder
 from vlit.data.images import FileImage
 from vlit.data.templates import Piece, Template
 from vlit.evaluation.seed_bench import LETTERS, Question
+from vlit.models.family import VisionLanguageModel
+
+NEW_TOKENS = 8  # of a generated answer
+LETTER_FIRST = re.compile(r"^\W*([A-D])\b")
 
 
 @dataclass(frozen=True)
 class QuestionBatch:
-    """Questions as a model reads them.
+    """Q encoded questions with four choices each, C = 4 Q in all.
 
     Attributes:
-        questions: n of them.
-        prompts: n left-padded prompts; `pixel_values` holds each different image once.
-        images: (n,) which of `pixel_values` a question asks about.
-        choices: (n * 4, length) token ids of the choices, padded on the right; None to generate.
-        choices_mask: 0 on that padding.
+        questions: the Q questions.
+        prompts: Q left-padded prompts; `pixel_values` contains each image once.
+        images: (Q,) index into `pixel_values` of each question's image.
+        choices: (C, length) token ids of the choices, padded on the right; None where answers are generated.
+        choices_mask: (C, length), 0 on that padding.
     """
 
     questions: list[Question]
@@ -41,45 +48,57 @@ class QuestionBatch:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> QuestionBatch:
         """Copy the tensors to a device."""
-        tensors = (self.images, self.choices, self.choices_mask)
-        moved = (None if one is None else one.to(device, non_blocking=non_blocking) for one in tensors)
-        return QuestionBatch(self.questions, self.prompts.to(device, non_blocking), *moved)  # type: ignore[arg-type]
+
+        def moved(tensor: torch.Tensor | None) -> torch.Tensor | None:
+            return None if tensor is None else tensor.to(device, non_blocking=non_blocking)
+
+        return QuestionBatch(
+            self.questions,
+            self.prompts.to(device, non_blocking),
+            self.images.to(device, non_blocking=non_blocking),
+            moved(self.choices),
+            moved(self.choices_mask),
+        )
 
 
 @dataclass(frozen=True)
-class Prompting:
-    """Questions -> `QuestionBatch`, by the family's template and encoder."""
+class QuestionEncoder:
+    """Encodes questions for one model.
+
+    Attributes:
+        template: prompt format of the model family.
+        encoder: encoder of the model.
+        image_transform: image preprocessing of the model.
+        pad_id: id of the padding token.
+    """
 
     template: Template
     encoder: Encoder
-    image_transform: Any
+    image_transform: ImageTransform
     pad_id: int
 
-    def ranking(self, questions: Sequence[Question]) -> QuestionBatch:
-        """Prompts, and the choices that may follow them."""
+    def with_choices(self, questions: Sequence[Question]) -> QuestionBatch:
+        """Encode questions, and apart from them the choices that may follow, to be ranked."""
         prompts, rows = [], []
         for question in questions:
             prompt = self.template.question_prompt(question.question)
             prompts.append(prompt)
-            read = len(self.encoder(prompt, question.id).input_ids)
+            length = len(self.encoder(prompt, question.id).input_ids)
             for choice in question.choices:
-                # Encoded behind its prompt, as an answer is in tuning; the prompt's tokens are then cut off.
-                whole = self.encoder.training([*prompt, self.choice(choice)], question.id)
-                rows.append(torch.tensor(whole.input_ids[read:]))
-        batch = self._read(questions, prompts)
-        mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
-        choices = pad_sequence(rows, batch_first=True, padding_value=self.pad_id)
-        return replace(batch, choices=choices, choices_mask=mask)
+                # Encoded behind its prompt, as a response is in tuning; the prompt's tokens are then cut off.
+                response = Piece(self.template.before_answer + choice.strip(), supervised=True)
+                rows.append(torch.tensor(self.encoder.training([*prompt, response], question.id).input_ids[length:]))
+        return replace(
+            self._encode(questions, prompts),
+            choices=pad_sequence(rows, batch_first=True, padding_value=self.pad_id),
+            choices_mask=pad_sequence([torch.ones_like(row) for row in rows], batch_first=True),
+        )
 
-    def generation(self, questions: Sequence[Question]) -> QuestionBatch:
-        """Prompts that hold the choices with their letters."""
-        return self._read(questions, [self.template.question_prompt(prompt_text(question)) for question in questions])
+    def with_letters(self, questions: Sequence[Question]) -> QuestionBatch:
+        """Encode questions whose prompts contain the lettered choices, to be answered by generation."""
+        return self._encode(questions, [self.template.question_prompt(lettered_prompt(one)) for one in questions])
 
-    def choice(self, text: str) -> Piece:
-        """A choice as an answer's body: what the answer would begin with, without its end."""
-        return Piece(self.template.before_answer + text.strip(), supervised=True)
-
-    def _read(self, questions: Sequence[Question], prompts: list[list[Piece]]) -> QuestionBatch:
+    def _encode(self, questions: Sequence[Question], prompts: Sequence[Sequence[Piece]]) -> QuestionBatch:
         items = []
         for question, prompt in zip(questions, prompts, strict=True):
             encoded = self.encoder(prompt, question.id)
@@ -92,73 +111,87 @@ class Prompting:
 
 
 @torch.inference_mode()
-def choice_scores(model: Any, batch: QuestionBatch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sum and mean log-probability of every choice: two (questions, 4) tensors.
+def choice_scores(model: VisionLanguageModel, batch: QuestionBatch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the log-likelihood of every choice, summed over its tokens and averaged: two (Q, 4) float32 tensors.
 
     Each image is encoded once, each prompt is read once, and only the choices' own tokens are read four times.
+
+    Args:
+        model: model in evaluation mode.
+        batch: questions encoded with their choices.
     """
     assert batch.choices is not None and batch.choices_mask is not None
     features = model.encode_images(batch.prompts.pixel_values)[batch.images]
     cache = model.prefill(batch.prompts, features).repeat(len(LETTERS))
-    # A choice's first token is told by the prompt, each further one by the choice up to it.
-    logits = cache.next_logits[:, None]
+    # The prompt's last position predicts a choice's first token, each token of the choice the one after it.
+    logits_CLV = cache.next_logits[:, None]
     if batch.choices.shape[1] > 1:
-        more = model.extend(cache, batch.choices[:, :-1], batch.choices_mask[:, :-1])
-        logits = torch.cat([logits, more], dim=1)
-    told = logits.float().log_softmax(dim=-1).gather(2, batch.choices[..., None]).squeeze(2)
-    sums = (told * batch.choices_mask).sum(dim=1)
-    means = sums / batch.choices_mask.sum(dim=1)
-    return sums.view(-1, len(LETTERS)), means.view(-1, len(LETTERS))
+        extended = model.extend(cache, batch.choices[:, :-1], batch.choices_mask[:, :-1])
+        logits_CLV = torch.cat([logits_CLV, extended], dim=1)
+    tokens_CL = logits_CLV.float().log_softmax(dim=-1).gather(2, batch.choices[..., None]).squeeze(2)
+    sums_C = (tokens_CL * batch.choices_mask).sum(dim=1)
+    means_C = sums_C / batch.choices_mask.sum(dim=1)
+    return sums_C.view(-1, len(LETTERS)), means_C.view(-1, len(LETTERS))
 
 
-def prediction_rows(
-    questions: Sequence[Question], sums: torch.Tensor, means: torch.Tensor, scoring: str
-) -> list[dict[str, Any]]:
-    """One row a question for `predictions.jsonl`; `scoring` ("sum" or "mean") decides the prediction."""
-    decisive = {"sum": sums, "mean": means}[scoring]
+def ranked_rows(model: VisionLanguageModel, batch: QuestionBatch, normalisation: str) -> list[dict[str, Any]]:
+    """Answer questions by ranking: one row of `predictions.jsonl` per question, with all scores.
+
+    Args:
+        model: model in evaluation mode.
+        batch: questions encoded with their choices.
+        normalisation: "sum" or "mean" of a choice's token log-likelihoods, which decides the answer.
+    """
+    sums, means = choice_scores(model, batch)
+    decisive = {"sum": sums, "mean": means}[normalisation]
     return [
         {
-            "question_id": question.id,
-            "dimension": question.dimension,
-            "prediction": LETTERS[int(decisive[row].argmax())],
-            "answer": LETTERS[question.answer],
-            "sum": [round(value, 6) for value in sums[row].tolist()],
-            "mean": [round(value, 6) for value in means[row].tolist()],
+            **_row(question, LETTERS[int(decisive[place].argmax())]),
+            "sum": [round(value, 6) for value in sums[place].tolist()],
+            "mean": [round(value, 6) for value in means[place].tolist()],
         }
-        for row, question in enumerate(questions)
+        for place, question in enumerate(batch.questions)
     ]
 
 
-NEW_TOKENS = 8
-_LETTER = re.compile(r"^\W*([A-D])\b")
+def generated_rows(model: VisionLanguageModel, batch: QuestionBatch) -> list[dict[str, Any]]:
+    """Answer questions by generation: one row of `predictions.jsonl` per question, with the generated text.
+
+    A text that names no letter has the prediction "", which counts as wrong.
+
+    Args:
+        model: model in evaluation mode.
+        batch: questions encoded with their lettered choices.
+    """
+    prompts = replace(batch.prompts, pixel_values=batch.prompts.pixel_values[batch.images])
+    texts = model.generate(prompts, max_new_tokens=NEW_TOKENS)
+    return [
+        {**_row(question, read_answer(text, question)), "text": text}
+        for question, text in zip(batch.questions, texts, strict=True)
+    ]
 
 
-def prompt_text(question: Question) -> str:
-    """The question, the lettered choices, and what is asked for."""
+def lettered_prompt(question: Question) -> str:
+    """Return the question, its lettered choices, and the request for a letter."""
     choices = "\n".join(f"{letter}. {text}" for letter, text in zip(LETTERS, question.choices, strict=True))
     return f"{question.question}\n{choices}\nAnswer with the option's letter from the given choices directly."
 
 
 def read_answer(text: str, question: Question) -> str:
-    """The letter a generated text names: a letter at its start, else the one choice it repeats, else "" (none)."""
-    found = _LETTER.match(text)
+    """Return the letter that a text begins with, else that of the only choice it contains, else ""."""
+    found = LETTER_FIRST.match(text)
     if found:
         return found.group(1)
-    said = [letter for letter, choice in zip(LETTERS, question.choices, strict=True) if choice.lower() in text.lower()]
-    return said[0] if len(said) == 1 else ""
-
-
-def generated_rows(model: Any, batch: Any) -> list[dict[str, Any]]:
-    """One row a question: the letter ("" where none is named, which counts as wrong) and the text."""
-    prompts = replace(batch.prompts, pixel_values=batch.prompts.pixel_values[batch.images])
-    texts = model.generate(prompts, max_new_tokens=NEW_TOKENS)
-    return [
-        {
-            "question_id": question.id,
-            "dimension": question.dimension,
-            "prediction": read_answer(text, question),
-            "answer": LETTERS[question.answer],
-            "text": text,
-        }
-        for question, text in zip(batch.questions, texts, strict=True)
+    contained = [
+        letter for letter, choice in zip(LETTERS, question.choices, strict=True) if choice.lower() in text.lower()
     ]
+    return contained[0] if len(contained) == 1 else ""
+
+
+def _row(question: Question, prediction: str) -> dict[str, Any]:
+    return {
+        "question_id": question.id,
+        "dimension": question.dimension,
+        "prediction": prediction,
+        "answer": LETTERS[question.answer],
+    }

@@ -1,4 +1,7 @@
-"""Reading a SEED-Bench-1 file: the nine image dimensions, four choices a question."""
+"""SEED-Bench-1: its nine image dimensions, its question files, and the control with exchanged images.
+
+Nothing here needs torch, so that tables and the generated benchmark use the same names.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,60 @@ import dataclasses
 import random
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vlit.common.errors import InputError
 from vlit.common.files import read_json
 from vlit.data.rejects import Rejects
 
-# SEED-Bench's question types of images, and the paper's names for them (Table 3).
-DIMENSIONS: dict[int, str] = {1: "SU", 2: "II", 3: "IA", 4: "IL", 5: "IC", 6: "SR", 7: "IIR", 8: "VR", 9: "TR"}
+
+@dataclass(frozen=True)
+class Dimension:
+    """An evaluation dimension of SEED-Bench-1 (Li et al., 2023) that asks about images.
+
+    Attributes:
+        key: the paper's name of it, a column of Table 3.
+        id: `question_type_id` in SEED-Bench's file.
+        name: SEED-Bench's name of it.
+        questions: number of questions in SEED-Bench-1.
+    """
+
+    key: str
+    id: int
+    name: str
+    questions: int
+
+
+# In the order of Table 3, which is not that of the ids. Dimensions 10-12 ask about videos.
+DIMENSIONS = (
+    Dimension("SU", 1, "Scene Understanding", 3158),
+    Dimension("II", 2, "Instance Identity", 1831),
+    Dimension("IL", 4, "Instance Location", 978),
+    Dimension("IA", 3, "Instance Attributes", 4649),
+    Dimension("IC", 5, "Instances Counting", 2447),
+    Dimension("SR", 6, "Spatial Relation", 657),
+    Dimension("IIR", 7, "Instance Interaction", 97),
+    Dimension("VR", 8, "Visual Reasoning", 331),
+    Dimension("TR", 9, "Text Understanding", 85),
+)
+KEY_OF_ID = {dimension.id: dimension.key for dimension in DIMENSIONS}
+OVERALL = "Overall"
+COLUMNS = (OVERALL, *(dimension.key for dimension in DIMENSIONS))  # of Table 3
 LETTERS = "ABCD"
 
 
 @dataclass(frozen=True)
 class Question:
-    """One multiple-choice question. `answer` is the index of the right choice."""
+    """One multiple-choice question.
+
+    Attributes:
+        id: SEED-Bench's `question_id`.
+        dimension: key of its dimension.
+        question: text of the question.
+        choices: texts of the four choices.
+        answer: index of the right choice.
+        image: file of the image.
+    """
 
     id: str
     dimension: str
@@ -28,44 +72,44 @@ class Question:
     image: Path
 
 
-def load(annotations: Path, images: Path, rejects: Rejects) -> list[Question]:
-    """Read the image questions of a SEED-Bench file (`data_type` "image"; videos are not the paper's).
+def read_questions(annotations: Path, images: Path, rejects: Rejects) -> list[Question]:
+    """Read the image questions of a file in SEED-Bench's format (`data_type` "image").
 
-    Questions with an absent image, or malformed ones, go to `rejects` with the reason.
+    Args:
+        annotations: the JSON file.
+        images: folder of the images.
+        rejects: receives malformed questions and questions without an image file, with the reason.
 
     Raises:
-        InputError: if the file is absent, broken, of another schema, or holds no usable image question.
+        InputError: if the file is absent, broken, in another format, or without a usable image question.
     """
     content = read_json(annotations, mend="fetch SEED-Bench.json, or set benchmark.annotations")
     if not isinstance(content, dict) or "questions" not in content:
         raise InputError(f"{annotations} has no `questions`: it is not in SEED-Bench's format")
-    questions: list[Question] = []
-    seen: set[str] = set()
+    questions: dict[str, Question] = {}
     for number, entry in enumerate(content["questions"]):
-        name = str(entry.get("question_id", f"#{number}"))
+        id = str(entry.get("question_id", f"#{number}"))
         if entry.get("data_type", "image") != "image":
             continue
-        problem = _problem(entry, images, name in seen)
+        problem = _problem(entry, images, repeated=id in questions)
         if problem is not None:
-            rejects.add(name, *problem)
+            rejects.add(id, *problem)
             continue
-        seen.add(name)
-        questions.append(
-            Question(
-                id=name,
-                dimension=DIMENSIONS[int(entry["question_type_id"])],
-                question=entry["question"],
-                choices=tuple(str(entry[f"choice_{letter.lower()}"]) for letter in LETTERS),  # type: ignore[arg-type]
-                answer=LETTERS.index(entry["answer"]),
-                image=images / entry["data_id"],
-            )
+        first, second, third, fourth = (str(entry[f"choice_{letter.lower()}"]) for letter in LETTERS)
+        questions[id] = Question(
+            id=id,
+            dimension=KEY_OF_ID[int(entry["question_type_id"])],
+            question=entry["question"],
+            choices=(first, second, third, fourth),
+            answer=LETTERS.index(entry["answer"]),
+            image=images / entry["data_id"],
         )
     if not questions:
         raise InputError(f"{annotations} has no usable image question: {rejects.summary()}")
-    return questions
+    return list(questions.values())
 
 
-def _problem(entry: dict, images: Path, repeated: bool) -> tuple[str, str] | None:
+def _problem(entry: dict[str, Any], images: Path, repeated: bool) -> tuple[str, str] | None:
     if repeated:
         return "question id occurs twice", ""
     for key in ("question_id", "question", "answer", "data_id", "question_type_id", *map("choice_{}".format, "abcd")):
@@ -73,7 +117,7 @@ def _problem(entry: dict, images: Path, repeated: bool) -> tuple[str, str] | Non
             return "field absent", key
     if entry["answer"] not in LETTERS:
         return "answer is none of A, B, C, D", str(entry["answer"])
-    if int(entry["question_type_id"]) not in DIMENSIONS:
+    if int(entry["question_type_id"]) not in KEY_OF_ID:
         return "not an image dimension", str(entry["question_type_id"])
     if not (images / entry["data_id"]).is_file():
         return "image absent", entry["data_id"]
@@ -81,11 +125,15 @@ def _problem(entry: dict, images: Path, repeated: bool) -> tuple[str, str] | Non
 
 
 def shuffled_images(questions: list[Question], seed: int) -> list[Question]:
-    """Give every question the image of another one, never an image of its own.
+    """Return the questions, each with the image of another one, never with its own image.
 
-    What a model scores here it has from the text and from habits, not from looking. The images are moved by a random
-    cyclic shift of a random order, so that each is used as often as before; where a shift would give a question its
-    own image (several questions on one image) the nearest later one that differs is taken.
+    A control: what a model scores here comes from the text alone. The images are moved by a random cyclic shift of a
+    random order, so that each is used as often as before; where a shift would give a question its own image (several
+    questions on one image), the next one in the order that differs is taken.
+
+    Args:
+        questions: questions of a benchmark.
+        seed: random seed of order and shift.
     """
     generator = random.Random(seed)
     order = list(range(len(questions)))

@@ -1,4 +1,4 @@
-"""What a run tells while it trains: `metrics.jsonl`, one line a step, and a bar with rate and time left."""
+"""Callbacks of a tuning run: a line of metrics per step, checkpoints written whole, and a progress bar."""
 
 from __future__ import annotations
 
@@ -14,34 +14,43 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from vlit.common.files import read_jsonl, write_jsonl
-from vlit.runs import owner
-from vlit.runs.attempt import Preempted, preemption_requested
+from vlit.data.collate import Batch
+from vlit.runs import attempt, owner
 
 
 class StepMetrics(L.Callback):
-    """Append step, loss, learning rate and token rate to a JSONL file; a resumed run cuts what it will write again."""
+    """Appends step, loss, learning rate and tokens per second to a JSON-lines file, one line per batch.
+
+    Args:
+        path: file of the lines; a resumed run first removes the lines that it will write again.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._began = 0.0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Keep the lines before the step at which training starts."""
+        """Keep the lines up to the step at which training starts."""
         if not trainer.is_global_zero:
             return
-        kept = [row for row in _whole_lines(self.path) if row["step"] <= trainer.global_step]
+        kept = [row for row in _complete_lines(self.path) if row["step"] <= trainer.global_step]
         write_jsonl(self.path, kept)
 
     def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Batch, batch_idx: int
     ) -> None:
         """Start the clock."""
         self._began = time.perf_counter()
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: dict[str, torch.Tensor],
+        batch: Batch,
+        batch_idx: int,
     ) -> None:
-        """Write the line."""
+        """Write the line, also to the configured loggers."""
         row = {
             "step": trainer.global_step,
             "loss": float(outputs["mean"]),
@@ -56,9 +65,13 @@ class StepMetrics(L.Callback):
 
 
 class Checkpoint(L.Callback):
-    """Write the last checkpoint every so many optimiser steps and at the end, whole or not at all.
+    """Writes the last checkpoint every so many optimiser steps and at the end, whole or not at all.
 
-    When SLURM asks a run to stop it is written at the next step, and the run ends (`Preempted`).
+    When SLURM warns of a preemption, it is written at the next step, and the run ends (`Preempted`).
+
+    Args:
+        path: checkpoint file.
+        every: optimiser steps between two checkpoints.
     """
 
     def __init__(self, path: Path, every: int) -> None:
@@ -67,19 +80,24 @@ class Checkpoint(L.Callback):
         self._written = -1
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: dict[str, torch.Tensor],
+        batch: Batch,
+        batch_idx: int,
     ) -> None:
-        """Write when due: only after an optimiser step, since gradients in the making are not kept."""
+        """Write when due, but only after an optimiser step, since a checkpoint has no accumulated gradients."""
         due = trainer.global_step % self.every == 0 or trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
         stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0 or trainer.is_last_batch
-        preempted = stepped and _any_process_asked(trainer)
+        preempted = stepped and _any_process_preempted(trainer)
         if stepped and (due or preempted) and trainer.global_step != self._written:
             self._write(trainer)
         if preempted:
-            raise Preempted
+            raise attempt.Preempted
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write what `max_steps` cut short."""
+        """Write the last step's checkpoint where `max_steps` ended the run."""
         if trainer.global_step != self._written:
             self._write(trainer)
 
@@ -95,54 +113,14 @@ class Checkpoint(L.Callback):
         self._written = trainer.global_step
 
 
-class Progress(TQDMProgressBar):
-    """Lightning's bar (steps a second, time left) with the loss in it, and no validation bars.
-
-    Like every bar of tqdm's it is off where `TQDM_DISABLE` is set: in the runs of a sweep that has a bar of its own.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(refresh_rate=0 if os.environ.get("TQDM_DISABLE") else 1)
-
-    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-        """Only what we log ourselves."""
-        metrics = super().get_metrics(trainer, pl_module)
-        metrics.pop("v_num", None)
-        return metrics
-
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Show the loss."""
-        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
-        self.train_progress_bar.set_postfix(loss=f"{float(outputs['mean']):.3f}")
-
-
-def _any_process_asked(trainer: L.Trainer) -> bool:
-    """All processes have to stop at one step, but the signal finds them at different ones."""
-    if trainer.world_size > 1 and owner.slurm_job():
-        return trainer.strategy.reduce_boolean_decision(preemption_requested(), all=False)
-    return preemption_requested()
-
-
-def _whole_lines(path: Path) -> list[Any]:
-    """The lines of a file whose last one may have been cut off by a kill."""
-    if not path.exists():
-        return []
-    text = path.read_text(encoding="utf-8")
-    if not text.endswith("\n"):
-        write_jsonl(path, [json.loads(line) for line in text.splitlines()[:-1]])
-    return read_jsonl(path)
-
-
 class CheckpointFile(TorchCheckpointIO):
-    """Reads as Lightning does and writes without detours; `callbacks.Checkpoint` makes it whole or not at all."""
+    """Reads checkpoints as Lightning does and writes them directly: `Checkpoint` makes the file whole or not at all."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        """Write the file.
+        """Write a checkpoint file.
 
         Raises:
-            OSError: what the system said, such as a disk that is full. torch hides it behind an error of its own.
+            OSError: if the disk is full, for instance; torch reports that as a `RuntimeError` without the cause.
         """
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -152,3 +130,48 @@ class CheckpointFile(TorchCheckpointIO):
             if isinstance(error.__context__, OSError):
                 raise OSError(error.__context__.errno, error.__context__.strerror, str(path)) from None
             raise
+
+
+class Progress(TQDMProgressBar):
+    """Lightning's bar (steps per second, time left) with the loss in it.
+
+    It is off where `TQDM_DISABLE` is set, as in the runs of a sweep, which has a bar of its own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(refresh_rate=0 if os.environ.get("TQDM_DISABLE") else 1)
+
+    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
+        """Return Lightning's metrics without the version number that it invents for a run."""
+        metrics = super().get_metrics(trainer, pl_module)
+        metrics.pop("v_num", None)
+        return metrics
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: dict[str, torch.Tensor],
+        batch: Batch,
+        batch_idx: int,
+    ) -> None:
+        """Show the loss."""
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        self.train_progress_bar.set_postfix(loss=f"{float(outputs['mean']):.3f}")
+
+
+def _any_process_preempted(trainer: L.Trainer) -> bool:
+    """Decide with all processes: they have to stop at one step, but the signal reaches them at different ones."""
+    if trainer.world_size > 1 and owner.slurm_job():
+        return trainer.strategy.reduce_boolean_decision(attempt.preemption_requested(), all=False)
+    return attempt.preemption_requested()
+
+
+def _complete_lines(path: Path) -> list[Any]:
+    """Read a JSON-lines file without its last line where a kill cut that off."""
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    if not text.endswith("\n"):
+        write_jsonl(path, [json.loads(line) for line in text.splitlines()[:-1]])
+    return read_jsonl(path)

@@ -1,8 +1,8 @@
-"""Batches for the trainer: length-grouped, the same in a resumed run as in one that was never interrupted."""
+"""Tuning batches for the trainer: length-grouped, and the same in a resumed run as in an uninterrupted one."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
 import lightning as L
 from torch.utils.data import DataLoader
@@ -13,31 +13,31 @@ from vlit.data.sampler import LengthGroupedSampler
 
 
 class ResumableLoader(DataLoader[Item]):
-    """A loader whose sampler knows where to go on; Lightning asks for the last two methods before it believes so."""
+    """A loader whose sampler can start within an epoch; its state methods are what Lightning recognises that by."""
 
-    def __iter__(self) -> Any:
-        """Start when the first batch is asked for: worker processes would fetch ahead before `go_on` is called."""
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        """Yield batches; worker processes start at the first one, not earlier, so that `resume` precedes them."""
         yield from super().__iter__()
 
     def state_dict(self) -> dict[str, int]:
-        """Nothing: the place is the trainer's own count of batches."""
+        """Return nothing: the trainer's own count of batches is the state."""
         return {}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Nothing to do."""
+        """Do nothing, as there is no state."""
 
 
 class InstructionData(L.LightningDataModule):
-    """The tuning batches of a dataset.
+    """Tuning batches of a dataset.
 
     Args:
         dataset: encoded samples.
-        batch_size: samples a batch and process.
-        seed: of the order.
-        pad_id: padding token.
+        batch_size: samples per batch and process.
+        seed: random seed of the order.
+        pad_id: id of the padding token.
         workers: loader processes.
-        samples: of an epoch, as in `epoch_batches`.
-        resampled: as in `epoch_batches`.
+        samples: samples per epoch, as in `epoch_batches`.
+        resampled: whether to draw with replacement, as in `epoch_batches`.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class InstructionData(L.LightningDataModule):
         self.resampled = resampled
 
     def train_dataloader(self) -> ResumableLoader:
-        """The batches of an epoch."""
+        """Return the loader of this process's batches."""
         assert self.trainer is not None
         self.sampler = LengthGroupedSampler(
             self.dataset.lengths,
@@ -75,10 +75,10 @@ class InstructionData(L.LightningDataModule):
             self.dataset, batch_sampler=self.sampler, collate_fn=self._collate, num_workers=self.workers
         )
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Start with the batch after the last that was trained on.
 
-        To be called when training starts: Lightning asks for the loader before it restores its counts.
+        Called when training starts, as Lightning asks for the loader before it restores its counts.
         """
         assert self.trainer is not None
         done = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready

@@ -1,44 +1,51 @@
-"""Instruction tuning as a Lightning module: one loss, one optimiser, checkpoints of what learns."""
+"""Instruction tuning as a Lightning module: the loss of Eq. 1, one optimiser, checkpoints of the trained parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import lightning as L
 import torch
+from torch import nn
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import fully_shard
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.lr_scheduler import LRScheduler
 
 from vlit.common.errors import InputError
+from vlit.data.collate import Batch
+from vlit.models.family import VisionLanguageModel
 from vlit.models.forward import token_loss, unsupervised_prefix
-from vlit.tuning.optimization import Schedule
-from vlit.tuning.sharding import shard
 
-SUM_SCALE = 1024  # summed losses are divided by it on the way, so that half precision can hold their gradients
+SUM_SCALE = 1024  # summed losses are divided by it before the backward pass, for half precision to hold their gradients
+
+OptimizerMaker = Callable[[list[dict[str, Any]]], Optimizer]  # parameter groups -> optimiser
+GroupMaker = Callable[[nn.Module], list[dict[str, Any]]]  # model -> parameter groups
+ScheduleMaker = Callable[..., LRScheduler]  # (optimizer, total_steps=, steps_per_epoch=) -> schedule by step
 
 
 class InstructionTuning(L.LightningModule):
-    """Tunes a `VisionLanguageModel` on the response tokens of its batches (paper Eq. 1).
+    """Tunes a vision-language model on the response tokens of its batches (paper section 3.1, Eq. 1).
 
     Args:
-        model: the model; its freeze policy has been applied.
-        optimizer: parameter groups -> optimiser (`_partial_: true` in the configuration).
-        groups: model -> parameter groups, the rule of weight decay.
-        schedule: (total_steps, steps_per_epoch) -> factor of the learning rate by step.
-        seed: of everything random inside a step (dropout); a pure function of it and the step, so that a resumed run
-            repeats an uninterrupted one.
-        loss_multiplier: of the loss whose gradient is taken; the loss that is told stays as it is.
+        model: model whose freeze policy has been applied.
+        optimizer: makes the optimiser of parameter groups (`_partial_: true` in the configuration).
+        groups: makes the parameter groups of the model: the rule of weight decay.
+        schedule: makes the learning-rate schedule of the optimiser.
+        seed: random seed of each step (dropout), which is a function of it and the step's number alone, so that a
+            resumed run repeats an uninterrupted one.
+        loss_multiplier: factor of the loss whose gradient is taken; the logged loss is without it.
     """
 
-    strict_loading = False  # checkpoints hold what learns; `check_names` says whether they hold all of it
+    strict_loading = False  # a checkpoint contains trained parameters only; `check_trained` compares their names
 
     def __init__(
         self,
-        model: Any,
-        optimizer: Callable[..., Optimizer],
-        groups: Callable[..., list[dict[str, Any]]],
-        schedule: Callable[..., Schedule],
+        model: VisionLanguageModel,
+        optimizer: OptimizerMaker,
+        groups: GroupMaker,
+        schedule: ScheduleMaker,
         seed: int,
         loss_multiplier: float = 1.0,
     ) -> None:
@@ -49,29 +56,40 @@ class InstructionTuning(L.LightningModule):
         self.make_schedule = schedule
         self.seed = seed
         self.loss_multiplier = loss_multiplier
-        self.supervised = torch.tensor(0)  # tokens of the optimiser step in the making
+        self.supervised = torch.tensor(0)  # supervised tokens since the last optimiser step
 
     def configure_model(self) -> None:
-        """Shard the model where the strategy asks for it."""
+        """Shard the model where the strategy has a device mesh."""
         if self.device_mesh is not None:
             shard(self.model, self.device_mesh["data_parallel"])
 
-    def on_train_start(self) -> None:
-        """Frozen parts stay in evaluation mode; a resumed run goes on with its next batch."""
-        self.model.policy.set_modes(self.model)
-        self.trainer.datamodule.go_on()
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Return the optimiser of the trained parameters and its schedule by step."""
+        optimizer = self.make_optimizer(self.make_groups(self.model))
+        total = int(self.trainer.estimated_stepping_batches)
+        per_epoch = -(-total // max(1, self.trainer.max_epochs or 1))
+        schedule = self.make_schedule(optimizer, total_steps=total, steps_per_epoch=per_epoch)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+    def on_train_start(self) -> None:
+        """Keep frozen parts in evaluation mode, and let a resumed run continue with its next batch."""
+        self.model.policy.set_modes(self.model)
+        self.trainer.datamodule.resume()
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed the step."""
         torch.manual_seed(self.seed * 1_000_003 + self.trainer.fit_loop.total_batch_idx * 1009 + self.global_rank)
 
-    def training_step(self, batch: Any, batch_idx: int) -> dict[str, torch.Tensor]:
-        """Mean loss over the supervised tokens: of the batch or, where a step has several, of all of them.
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, torch.Tensor]:
+        """Return the mean loss over the supervised tokens of the optimiser step (`mean`), and what Lightning derives.
 
-        A mean of means over batches of unequal lengths would weigh tokens unequally. So with accumulation or several
-        processes the sum is taken here, and `on_before_optimizer_step` divides by the number of tokens of the step.
+        A mean of the means of batches of unequal lengths would weigh tokens unequally. So with accumulation or several
+        processes the loss is summed here, and `on_before_optimizer_step` divides by the number of tokens of the step.
+
+        Raises:
+            InputError: if the loss is not finite.
         """
-        skip = unsupervised_prefix(batch.labels)  # images and prompts: their logits teach nothing
+        skip = unsupervised_prefix(batch.labels)  # positions of images and prompts, whose logits have no label
         loss = token_loss(self.model(batch, skip=skip), batch.labels[:, skip:])
         if not torch.isfinite(loss.total):
             raise InputError(
@@ -87,7 +105,7 @@ class InstructionTuning(L.LightningModule):
         return {"loss": loss.total * (self.loss_multiplier / SUM_SCALE), "mean": mean, "tokens": tokens}
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Make the gradient that of the mean over all tokens of the step; loss scaling is undone, clipping follows."""
+        """Make the gradient that of the mean over all tokens of the step, after loss scaling and before clipping."""
         if self._parts() == 1:
             return
         factor = float(SUM_SCALE * self._parts() / self.supervised)  # Lightning has divided by the number of parts
@@ -96,37 +114,58 @@ class InstructionTuning(L.LightningModule):
                 parameter.grad.mul_(factor)
         self.supervised = torch.zeros_like(self.supervised)
 
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return the trained parameters only: frozen weights are on disk already."""
+        trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
+        return {name: tensor for name, tensor in super().state_dict(*args, **kwargs).items() if name in trained}
+
     def _parts(self) -> int:
         return self.trainer.accumulate_grad_batches * self.trainer.world_size
 
     def _over_processes(self, value: torch.Tensor) -> torch.Tensor:
         return self.trainer.strategy.reduce(value.clone(), reduce_op="sum")
 
-    def configure_optimizers(self) -> dict[str, Any]:
-        """The optimiser over what learns, and its schedule by step."""
-        optimizer = self.make_optimizer(self.make_groups(self.model))
-        total = int(self.trainer.estimated_stepping_batches)
-        per_epoch = -(-total // max(1, self.trainer.max_epochs or 1))
-        factor = self.make_schedule(total_steps=total, steps_per_epoch=per_epoch)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
 
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """What learns, and nothing else: frozen weights are on disk already."""
-        learning = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
-        return {name: tensor for name, tensor in super().state_dict(*args, **kwargs).items() if name in learning}
+PREFIX = "model."  # before a parameter's name in a checkpoint: the attribute of `InstructionTuning`
 
-    def check_names(self, state: Mapping[str, Any]) -> None:
-        """Refuse a checkpoint's state that does not hold exactly the parameters that learn.
 
-        Asked before loading: sharding strategies take the state out before Lightning's own hook sees a checkpoint.
+def check_trained(model: VisionLanguageModel, names: Iterable[str]) -> None:
+    """Refuse a checkpoint that does not contain exactly the trained parameters of a model.
 
-        Raises:
-            InputError: naming one that differs.
-        """
-        learning, stored = set(self.state_dict()), set(state)
-        if learning != stored:
-            difference = sorted(learning ^ stored)
-            raise InputError(
-                f"the checkpoint holds other trained parameters than the model ({len(difference)} differ, first"
-                f" {difference[0]}): it was written with another model or freeze policy; start with force=true"
-            )
+    Called before loading: sharding strategies take the state out before Lightning's own hook sees a checkpoint.
+
+    Args:
+        model: model whose freeze policy has been applied.
+        names: names of the parameters in the checkpoint.
+
+    Raises:
+        InputError: naming one parameter that differs.
+    """
+    trained = {PREFIX + name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    different = sorted(trained ^ set(names))
+    if different:
+        raise InputError(
+            f"the checkpoint contains other trained parameters than the model ({len(different)} differ, first"
+            f" {different[0]}): it was written with another model or freeze policy; start with force=true"
+        )
+
+
+def shard(model: nn.Module, mesh: DeviceMesh) -> None:
+    """Spread parameters, gradients and optimiser state over processes (PyTorch's FSDP2; `trainer=v100x8_sharded`).
+
+    Every layer (member of a `ModuleList`) is a group that is gathered when it computes, innermost first; the rest is
+    gathered with the model. The same code runs over gloo on a CPU and over NCCL.
+
+    Args:
+        model: model to shard in place.
+        mesh: one-dimensional mesh of the processes, which Lightning's `ModelParallelStrategy` makes.
+    """
+    layers: dict[int, nn.Module] = {}
+    for module in model.modules():
+        if isinstance(module, nn.ModuleList):
+            for layer in module:
+                if not isinstance(layer, nn.ModuleList) and any(True for _ in layer.parameters()):
+                    layers.setdefault(id(layer), layer)
+    for layer in reversed(layers.values()):
+        fully_shard(layer, mesh=mesh)
+    fully_shard(model, mesh=mesh)

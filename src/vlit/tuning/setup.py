@@ -1,4 +1,4 @@
-"""The parts of a run from its configuration: what every command that has a model or a dataset starts with."""
+"""Build the parts of a run from its configuration; every command that has a model or a dataset starts here."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import os
 import platform
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +19,31 @@ from omegaconf import DictConfig, OmegaConf
 
 from vlit.common.errors import InputError
 from vlit.common.files import locked
+from vlit.data.dataset import InstructionDataset
 from vlit.data.encode import Encoder
 from vlit.data.rejects import Rejects
 from vlit.data.sample import Sample
+from vlit.data.templates import TEMPLATES
 from vlit.models.family import VisionLanguageModel, build_model, build_skeleton
 from vlit.models.freeze import halve
+from vlit.models.lora import add_lora
+from vlit.quality.judges.likelihood import FamilyJudge
 from vlit.runs.folder import RunFolder
+from vlit.runs.upgrade import read_config
 from vlit.tuning.callbacks import CheckpointFile
 from vlit.tuning.samples import tuning_samples
-from vlit.tuning.tune import TuningRun, restore
+from vlit.tuning.tune import TuningRun, load_trained
 
 log = logging.getLogger(__name__)
 
 
 def run_folder(cfg: DictConfig) -> RunFolder:
-    """The folder of the run that a configuration describes."""
+    """Return the folder of the configured run."""
     return RunFolder(Path(cfg.run_folder))
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python, numpy and torch."""
+    """Seed Python, NumPy and torch, and silence Lightning's advice, which does not apply to these runs."""
     L.seed_everything(seed, verbose=False)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
@@ -47,9 +52,9 @@ def seed_everything(seed: int) -> None:
 
 
 def prepare(cfg: DictConfig) -> None:
-    """Make what is missing, step by step (`prepare` of the scale), and the dose where the dataset is one.
+    """Make missing weights and datasets: the scale's `prepare` steps, and the dose where that is the dataset.
 
-    Runs that start together, as in a sweep, find it made by the first.
+    Runs that start together, as in a sweep, wait for the first to make them.
     """
     steps = [*cfg.prepare, *([cfg.dose] if "dose" in cfg else [])]
     if steps:
@@ -59,13 +64,13 @@ def prepare(cfg: DictConfig) -> None:
 
 
 def samples(cfg: DictConfig, rejects: Rejects) -> list[Sample]:
-    """The run's samples; `rejects` receives what the reader sets aside."""
+    """Return the run's samples; `rejects` receives what the reader sets aside."""
     compared = {name: instantiate(dataset) for name, dataset in cfg.datasets.items()}
     return tuning_samples(instantiate(cfg.data), compared, cfg.data_size, cfg.seed, instantiate(cfg.quality), rejects)
 
 
 def whole_dataset(cfg: DictConfig, rejects: Rejects) -> list[Sample]:
-    """Every sample of the configured dataset, of a curated one also those that are not kept.
+    """Return every sample of the configured dataset, of a curated one also those that are not kept.
 
     Raises:
         InputError: if there is none.
@@ -77,22 +82,28 @@ def whole_dataset(cfg: DictConfig, rejects: Rejects) -> list[Sample]:
 
 
 def model(cfg: DictConfig) -> VisionLanguageModel:
-    """The model as it is before tuning."""
-    return _adapted(cfg, build_model(cfg.model.family, _plain(cfg.model.build)))
+    """Build the model before tuning, with adapters and frozen matrices in half precision where configured.
+
+    Raises:
+        InputError: if weights are missing or do not fit, or half precision is configured without mixed precision.
+    """
+    built = _adapted(cfg, build_model(cfg.model.family, _plain(cfg.model.build)))
+    log.info("built %s, %s parameters", cfg.model.name, f"{sum(one.numel() for one in built.parameters()):,}")
+    return built
 
 
 def tuned_model(cfg: DictConfig, checkpoint: Path) -> VisionLanguageModel:
-    """The model with what tuning trained, from a run's checkpoint."""
+    """Build the model with the trained parameters of a run's checkpoint."""
     built = model(cfg)
-    restore(built, checkpoint)
+    load_trained(built, checkpoint)
     return built
 
 
 def skeleton(cfg: DictConfig) -> VisionLanguageModel:
-    """The same model without weights, on the `meta` device.
+    """Build the model without weights, on the `meta` device.
 
     Raises:
-        InputError: if the configuration names no architecture.
+        InputError: if the configuration has no architecture.
     """
     if cfg.model.get("architecture") is None:
         raise InputError(
@@ -107,8 +118,6 @@ def _plain(node: DictConfig) -> dict[str, Any]:
 
 def _adapted(cfg: DictConfig, built: VisionLanguageModel) -> VisionLanguageModel:
     if "lora" in cfg.model:
-        from vlit.models.lora import add_lora
-
         add_lora(built, **cfg.model.lora)
     if cfg.model.get("half_frozen"):
         halve(built)
@@ -119,14 +128,40 @@ def _adapted(cfg: DictConfig, built: VisionLanguageModel) -> VisionLanguageModel
 
 
 def encoder(cfg: DictConfig, built: VisionLanguageModel) -> Encoder:
-    """The model's encoder of prompts."""
+    """Return the model's encoder of prompts."""
     return Encoder(
         built.tokenizer, built.image_token_id, built.tokens_per_image, cfg.tuning.max_length, cfg.model.add_bos
     )
 
 
+def dataset(
+    cfg: DictConfig, built: VisionLanguageModel, drawn: Sequence[Sample], rejects: Rejects
+) -> InstructionDataset:
+    """Encode samples for the model; `rejects` receives what it cannot be tuned on."""
+    template = TEMPLATES[cfg.model.template]
+    return InstructionDataset(drawn, template, encoder(cfg, built), built.image_transform, rejects)
+
+
+def likelihood_judge(cfg: DictConfig, contrasted: Sequence[Sample]) -> FamilyJudge:
+    """Build the judge that scores responses by their log-likelihood under one of our models.
+
+    Args:
+        cfg: configuration with `judge.run`, the folder of the run whose model judges; None takes `model` before tuning.
+        contrasted: samples whose images the judge contrasts with.
+    """
+    if cfg.judge.run is None:
+        source, key = cfg, f"{cfg.model.name}|before tuning"
+        judging = model(cfg)
+    else:
+        run = RunFolder(Path(cfg.judge.run))
+        source, key = read_config(run.config), f"{run.path.resolve()}|{run.checkpoint.stat().st_mtime_ns}"
+        judging = tuned_model(source, run.checkpoint)
+    images = [sample.images[-1] for sample in contrasted if sample.images]
+    return FamilyJudge(judging, encoder(source, judging), TEMPLATES[source.model.template], images, key)
+
+
 def trainer(cfg: DictConfig) -> Callable[..., L.Trainer]:
-    """What makes the Lightning trainer. Its checkpoints and, under SLURM, its signals are handled by us."""
+    """Return what makes the Lightning trainer; its checkpoints and SLURM's signals are handled by us."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # where srun is installed Lightning advises to use it, needed or not
         slurm = [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
@@ -134,8 +169,28 @@ def trainer(cfg: DictConfig) -> Callable[..., L.Trainer]:
     return functools.partial(instantiate(arguments), plugins=[CheckpointFile(), *slurm])
 
 
+def is_sharded(cfg: DictConfig) -> bool:
+    """Return whether the configured trainer spreads the model over the processes."""
+    strategy = cfg.trainer.strategy
+    return isinstance(strategy, DictConfig) and str(strategy.get("_target_", "")).endswith("ModelParallelStrategy")
+
+
+def scoring_trainer(cfg: DictConfig) -> Callable[..., L.Trainer]:
+    """Return what makes the trainer to score with: a copy of the model in each process, however it was tuned."""
+    return functools.partial(trainer(cfg), strategy="ddp") if is_sharded(cfg) else trainer(cfg)
+
+
+def whole_model(cfg: DictConfig, tuned: VisionLanguageModel, folder: RunFolder) -> VisionLanguageModel:
+    """Return the tuned model in one piece: as it is, or from its checkpoint where tuning has sharded it."""
+    return tuned_model(cfg, folder.checkpoint) if is_sharded(cfg) else tuned
+
+
 def tuning_run(cfg: DictConfig, folder: RunFolder) -> TuningRun:
-    """Everything about the tuning run but model and data."""
+    """Return the run without its model and data.
+
+    Raises:
+        InputError: if a hyperparameter makes no sense.
+    """
     return TuningRun(
         spec=instantiate(cfg.tuning),
         trainer=trainer(cfg),

@@ -1,4 +1,4 @@
-"""One tuning run: a Lightning trainer from the configuration, checkpoints, and going on where a killed run stopped."""
+"""One tuning run: hyperparameters, the Lightning trainer that applies them, and resuming from the last checkpoint."""
 
 from __future__ import annotations
 
@@ -14,37 +14,49 @@ import torch
 from vlit.common.errors import InputError
 from vlit.common.resolvers import check_global_batch
 from vlit.data.dataset import InstructionDataset
-from vlit.runs.attempt import deferred
+from vlit.models.family import VisionLanguageModel
+from vlit.runs import attempt
 from vlit.runs.folder import RunFolder
 from vlit.tuning.callbacks import Checkpoint, Progress, StepMetrics
 from vlit.tuning.data import InstructionData
-from vlit.tuning.module import InstructionTuning
+from vlit.tuning.module import (
+    PREFIX,
+    GroupMaker,
+    InstructionTuning,
+    OptimizerMaker,
+    ScheduleMaker,
+    check_trained,
+)
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class TuningSpec:
-    """Hyperparameters (Tables 6-8 at paper scale).
+    """Hyperparameters of tuning (Tables 6-8 at paper scale).
 
     Attributes:
         epochs: passes over the data.
-        max_steps: optimiser steps to stop after, -1 for none.
-        batch_size: samples a batch and process.
-        accumulation: batches an optimiser step.
-        max_length: most tokens of a sample, images included.
+        max_steps: optimiser steps after which a run stops, -1 for no limit.
+        batch_size: samples per batch and process.
+        accumulation: batches per optimiser step and process.
+        max_length: largest number of tokens of a sample, images included.
         workers: loader processes.
-        precision: as Lightning names it.
-        gradient_clip: largest norm of the gradient, None for none.
+        precision: Lightning's name of the precision (`32-true`, `16-mixed`, `bf16-mixed`).
+        gradient_clip: largest norm of the gradient, None for no clipping.
         save_every: optimiser steps between two checkpoints.
-        optimizer: parameter groups -> optimiser.
-        groups: model -> parameter groups.
-        schedule: (total_steps, steps_per_epoch) -> factor of the rate by step.
-        global_batch: samples an optimiser step over all processes; None takes what the others make.
+        optimizer: makes the optimiser of parameter groups.
+        groups: makes the parameter groups of the model.
+        schedule: makes the learning-rate schedule of the optimiser.
+        global_batch: samples per optimiser step over all processes, which the other settings must make; None accepts
+            whatever they make.
         samples_per_epoch: open_flamingo's `train_num_samples`; None takes the whole dataset.
-        resampled: draw each sample anew from the whole dataset, open_flamingo's `dataset_resampled`.
-        loss_multiplier: open_flamingo's: of the loss that is derived, not of the one that is told. Adam does not notice
-            the size of a gradient, clipping does.
+        resampled: whether to draw samples with replacement, open_flamingo's `dataset_resampled`.
+        loss_multiplier: open_flamingo's factor of the loss whose gradient is taken; the logged loss is without it.
+            Adam does not depend on the scale of a gradient, clipping does.
+
+    Raises:
+        InputError: if a number is below the least that makes sense.
     """
 
     epochs: int
@@ -56,9 +68,9 @@ class TuningSpec:
     precision: str
     gradient_clip: float | None
     save_every: int
-    optimizer: Callable[..., Any]
-    groups: Callable[..., Any]
-    schedule: Callable[..., Any]
+    optimizer: OptimizerMaker
+    groups: GroupMaker
+    schedule: ScheduleMaker
     global_batch: int | None = None
     samples_per_epoch: int | None = None
     resampled: bool = False
@@ -76,14 +88,14 @@ class TuningSpec:
 
 @dataclass(frozen=True)
 class TuningRun:
-    """Where and how a run is tuned.
+    """A tuning run without its model and data.
 
     Attributes:
         spec: hyperparameters.
-        trainer: makes the Lightning trainer (devices and strategy are its configuration).
-        loggers: Lightning loggers, besides `metrics.jsonl`.
-        folder: of the run.
-        seed: of order and dropout.
+        trainer: makes the Lightning trainer, with devices and strategy of the configuration.
+        loggers: Lightning loggers next to `metrics.jsonl`.
+        folder: folder of the run.
+        seed: random seed of order and dropout.
     """
 
     spec: TuningSpec
@@ -93,11 +105,19 @@ class TuningRun:
     seed: int
 
 
-def tune(model: Any, dataset: InstructionDataset, run: TuningRun) -> None:
-    """Tune a `VisionLanguageModel` in place, from the last checkpoint of the run's folder if there is one."""
+def tune(model: VisionLanguageModel, dataset: InstructionDataset, run: TuningRun) -> None:
+    """Tune a model in place, from the last checkpoint of the run's folder if there is one.
+
+    Args:
+        model: model before tuning.
+        dataset: encoded samples.
+        run: hyperparameters, trainer and folder.
+
+    Raises:
+        InputError: if the global batch is not the configured one, the checkpoint is another model's, or the loss is not
+            finite.
+    """
     spec, folder = run.spec, run.folder
-    for part, state, size in model.policy.report(model):
-        log.info("%-16s %-8s %12d parameters", part, state, size)
     module = InstructionTuning(model, spec.optimizer, spec.groups, spec.schedule, run.seed, spec.loss_multiplier)
     data = InstructionData(
         dataset,
@@ -122,19 +142,29 @@ def tune(model: Any, dataset: InstructionDataset, run: TuningRun) -> None:
         check_global_batch(spec.global_batch, spec.batch_size, spec.accumulation, trainer.world_size)
     start = folder.checkpoint if folder.checkpoint.exists() else None
     if start is not None:
-        log.info("going on from %s", start)
-        module.check_names(torch.load(start, map_location="cpu", mmap=True, weights_only=False)["state_dict"])
-    with deferred():
+        check_trained(model, torch.load(start, map_location="cpu", mmap=True, weights_only=False)["state_dict"])
+    sizes = [(part, size) for part, state, size in model.policy.report(model) if state == "trained"]
+    log.info(
+        "tuning %s parameters (%s) on %d samples%s",
+        f"{sum(size for _, size in sizes):,}",
+        ", ".join(part for part, _ in sizes),
+        len(dataset),
+        "" if start is None else f", resumed from {start}",
+    )
+    with attempt.deferred():
         trainer.fit(module, data, ckpt_path=None if start is None else str(start), weights_only=False)
 
 
-def restore(model: Any, checkpoint: Path) -> None:
-    """Put the trained parameters of a checkpoint into a model.
+def load_trained(model: VisionLanguageModel, checkpoint: Path) -> None:
+    """Load the trained parameters of a run's checkpoint into a model.
+
+    Args:
+        model: model before tuning.
+        checkpoint: file that `tune` wrote.
 
     Raises:
         InputError: if they are not exactly the parameters that the model's policy trains.
     """
-    module = InstructionTuning(model, lambda groups: None, lambda model: [], lambda **sizes: lambda step: 1.0, 0)  # type: ignore[arg-type, return-value]
-    stored = torch.load(checkpoint, map_location="cpu", weights_only=False)
-    module.check_names(stored["state_dict"])
-    module.load_state_dict(stored["state_dict"], strict=False)
+    stored = torch.load(checkpoint, map_location="cpu", weights_only=False)["state_dict"]
+    check_trained(model, stored)
+    model.load_state_dict({name.removeprefix(PREFIX): tensor for name, tensor in stored.items()}, strict=False)

@@ -108,7 +108,6 @@ def _sample(sample_id: str, annotation: object, conversation: object, kind: str,
         turns=turns,
         source_id=",".join(map(str, ids)),
         task=kind,
-        meta={"instruction_type": str(annotation.get("instruction_type", ""))},
     )
 
 
