@@ -26,7 +26,7 @@ from vlit.evaluation.ranking import QuestionBatch, QuestionEncoder, generated_ro
 from vlit.evaluation.seed_bench import Question
 from vlit.models.family import VisionLanguageModel
 from vlit.models.freeze import halve
-from vlit.runs.attempt import Preempted, preemption_requested
+from vlit.runs.attempt import Preempted, deferred, preemption_requested
 
 log = logging.getLogger(__name__)
 
