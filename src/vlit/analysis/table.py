@@ -1,18 +1,33 @@
-"""A finished table, and how it is written: CSV for programs, Markdown, LaTeX (booktabs) and HTML for readers."""
+"""Finished tables and figures, and how they are written: CSV, Markdown, LaTeX (booktabs); SVG, PNG, PDF."""
 
 from __future__ import annotations
 
 import csv
-import html
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import isnan
 from pathlib import Path
+from typing import Any
 
-from vlit.common.files import write_text
+import matplotlib as mpl
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from vlit.common.files import whole, write_text
 
 EMPTY = "–"  # a cell with no number; CSV keeps it empty
+ENDINGS = ("svg", "png", "pdf")
+STYLE: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "svg.hashsalt": "vlit",
+    "svg.fonttype": "path",
+    "axes.grid": False,
+}
+_DATES: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -59,6 +74,7 @@ class Table:
         notes: sentences shown under the table: sources, reasons for empty cells.
         exact: rows for CSV at full precision; `rows` if empty.
         exact_header: its column names; `header` if empty.
+        latex: whether it is also written as LaTeX.
     """
 
     name: str
@@ -70,11 +86,14 @@ class Table:
     notes: list[str] = field(default_factory=list)
     exact: list[list[str]] = field(default_factory=list)
     exact_header: list[str] = field(default_factory=list)
+    latex: bool = True
 
 
 def write_table(table: Table, folder: Path) -> list[Path]:
-    """Write `NAME.csv`, `.md` and `.tex`, and return their paths."""
-    renderers: dict[str, Callable[[Table], str]] = {"csv": as_csv, "md": as_markdown, "tex": as_latex}
+    """Write `NAME.csv`, `NAME.md` and, if it is wanted, `NAME.tex`; return their paths."""
+    renderers: dict[str, Callable[[Table], str]] = {"csv": as_csv, "md": as_markdown}
+    if table.latex:
+        renderers["tex"] = as_latex
     paths = []
     for ending, render in renderers.items():
         path = folder / f"{table.name}.{ending}"
@@ -83,8 +102,20 @@ def write_table(table: Table, folder: Path) -> list[Path]:
     return paths
 
 
+def write_figure(figure: Figure, name: str, folder: Path) -> list[Path]:
+    """Write `NAME.svg`, `.png`, `.pdf` without dates, so that equal figures are equal files; return their paths."""
+    paths = []
+    for ending in ENDINGS:
+        path = folder / f"{name}.{ending}"
+        with whole(path) as temporary, mpl.rc_context(STYLE):
+            figure.savefig(temporary, format=ending, dpi=160, metadata=_DATES[ending])
+        paths.append(path)
+    plt.close(figure)
+    return paths
+
+
 def as_csv(table: Table) -> str:
-    """Comma-separated values at full precision, without marks."""
+    """Return comma-separated values at full precision, without marks."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table.exact_header or table.header)
@@ -93,7 +124,7 @@ def as_csv(table: Table) -> str:
 
 
 def as_markdown(table: Table) -> str:
-    """A GitHub-flavoured table under its caption."""
+    """Return a GitHub-flavoured table under its caption."""
     lines = [f"**{table.title}**", "", _line(table.header), _line(["---"] * len(table.header))]
     for number, row in enumerate(table.rows):
         cells = [cell.replace("|", "\\|").replace("*", "\\*") or EMPTY for cell in row]
@@ -103,7 +134,7 @@ def as_markdown(table: Table) -> str:
 
 
 def as_latex(table: Table) -> str:
-    r"""A `table` float that needs `booktabs` and `graphicx`; wide tables are scaled to the line."""
+    r"""Return a `table` float that needs `booktabs` and `graphicx`; wide tables are scaled to the line."""
     lines = [
         r"\begin{table}[t]",
         r"\centering",
@@ -125,34 +156,27 @@ def as_latex(table: Table) -> str:
     return "\n".join([*lines, r"\end{table}", ""])
 
 
-def as_html(table: Table) -> str:
-    """An HTML `figure` with caption, table and notes."""
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in table.header)
-    body = []
-    for number, row in enumerate(table.rows):
-        cells = []
-        for place, cell in enumerate(row):
-            text = html.escape(cell) or EMPTY
-            cells.append(f"<td>{f'<b>{text}</b>' if (number, place) in table.bold else text}</td>")
-        body.append(f"<tr{' class=rule' if number in table.blocks else ''}>{''.join(cells)}</tr>")
-    notes = "".join(f"<p class=note>{html.escape(note)}</p>" for note in table.notes)
-    return (
-        f'<figure id="{table.name}"><figcaption>{html.escape(table.title)}</figcaption><div class=scroll><table>'
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>{notes}</figure>"
-    )
-
-
 def latex_escape(text: str) -> str:
-    """Text with LaTeX's special characters written so that they print; any other non-ASCII character becomes `?`."""
+    """Return text with LaTeX's special characters made printable; any other non-Latin-1 character becomes `?`."""
     return "".join(_LATEX.get(letter, letter if ord(letter) < 256 else "?") for letter in text)
 
 
-def number(value: float | None, decimals: int) -> str:
-    """A rounded number, or an empty string for a missing one; a minus zero loses its sign."""
+def format_number(value: float | None, decimals: int) -> str:
+    """Return a rounded number, or an empty string for a missing one; a minus zero loses its sign."""
     if value is None or isnan(value):
         return ""
     text = f"{value:.{decimals}f}"
     return text[1:] if text.startswith("-") and not float(text) else text
+
+
+def exact_number(value: float) -> str:
+    """Return a number with all its digits, or an empty string for a missing one."""
+    return "" if isnan(value) else repr(float(value))
+
+
+def exact_cells(row: Iterable[object]) -> list[str]:
+    """Return a row's cells for CSV: floats with all their digits, anything else as text."""
+    return [exact_number(value) if isinstance(value, float) else str(value) for value in row]
 
 
 def _line(cells: list[str]) -> str:
