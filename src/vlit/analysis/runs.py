@@ -233,7 +233,8 @@ def _refuse_mixtures(runs: list[FinishedRun]) -> None:
 def _qualities(path: Path, scale: str) -> dict[str, tuple[str, dict[str, Any]]]:
     """Return source and content of each dataset's indicators, by the dataset's name in the paper."""
     if packed := packed_file(path):
-        stored = [(f"{packed}:{row['path']}", row["quality"]) for row in read_packed(packed, "quality")]
+        rows = read_packed(packed, "quality")
+        stored = [(f"{packed}:{row['path']}/quality.json", row["quality"]) for row in rows]
     else:
         stored = [(str(file), read_json(file, "run assess.py again")) for file in sorted(path.glob("**/quality.json"))]
     found: dict[str, tuple[str, dict[str, Any]]] = {}
