@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from vlit.common.entry import entry
 
 
-@entry("collect", Path(__file__).parents[1] / "conf")
+@entry("collect")
 def main(cfg: DictConfig) -> None:
     """Pack the runs and print where they are."""
     from vlit.analysis.runs import PACKED, pack_runs  # pandas: not needed for --help

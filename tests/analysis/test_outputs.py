@@ -118,9 +118,9 @@ def test_the_command_writes_everything(output: Path) -> None:
 
 
 def test_table_3_comes_back_as_published(output: Path, published_folder: Path) -> None:
-    with (output / "tables" / "table03.csv").open() as ours, (published_folder / "table03.csv").open() as theirs:
-        for mine, printed in zip(csv.DictReader(ours), csv.DictReader(theirs), strict=True):
-            assert {name: float(mine[name]) for name in printed if name not in ("model", "data")} == {
+    with (output / "tables" / "table03.csv").open() as ours, (published_folder / "table03.csv").open() as paper:
+        for written, printed in zip(csv.DictReader(ours), csv.DictReader(paper), strict=True):
+            assert {name: float(written[name]) for name in printed if name not in ("model", "data")} == {
                 name: float(value) for name, value in printed.items() if name not in ("model", "data")
             }
 

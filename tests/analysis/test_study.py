@@ -6,6 +6,8 @@ import csv
 import json
 import math
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,6 +112,20 @@ def test_a_run_without_provenance_and_a_cut_off_file_are_refused(runs: Path, tmp
     assert not packed.exists()
     with pytest.raises(InputError, match="no finished run"):
         pack_runs(tmp_path / "empty", packed)
+
+
+def test_the_command_packs_and_reports_faults_in_one_line(runs: Path, tmp_path: Path) -> None:
+    def collect(folder: Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "experiments/collect.py", f"runs={folder}", f"output={tmp_path / 'study'}"]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    done = collect(runs)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"78 runs and 13 datasets in {tmp_path / 'study/runs.jsonl'}\n"
+    failed = collect(tmp_path / "empty")
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("error: no finished run under")
+    assert failed.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("line", ['{"kind": "run", "path"', '{"kind": "run", "path": "a"}', '{"kind": "other"}', "[]"])

@@ -241,7 +241,7 @@ def _write(results: Results, options: Options, audit: Future[dict[str, Any]] | N
         lines.append(f"audit: {output / 'audit.md'} and {output / 'audit.json'}")
     if results.comparison is not None:
         write_text(output / "beside_the_paper.md", results.comparison)
-        lines.append(f"beside the paper's: {output / 'beside_the_paper.md'}")
+        lines.append(f"comparison with the paper: {output / 'beside_the_paper.md'}")
     study = (output / "study" / "report.html").is_file()
     page = Page(options.source, results.tables, pictures, results.examples, results.notes, audited, study)
     write_text(output / "report.html", report_html(page))

@@ -35,8 +35,8 @@ def in_paper_order(labels: list[str]) -> list[str]:
 
 
 def indicator_row(key: str) -> str:
-    """Return the Table 15 row of an indicator key; a key that the paper doesn't have is its own row."""
-    return BY_KEY[key].row if key in BY_KEY else key
+    """Return the row of an indicator in Table 15; one that the paper doesn't have has its key."""
+    return (BY_KEY[key].row if key in BY_KEY else "") or key
 
 
 def indicator_title(row: str) -> str:

@@ -28,21 +28,18 @@ from vlit.common.errors import InputError, one_line
 from vlit.common.help import command_help
 from vlit.sweep import multirun
 
-CONFIGURATIONS = Path(__file__).resolve().parents[3] / "conf"  # of the repository, for commands inside the package
 
+def entry(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
+    """Make a function of a configuration a command, which reports errors of the user in one line.
 
-def entry(config_name: str, folder: Path | None = None) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
-    """Make a function of a configuration a command, whose errors of the user are one line.
+    Its configuration is in the next `conf/` above its file.
 
     Exit status: 0 done, 1 bad input or configuration, 130 interrupted. A bug keeps its traceback.
-
-    Args:
-        config_name: the command's configuration.
-        folder: folder of the configurations; None is `conf/` next to the function's file.
     """
 
     def decorate(task: Callable[[DictConfig], None]) -> Callable[[], None]:
-        configurations = folder or Path(inspect.getfile(task)).resolve().parent / "conf"
+        script = Path(inspect.getfile(task)).resolve()
+        configurations = next(folder / "conf" for folder in script.parents if (folder / "conf").is_dir())
 
         @functools.wraps(task)
         def reporting(cfg: DictConfig) -> None:

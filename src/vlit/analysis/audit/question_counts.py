@@ -156,6 +156,11 @@ def weighted_fit(
 def every_assignment(scores: pd.DataFrame, overall: pd.Series, counts: dict[str, int]) -> pd.DataFrame:
     """Return largest and root-mean-square residual under every permutation of the counts over the columns.
 
+    Args:
+        scores: dimensions in percent, a column each.
+        overall: `Overall` in percent, index of `scores`.
+        counts: questions per dimension.
+
     Returns:
         One row per permutation: one column per dimension (whose count it gets), `largest`, `rms`.
 
@@ -235,7 +240,7 @@ def always_from(value_scale: int) -> int:
     return 100 * value_scale
 
 
-def _best_swap(fits: Any, names: list[str]) -> dict[str, Any]:
+def _best_swap(fits: pd.DataFrame, names: list[str]) -> dict[str, Any]:
     """Return the assignment with the smallest root mean square among those that exchange just two columns."""
     moved = sum((fits[name] != name).astype(int) for name in names)
     swaps = fits[moved == 2].sort_values("rms")
@@ -244,7 +249,7 @@ def _best_swap(fits: Any, names: list[str]) -> dict[str, Any]:
     return {"columns": pair, "largest": float(best["largest"]), "rms": float(best["rms"])}
 
 
-def _row(line: Any, names: list[str]) -> dict[str, Any]:
+def _row(line: pd.Series, names: list[str]) -> dict[str, Any]:
     return {"gets": {name: line[name] for name in names}, "largest": float(line["largest"]), "rms": float(line["rms"])}
 
 
