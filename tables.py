@@ -1,7 +1,7 @@
 """Every table and figure of the paper, and the audit: `python tables.py source=published` or `source=runs`.
 
-`source=published` starts from the paper's own numbers and says where they don't add up; `source=runs` builds the same
-tables from finished run folders. Neither needs torch.
+`source=published` starts from the paper's own numbers and reports where they don't add up; `source=runs` builds the
+same tables from finished runs. Neither needs torch.
 """
 
 from __future__ import annotations
@@ -16,12 +16,9 @@ from vlit.common.entry import entry
 @entry("tables")
 def main(cfg: DictConfig) -> None:
     """Build everything and print where it was written."""
-    from vlit.analysis.build import (
-        Options,
-        build,  # pandas, scipy and matplotlib: not needed for --help
-    )
+    from vlit.analysis.build import Options, build_outputs  # pandas, scipy and matplotlib: not needed for --help
 
-    for line in build(Options.of(cfg, Path(__file__).parent / "conf")):
+    for line in build_outputs(Options.of(cfg, Path(__file__).parent / "conf")):
         print(line)
 
 

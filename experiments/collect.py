@@ -1,18 +1,27 @@
-"""Copy the small files of all finished mini runs from `results/runs` to `results/study`, where they are committed."""
+"""Pack the small files of finished runs and of measured datasets as one JSON-lines file, which is committed.
+
+`python experiments/collect.py` packs the study; `runs=FOLDER output=FOLDER` another. `tables.py source=runs` and
+`readme.py` read the file as they read run folders.
+"""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from vlit.analysis.study.collect import collect
-from vlit.common.errors import InputError
+from omegaconf import DictConfig
 
-ROOT = Path(__file__).parents[1]
+from vlit.common.entry import entry
+
+
+@entry("collect")
+def main(cfg: DictConfig) -> None:
+    """Pack the runs and print where they are."""
+    from vlit.analysis.runs import PACKED, pack_runs  # pandas: not needed for --help
+
+    packed = Path(cfg.output) / PACKED
+    lines = pack_runs(Path(cfg.runs), packed, cfg.scale)
+    print(f"{lines['run']} runs and {lines['quality']} datasets in {packed}")
+
 
 if __name__ == "__main__":
-    try:
-        files = collect(ROOT / "results" / "runs", ROOT / "results" / "study")
-    except InputError as error:
-        sys.exit(f"error: {error}")
-    print(f"{len(files)} files in {ROOT / 'results' / 'study'}")
+    main()

@@ -1,7 +1,7 @@
 """Whether models tuned on `ours_qc` beat those tuned on `ours`: differences by seed, with t intervals over seeds.
 
-The runs are of the study's grid (`study.sh`). Their small files are kept by `collect.py` in `results/study`, from which
-this writes `results/quality/ours_qc_against_ours.json` and `.md`.
+Reads the runs of the study's grid, which `collect.py` packed in `results/study/runs.jsonl`, and writes
+`results/quality/ours_qc_against_ours.json` and `.md`.
 """
 
 from __future__ import annotations
@@ -13,34 +13,32 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from vlit.analysis.names import COLUMNS, label
+from vlit.analysis.measurements import COLUMNS, MODEL_LABELS
+from vlit.analysis.runs import PACKED, read_packed
 from vlit.common.errors import InputError
-from vlit.common.files import read_json, write_json, write_text
+from vlit.common.files import write_json, write_text
 
 ROOT = Path(__file__).parents[1]
-RUNS = ROOT / "results" / "study" / "mini"
+RUNS = ROOT / "results" / "study" / PACKED
 OUTPUT = ROOT / "results" / "quality" / "ours_qc_against_ours"
 BEFORE, AFTER = "ours", "ours_qc"
 
 
-def seeds_of(model: str) -> list[int]:
-    """Seeds of which a model has both runs."""
-    found = [{int(path.parent.name[4:]) for path in (RUNS / model / data).glob("seed*/result.json")}
-             for data in (BEFORE, AFTER)]  # fmt: skip
-    return sorted(found[0] & found[1])
+def differences(model: str, results: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return accuracy after minus before quality control in percentage points, by column and seed.
 
-
-def differences(model: str) -> dict[str, Any]:
-    """Accuracy after minus before quality control in points, by column and seed.
+    Args:
+        model: a family.
+        results: content of the runs' `result.json`.
 
     Raises:
         InputError: if fewer than two seeds have both runs.
     """
-    seeds = seeds_of(model)
+    runs = {(run["data"], run["seed"]): run for run in results if run["model"] == model}
+    seeds = sorted(seed for data, seed in runs if data == BEFORE and (AFTER, seed) in runs)
     if len(seeds) < 2:
-        raise InputError(f"{RUNS / model} has {len(seeds)} seeds of {BEFORE} and {AFTER}: run two, then collect.py")
-    pairs = [[read_json(RUNS / model / data / f"seed{seed}" / "result.json") for data in (AFTER, BEFORE)]
-             for seed in seeds]  # fmt: skip
+        raise InputError(f"{RUNS}: {model} has {len(seeds)} seeds of {BEFORE} and {AFTER}: run two, then collect.py")
+    pairs = [(runs[AFTER, seed], runs[BEFORE, seed]) for seed in seeds]
     points = {c: [after["accuracy"][c] - before["accuracy"][c] for after, before in pairs] for c in COLUMNS}
     return {
         "seeds": seeds,
@@ -50,24 +48,25 @@ def differences(model: str) -> dict[str, Any]:
 
 
 def interval(values: list[float]) -> dict[str, Any]:
-    """Mean and 95% t interval over seeds."""
+    """Return mean and 95% t interval over seeds."""
     mean, half = float(np.mean(values)), float(stats.sem(values) * stats.t.ppf(0.975, len(values) - 1))
     return {"mean": mean, "interval95": [mean - half, mean + half]}
 
 
 def table(found: dict[str, Any]) -> list[str]:
-    """A row a model."""
+    """Return the differences as Markdown, a model a row."""
     lines = [f"| points | seeds | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 2) + "|"]
     for model, row in found.items():
-        cells = [f"{one['mean']:+.1f} [{one['interval95'][0]:+.1f}, {one['interval95'][1]:+.1f}]"
-                 for one in (row["points"][column] for column in COLUMNS)]  # fmt: skip
-        lines.append(f"| {label(model)} | {len(row['seeds'])} | {' | '.join(cells)} |")
+        points = [row["points"][column] for column in COLUMNS]
+        cells = [f"{one['mean']:+.1f} [{one['interval95'][0]:+.1f}, {one['interval95'][1]:+.1f}]" for one in points]
+        lines.append(f"| {MODEL_LABELS[model]} | {len(row['seeds'])} | {' | '.join(cells)} |")
     return lines
 
 
 if __name__ == "__main__":
     try:
-        all_models = {model: differences(model) for model in ("llava", "blip2", "openflamingo")}
+        study = [row["result"] for row in read_packed(RUNS, "run")]
+        all_models = {model: differences(model, study) for model in MODEL_LABELS}
     except InputError as error:
         sys.exit(f"error: {error}")
     write_json(OUTPUT.with_suffix(".json"), all_models)

@@ -1,114 +1,142 @@
-"""Write README's tables from committed files of `results/main`, `results/study` and `results/quality`."""
+"""Write the tables of README.md and docs/*.md between their markers, from committed files of `results/`.
+
+A table stands between `<!-- experiments/readme.py: NAME -->` and `<!-- end -->`; NAME is one of `TABLES`.
+"""
 
 from __future__ import annotations
 
 import csv
 import re
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from vlit.analysis.names import COLUMNS, INDICATOR_BY_ROW, OVERALL
-from vlit.common.files import read_json, whole
+from vlit.analysis.measurements import COLUMNS, MODEL_LABELS, OVERALL, indicator_title
+from vlit.analysis.runs import PACKED, read_packed
+from vlit.common.errors import InputError
+from vlit.common.files import read_json, write_text
 
 ROOT = Path(__file__).parents[1]
-RUNS = ROOT / "results" / "main" / "mini"
-STUDY = ROOT / "results" / "study" / "tables"
+RESULTS = ROOT / "results"
+BEGIN = re.compile(r"<!-- experiments/readme\.py: (.*?) -->\n")
 END = "<!-- end -->\n"
-FAMILIES = {"llava": "LLaVA", "blip2": "BLIP-2", "openflamingo": "OpenFlamingo"}
 
 
 def main() -> None:
-    """Replace what stands between the marks of each table."""
-    readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    for name, rows in TABLES.items():
-        begin = f"<!-- experiments/readme.py: {name} -->\n"
-        before, found, rest = text.partition(begin)
-        assert found, f"README.md has no mark {begin}"
-        _, _, after = rest.partition(END)
-        text = before + begin + "\n".join(rows()) + "\n" + END + after
-    with whole(readme) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    """Replace what is between the markers of each table, in README.md and every docs/*.md that has some."""
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        text = page.read_text(encoding="utf-8")
+        filled, names = fill(text, str(page.relative_to(ROOT)))
+        if names:
+            write_text(page, filled)
+            print(f"{page.relative_to(ROOT)}: {', '.join(names)}")
+
+
+def fill(text: str, page: str) -> tuple[str, list[str]]:
+    """Return a page with its tables replaced, and their names.
+
+    Raises:
+        InputError: a marker names no table, or has no end.
+    """
+    parts, names = [], []
+    while found := BEGIN.search(text):
+        name = found.group(1)
+        old, end, rest = text[found.end() :].partition(END)
+        if name not in TABLES:
+            raise InputError(f"{page}: no table {name!r}: choose from {', '.join(TABLES)}")
+        if not end or BEGIN.search(old):
+            raise InputError(f"{page}: the table {name!r} has no end: write {END.strip()} behind it")
+        parts += [text[: found.end()], *(f"{line}\n" for line in TABLES[name]()), END]
+        names.append(name)
+        text = rest
+    return "".join([*parts, text]), names
 
 
 def main_job() -> list[str]:
-    """A family a row: accuracies with intervals, and Overall with another scene's images."""
-    lines = [f"| | {' | '.join(COLUMNS)} | other images | commit |", "|---" * (len(COLUMNS) + 3) + "|"]
-    for model, name in FAMILIES.items():
-        run = RUNS / model / "ours_qc" / "seed0"
-        result = read_json(run / "result.json")
-        (control,) = (run / "evaluations").glob("*shuffled_images/result.json")
-        cells = [_cell(result, column) for column in COLUMNS]
-        blind = _cell(read_json(control), "Overall")
-        lines.append(f"| {name} | {' | '.join(cells)} | {blind} | `{result['commit'][:7]}` |")
+    """Return accuracies with intervals, and Overall with another scene's images; a family a row."""
+    runs = {row["result"]["model"]: row for row in read_packed(RESULTS / "main" / PACKED, "run")}
+    lines = _header("", *COLUMNS, "other images", "commit")
+    for model, name in MODEL_LABELS.items():
+        result = runs[model]["result"]
+        (control,) = (found for key, found in runs[model]["evaluations"].items() if key.endswith("shuffled_images"))
+        cells = [_accuracy(result, column) for column in COLUMNS]
+        lines.append(_row(name, *cells, _accuracy(control, OVERALL), f"`{result['commit'][:7]}`"))
     return lines
 
 
 def quality_control() -> list[str]:
-    """Overall with `ours_qc` minus that with `ours`, a model a row."""
-    found = read_json(ROOT / "results" / "quality" / "ours_qc_against_ours.json")
-    lines = ["| | seeds | Overall, points |", "|---|---|---|"]
-    for model, name in FAMILIES.items():
-        low, high = found[model]["points"][OVERALL]["interval95"]
-        middle = found[model]["points"][OVERALL]["mean"]
-        lines.append(f"| {name} | {len(found[model]['seeds'])} | {middle:+.1f} [{low:+.1f}, {high:+.1f}] |")
+    """Return Overall with `ours_qc` minus that with `ours`, a model a row."""
+    found = read_json(RESULTS / "quality" / "ours_qc_against_ours.json", "run experiments/quality_control.py")
+    lines = _header("", "seeds", "Overall, points")
+    for model, name in MODEL_LABELS.items():
+        points = found[model]["points"][OVERALL]
+        low, high = points["interval95"]
+        lines.append(_row(name, len(found[model]["seeds"]), f"{points['mean']:+.1f} [{low:+.1f}, {high:+.1f}]"))
     return lines
 
 
 def grid() -> list[str]:
-    """Overall of the study's grid, a model a row: mean and standard deviation over seeds."""
-    cells = {(row["model"], row["data"]): f"{_number(row[OVERALL])} ± {_number(row[f'{OVERALL} std'])}"
-             for row in _study("table03")}  # fmt: skip
+    """Return Overall of the study's grid, a model a row: mean and standard deviation over seeds."""
+    cells = {
+        (row["model"], row["data"]): f"{_one_decimal(row[OVERALL])} ± {_one_decimal(row[f'{OVERALL} std'])}"
+        for row in _study_table("table03")
+    }
     datasets = list(dict.fromkeys(data for _, data in cells))
-    lines = [f"| Overall | {' | '.join(datasets)} |", "|---" * (len(datasets) + 1) + "|"]
-    lines += [f"| {name} | {' | '.join(cells[name, data] for data in datasets)} |" for name in FAMILIES.values()]
-    return lines
+    rows = [_row(name, *(cells[name, data] for data in datasets)) for name in MODEL_LABELS.values()]
+    return [*_header("Overall", *datasets), *rows]
 
 
 def principles() -> list[str]:
-    """What a standard deviation of each principle's dose does to Overall."""
-    lines = ["| principle | points of Overall a standard deviation of its dose |", "|---|---|"]
-    rows = [row for row in _study("dose_effects") if row["dimension"] == OVERALL]
-    return lines + [f"| {row['principle'].replace('_', ' ')} | {_interval(row, 'slope', 1)} |" for row in rows]
+    """Return what a standard deviation of each principle's dose does to Overall."""
+    rows = [row for row in _study_table("dose_effects") if row["dimension"] == OVERALL]
+    lines = [_row(row["principle"].replace("_", " "), _interval(row, "slope", 1)) for row in rows]
+    return [*_header("principle", "points of Overall a standard deviation of its dose"), *lines]
 
 
 def indicators() -> list[str]:
-    """How each indicator goes with Overall over the dose datasets."""
-    slopes = {row["indicator"]: row for row in _study("indicator_effects") if row["dimension"] == OVERALL}
-    lines = ["| indicator | points of Overall a standard deviation | rank correlation |", "|---|---|---|"]
-    for row in _study("dose_predictions"):
+    """Return the effect of each indicator on Overall, and its rank correlation with it, over the dose datasets."""
+    slopes = {row["indicator"]: row for row in _study_table("indicator_effects") if row["dimension"] == OVERALL}
+    lines = _header("indicator", "points of Overall a standard deviation", "rank correlation")
+    for row in _study_table("dose_predictions"):
         if row["dimension"] == OVERALL:
-            name = row["indicator"]
-            label = f"{INDICATOR_BY_ROW[name].label} ({name})" if name in INDICATOR_BY_ROW else name
-            lines.append(f"| {label} | {_interval(slopes[name], 'slope', 1)} | {_interval(row, 'rho', 2)} |")
+            slope = _interval(slopes[row["indicator"]], "slope", 1)
+            lines.append(_row(indicator_title(row["indicator"]), slope, _interval(row, "rho", 2)))
     return lines
 
 
 def noise() -> list[str]:
-    """Standard deviation of one run in each column."""
-    rows = {row["dimension"]: row for row in _study("noise")}
-    lines = [f"| standard deviation, points | {' | '.join(rows)} |", "|---" * (len(rows) + 1) + "|"]
+    """Return the standard deviation of one run in each column."""
+    rows = {row["dimension"]: row for row in _study_table("noise")}
+    lines = _header("standard deviation, points", *rows)
     for label, part in (("by seed", "seed"), ("by question sample", "questions")):
-        lines.append(f"| {label} | {' | '.join(_number(str(float(row[part]) ** 0.5)) for row in rows.values())} |")
+        lines.append(_row(label, *(_one_decimal(float(row[part]) ** 0.5) for row in rows.values())))
     return lines
 
 
 def time_taken() -> list[str]:
-    """Hours of a core from the start of each run to its end, as its provenance has them."""
-    runs = [read_json(path) for path in sorted(STUDY.parent.glob("mini/*/*/seed*/provenance.json"))]
+    """Return hours of a core from the start of each run of the study to its end, by the runs' provenance."""
+    runs = [row["provenance"] for row in read_packed(RESULTS / "study" / PACKED, "run")]
     seconds = [(datetime.fromisoformat(run["end"]) - datetime.fromisoformat(run["start"])).seconds for run in runs]
     mean, hours = sum(seconds) / len(runs), sum(seconds) / 3600
+    commits = ", ".join(f"`{commit[:7]}`" for commit in sorted({run["commit"] for run in runs}))
     return [
-        f"{len(runs)} runs, {mean:.0f} seconds each on one core, two at once: {hours / 2:.1f} hours."
-        f" Commits {', '.join(f'`{commit[:7]}`' for commit in sorted({run['commit'] for run in runs}))}."
+        f"{len(runs)} runs, {mean:.0f} seconds each on one core, two at once: {hours / 2:.1f} hours. Commits {commits}."
     ]
 
 
-def _study(name: str) -> list[dict[str, str]]:
-    with (STUDY / f"{name}.csv").open(encoding="utf-8") as file:
+def _study_table(name: str) -> list[dict[str, str]]:
+    with (RESULTS / "study" / "tables" / f"{name}.csv").open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def _header(*names: str) -> list[str]:
+    return [f"|{'|'.join(f' {name} ' if name else ' ' for name in names)}|", "|---" * len(names) + "|"]
+
+
+def _row(*cells: object) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def _interval(row: dict[str, str], value: str, decimals: int) -> str:
@@ -118,13 +146,13 @@ def _interval(row: dict[str, str], value: str, decimals: int) -> str:
     return f"{middle} [{low}, {high}]"
 
 
-def _number(text: str) -> str:
-    return f"{float(text):.1f}"
+def _one_decimal(number: str | float) -> str:
+    return f"{float(number):.1f}"
 
 
-def _cell(result: dict[str, Any], column: str) -> str:
+def _accuracy(result: dict[str, Any], column: str) -> str:
     low, high = result["interval95"][column]
-    return re.sub(r"\s+", " ", f"{result['accuracy'][column]:.1f} <sub>[{low:.1f}, {high:.1f}]</sub>")
+    return f"{result['accuracy'][column]:.1f} <sub>[{low:.1f}, {high:.1f}]</sub>"
 
 
 TABLES: dict[str, Callable[[], list[str]]] = {
@@ -138,4 +166,7 @@ TABLES: dict[str, Callable[[], list[str]]] = {
 }
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")

@@ -14,7 +14,7 @@ QUESTIONS = 12
 
 @pytest.fixture(scope="session")
 def published_folder() -> Path:
-    return REPOSITORY / "results" / "published"
+    return REPOSITORY / "paper"
 
 
 @pytest.fixture

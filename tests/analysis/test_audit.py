@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vlit.analysis.audit.audit import audit, p_value
+from vlit.analysis.audit.audit import audit_published, p_value
 from vlit.analysis.audit.repair import icc_repairs
 from vlit.analysis.audit.text import audit_markdown
 from vlit.analysis.published import read_published
@@ -23,7 +23,7 @@ Alter = Callable[[list[dict[str, str]]], list[dict[str, str]]]
 
 @pytest.fixture(scope="module")
 def found(published_folder: Path) -> dict[str, Any]:
-    return audit(read_published(published_folder), published_folder / "bold.csv")
+    return audit_published(read_published(published_folder), published_folder / "bold.csv")
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_the_range_of_an_inferred_cell_contains_a_hidden_value(altered: Callable
         return rows
 
     folder = altered("table04", hide)
-    again = audit(read_published(folder), folder / "bold.csv")
+    again = audit_published(read_published(folder), folder / "bold.csv")
     matching = next(f for f in again["inferred"]["indicators"] if f["indicator"] == "MD")
     low, high = matching["range"]["LLaVA"]
     assert low <= 3.07 + 0.05
@@ -104,7 +104,7 @@ def test_a_planted_error_is_named(altered: Callable[[str, Alter], Path]) -> None
         return rows
 
     folder = altered("table15", spoil)
-    found = audit(read_published(folder), folder / "bold.csv")
+    found = audit_published(read_published(folder), folder / "bold.csv")
     assert verdicts(found)["r(MD, SU)"] == "differs"
     assert verdicts(found)["p(MD, SU)"] == "differs"  # with n = 4, p is 1 - |r| = 0.5
     assert len(found["stars"]["wrong"]) == 1
@@ -148,7 +148,7 @@ def test_altered_inputs_neither_crash_nor_pass_for_exact(
     altered: Callable[[str, Alter], Path], name: str, change: Alter
 ) -> None:
     folder = altered(name, change)
-    found = audit(read_published(folder), folder / "bold.csv")
+    found = audit_published(read_published(folder), folder / "bold.csv")
     text = audit_markdown(found)
     assert text.startswith("# Audit")
     assert "nan" not in text.lower().replace("insta", "")

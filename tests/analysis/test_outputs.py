@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,14 +21,14 @@ import pytest
 from nbclient import NotebookClient
 from PIL import Image
 
-from vlit.analysis.tables.conversations import as_html as conversation_html
-from vlit.analysis.tables.conversations import examples
-from vlit.analysis.tables.table import Table, as_csv, as_html, as_latex, as_markdown, number
+from vlit.analysis.report import Page, report_html
+from vlit.analysis.table import Table, as_csv, as_latex, as_markdown, format_number
+from vlit.analysis.tables.conversations import ConversationExample, choose_examples
 from vlit.common.errors import InputError
 
 REPOSITORY = Path(__file__).parents[2]
 NASTY = Table(
-    "table99",
+    "table03",
     "50% of R&D_x",
     ["a_b", "c|d"],
     [["1 ± 2 {x}", "<b> & \\ ~ ^ # $"], ["", "→ ✓?"]],
@@ -34,6 +36,10 @@ NASTY = Table(
     {1},
     ["see ρ"],
 )
+
+
+def page_of(*tables: Table, examples: list[ConversationExample] | None = None) -> str:
+    return report_html(Page("published", list(tables), {}, examples or [], [], None))
 
 
 def run(*overrides: str) -> subprocess.CompletedProcess[str]:
@@ -53,12 +59,25 @@ def test_csv_keeps_cells_as_they_are() -> None:
     assert list(csv.reader(io.StringIO(as_csv(NASTY)))) == [NASTY.header, *NASTY.rows]
 
 
-def test_markdown_and_html_escape() -> None:
+def test_markdown_escapes() -> None:
     text = as_markdown(NASTY)
     assert "| **1 ± 2 {x}** |" in text
     assert "c|d" not in text.splitlines()[3]
-    assert "&lt;b&gt; &amp;" in as_html(NASTY)
     assert text.count("–") == 1  # the empty cell
+
+
+def test_html_escapes_and_shows_bold_cells_rules_and_notes() -> None:
+    (row,) = re.findall(r'<figure id="table03">.*</figure>', page_of(NASTY))
+    assert row == (
+        '<figure id="table03"><figcaption>50% of R&amp;D_x</figcaption><div class=scroll><table><thead><tr><th>a_b</th>'
+        "<th>c|d</th></tr></thead><tbody><tr><td><b>1 ± 2 {x}</b></td><td>&lt;b&gt; &amp; \\ ~ ^ # $</td></tr>"
+        "<tr class=rule><td>–</td><td>→ ✓?</td></tr></tbody></table></div><p class=note>see ρ</p></figure>"
+    )
+
+
+def test_a_long_table_is_folded() -> None:
+    page = page_of(dataclasses.replace(NASTY, name="table01"))
+    assert '<details><summary>50% of R&amp;D_x (2 rows)</summary><figure id="table01">' in page
 
 
 def test_latex_escapes() -> None:
@@ -72,7 +91,7 @@ def test_latex_escapes() -> None:
     ("value", "decimals", "text"), [(-0.0004, 2, "0.00"), (float("nan"), 1, ""), (None, 1, ""), (1.25, 2, "1.25")]
 )
 def test_numbers(value: float | None, decimals: int, text: str) -> None:
-    assert number(value, decimals) == text
+    assert format_number(value, decimals) == text
 
 
 def test_the_command_writes_everything(output: Path) -> None:
@@ -89,7 +108,9 @@ def test_the_command_writes_everything(output: Path) -> None:
         "table15",
         "table15_extended",
     ]
-    assert {f"{name}.{ending}" for name in wanted for ending in ("csv", "md", "tex")} <= names
+    assert {f"{name}.{ending}" for name in wanted for ending in ("csv", "md")} <= names
+    survey = {"table01", "table02", "table05"}  # of the survey, no LaTeX: catalogues of 50 rows and more
+    assert {name.removesuffix(".tex") for name in names if name.endswith(".tex")} & set(wanted) == set(wanted) - survey
     figures = {path.name for path in (output / "figures").iterdir()}
     assert {f"{name}.{ending}" for name in ("fig02", "fig05") for ending in ("svg", "png", "pdf")} <= figures
     assert json.loads((output / "audit.json").read_text())["summary"]["icc"] == {"exact": 6, "differs": 2}
@@ -97,9 +118,9 @@ def test_the_command_writes_everything(output: Path) -> None:
 
 
 def test_table_3_comes_back_as_published(output: Path, published_folder: Path) -> None:
-    with (output / "tables" / "table03.csv").open() as ours, (published_folder / "table03.csv").open() as theirs:
-        for mine, printed in zip(csv.DictReader(ours), csv.DictReader(theirs), strict=True):
-            assert {name: float(mine[name]) for name in printed if name not in ("model", "data")} == {
+    with (output / "tables" / "table03.csv").open() as ours, (published_folder / "table03.csv").open() as paper:
+        for written, printed in zip(csv.DictReader(ours), csv.DictReader(paper), strict=True):
+            assert {name: float(written[name]) for name in printed if name not in ("model", "data")} == {
                 name: float(value) for name, value in printed.items() if name not in ("model", "data")
             }
 
@@ -129,7 +150,7 @@ def test_no_torch_is_imported() -> None:
     [
         ("source=paper", "choose from"),
         ("icc=best", "choose from"),
-        ("published=nowhere", "no file"),
+        ("paper=nowhere", "no file"),
         ("colour=red", "colour"),
     ],
 )
@@ -159,13 +180,15 @@ def test_conversations_become_tables_with_their_images(tmp_path: Path) -> None:
         annotations = [{"img_ids": [image], "instruction_type": kind, "conversations": turns}] * 3
         (tmp_path / f"{kind}.json").write_text(json.dumps({"image_source": "COCO2014", "annotations": annotations}))
     Image.new("RGB", (8, 8), "red").save(tmp_path / "COCO_train2014_000000000007.jpg")
-    found = examples(tmp_path, tmp_path)
+    found = choose_examples(tmp_path, tmp_path)
     assert [example.table.name for example in found] == ["table09", "table10", "table13", "table14"]
     assert found[0].table.rows[:2] == [["User", "Question 0?"], ["AI Assistant", "Yes & no."]]
-    assert "data:image/jpeg" in conversation_html(found[0])
+    shown = page_of(examples=found)
+    assert shown.count("data:image/jpeg") == 2  # the image as a whole; that of the region isn't there
+    assert "<dt>AI Assistant</dt><dd>Yes &amp; no.</dd>" in shown
     assert "not found" in found[2].table.notes[0]
     with pytest.raises(InputError, match="no conversations"):
-        examples(tmp_path / "none", None)
+        choose_examples(tmp_path / "none", None)
 
 
 def test_region_images_are_read_from_their_archive(tmp_path: Path) -> None:
@@ -179,7 +202,7 @@ def test_region_images_are_read_from_their_archive(tmp_path: Path) -> None:
         archive.write(tmp_path / "a.jpg", "region_images/a.jpg")
         archive.writestr("region_images/b.jpg", b"not a picture")
     (tmp_path / "a.jpg").unlink()
-    pages = {example.table.notes[0]: conversation_html(example) for example in examples(tmp_path, None)}
+    pages = {example.table.notes[0]: page_of(examples=[example]) for example in choose_examples(tmp_path, None)}
     assert "data:image/jpeg" in pages["Image: a.jpg."]
     assert "cannot be read" in pages["Image: b.jpg."]
 

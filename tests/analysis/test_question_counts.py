@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlit.analysis.audit.question_counts import (
-    Printed,
+    PrintedPercentage,
     always_from,
     attainable,
     best_weights,
     compatible_counts,
     every_assignment,
     impossible,
-    weighted,
+    weighted_fit,
 )
 
 
@@ -40,18 +40,18 @@ from vlit.analysis.audit.question_counts import (
     ],
 )
 def test_known_answers(text: str, n: int, possible: bool) -> None:
-    assert attainable(Printed.of(text), n) is possible
+    assert attainable(PrintedPercentage.of(text), n) is possible
 
 
 def test_cutting_off_is_another_rounding() -> None:
-    assert attainable(Printed.of("20.6"), 29, "down")  # 6/29 is 20.69
-    assert not attainable(Printed.of("20.6"), 29)
-    assert not attainable(Printed.of("20.7"), 29, "down")
+    assert attainable(PrintedPercentage.of("20.6"), 29, "down")  # 6/29 is 20.69
+    assert not attainable(PrintedPercentage.of("20.6"), 29)
+    assert not attainable(PrintedPercentage.of("20.7"), 29, "down")
 
 
 @given(st.integers(1, 400), st.integers(0, 1000), st.sampled_from(["nearest", "down"]))
 def test_grim_agrees_with_trying_every_count(n: int, units: int, rounding: str) -> None:
-    value = Printed(units, 10)
+    value = PrintedPercentage(units, 10)
     shares = [Fraction(1000 * k, n) for k in range(n + 1)]
     if rounding == "nearest":
         expected = any(abs(share - units) <= Fraction(1, 2) for share in shares)
@@ -61,16 +61,16 @@ def test_grim_agrees_with_trying_every_count(n: int, units: int, rounding: str) 
 
 
 def test_counts_that_fit_all_values() -> None:
-    values = [Printed.of("10.0"), Printed.of("20.0")]
+    values = [PrintedPercentage.of("10.0"), PrintedPercentage.of("20.0")]
     assert compatible_counts(values, 50) == [10, 20, 30, 40, 50]
     assert impossible(values, 97) == values
-    assert impossible([Printed(u, 10) for u in range(1001)], always_from(10)) == []
+    assert impossible([PrintedPercentage(u, 10) for u in range(1001)], always_from(10)) == []
 
 
 @pytest.mark.parametrize(("n", "rounding"), [(0, "nearest"), (10, "up")])
 def test_bad_arguments(n: int, rounding: str) -> None:
     with pytest.raises(ValueError, match=r"questions|rounding"):
-        attainable(Printed.of("10.0"), n, rounding)
+        attainable(PrintedPercentage.of("10.0"), n, rounding)
 
 
 @pytest.fixture
@@ -87,8 +87,8 @@ def test_the_planted_assignment_is_found(scores: pd.DataFrame) -> None:
     best = every_assignment(scores, overall, COUNTS).nsmallest(1, "rms").iloc[0]
     assert {c: best[c] for c in scores} == swapped
     assert best.largest == pytest.approx(0, abs=1e-10)
-    assert weighted(scores, overall, COUNTS, swapped).largest == pytest.approx(0, abs=1e-10)
-    assert weighted(scores, overall, COUNTS, {c: c for c in scores}).largest > 0.1
+    assert weighted_fit(scores, overall, COUNTS, swapped).largest == pytest.approx(0, abs=1e-10)
+    assert weighted_fit(scores, overall, COUNTS, {c: c for c in scores}).largest > 0.1
 
 
 def test_planted_weights_are_found_and_nonsense_isnt_a_mean(scores: pd.DataFrame) -> None:
@@ -104,5 +104,5 @@ def test_every_assignment_agrees_with_one_at_a_time(scores: pd.DataFrame) -> Non
     table = every_assignment(scores, overall, COUNTS)
     assert len(table) == 24
     for _, row in table.iloc[::7].iterrows():
-        fit = weighted(scores, overall, COUNTS, {c: row[c] for c in scores})
+        fit = weighted_fit(scores, overall, COUNTS, {c: row[c] for c in scores})
         assert (row.largest, row.rms) == pytest.approx((fit.largest, fit.root_mean_square), abs=1e-10)

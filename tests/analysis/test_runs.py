@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vlit.analysis.runs import find_runs, missing_cells, read_run_quality, read_runs, select
-from vlit.analysis.statistics.bootstrap import bootstrap, read_correct
-from vlit.analysis.statistics.mixed import mixed_effects
-from vlit.analysis.tables.results import icc_per_seed, table_3, table_4, table_4_extended
-from vlit.analysis.tables.table import as_csv
+from vlit.analysis.measurements import missing_cells
+from vlit.analysis.runs import find_runs, read_run_quality, read_runs, select_runs
+from vlit.analysis.statistics.correlation import bootstrap_intervals, read_correct
+from vlit.analysis.statistics.reliability import icc_per_seed, table_4_extended
+from vlit.analysis.statistics.variance import mixed_effects
+from vlit.analysis.table import as_csv
+from vlit.analysis.tables.results import table_3, table_4
 from vlit.common.errors import InputError
 
 Make = Callable[..., Path]
@@ -77,9 +79,9 @@ def test_mixtures_are_refused_and_can_be_chosen_from(make_run: Make, tmp_path: P
     runs = find_runs(tmp_path)
     with pytest.raises(InputError, match=field):
         read_runs(runs)
-    assert len(read_runs(select(runs, {field: "other"})).per_seed) == 1
+    assert len(read_runs(select_runs(runs, {field: "other"})).per_seed) == 1
     with pytest.raises(InputError, match="none of 2 runs"):
-        select(runs, {field: "third"})
+        select_runs(runs, {field: "third"})
 
 
 def test_other_refusals(make_run: Make, tmp_path: Path) -> None:
@@ -131,15 +133,15 @@ def test_icc_per_seed_and_intervals(full: Path) -> None:
 
 def test_bootstrap_keeps_the_questions_paired(full: Path) -> None:
     scores = read_runs(find_runs(full / "runs"))
-    right, dimension, reason = read_correct(scores)
+    correct, dimension, reason = read_correct(scores)
     assert reason == ""
-    for data in scores.datasets:  # the mean of right answers is the table's number
+    for data in scores.datasets:  # the mean of correct answers is the table's number
         expected = scores.mean.xs(data, level="data")["SU"].mean()
-        assert 100 * right.loc[dimension == "SU", data].mean() == pytest.approx(expected, abs=1e-10)
+        assert 100 * correct.loc[dimension == "SU", data].mean() == pytest.approx(expected, abs=1e-10)
     quality = read_run_quality(full / "quality", scores.datasets, "mini")
-    intervals, reason = bootstrap(quality, scores)
+    intervals, reason = bootstrap_intervals(quality, scores)
     assert reason == ""
-    again, _ = bootstrap(quality, scores)
+    again, _ = bootstrap_intervals(quality, scores)
     pd.testing.assert_frame_equal(intervals, again)
     cells = intervals.set_index(["indicator", "dimension"])
     assert set(intervals.indicator) == {"MD", "TD"}
@@ -151,7 +153,7 @@ def test_bootstrap_keeps_the_questions_paired(full: Path) -> None:
 def test_bootstrap_says_why_it_is_absent(full: Path) -> None:
     scores = read_runs(find_runs(full / "runs"))
     Path(scores.sources["LLaVA", "Ours"][0], "predictions.jsonl").unlink()
-    intervals, reason = bootstrap(read_run_quality(full, scores.datasets, "mini"), scores)
+    intervals, reason = bootstrap_intervals(read_run_quality(full, scores.datasets, "mini"), scores)
     assert intervals.empty
     assert "predictions.jsonl" in reason
 

@@ -12,13 +12,19 @@ from scipy import stats
 
 from vlit.analysis.audit.intervals import consistency
 from vlit.analysis.measurements import Quality, Scores
-from vlit.analysis.published import Published, read_published
-from vlit.analysis.statistics.reliability import FORMS, correlate, icc, stars, undefined
-from vlit.analysis.statistics.robust import leave_one_out, permutation_p, robust
+from vlit.analysis.published import PublishedTables, read_published
+from vlit.analysis.statistics.correlation import (
+    correlate,
+    leave_one_out,
+    permutation_p,
+    robust_statistics,
+    significance_stars,
+)
+from vlit.analysis.statistics.reliability import FORMS, icc, why_icc_undefined
 
 
 @pytest.fixture(scope="module")
-def published(published_folder: Path) -> Published:
+def published(published_folder: Path) -> PublishedTables:
     return read_published(published_folder)
 
 
@@ -53,7 +59,7 @@ def anova_icc(table: np.ndarray) -> dict[str, float]:
     }
 
 
-def test_the_published_icc_is_consistency_over_columns_with_overall(published: Published) -> None:
+def test_the_published_icc_is_consistency_over_columns_with_overall(published: PublishedTables) -> None:
     for data in ("LLaVA", "MIMIC-IT", "Ours+QC"):
         found = icc(published.scores.of(data))
         assert round(found.single, 4) == published.icc.loc[data, "ICC_single"]
@@ -152,9 +158,9 @@ def test_leave_one_out_range() -> None:
     assert all(np.isnan(leave_one_out(x[:3], y[:3])))
 
 
-def test_benjamini_hochberg_runs_over_the_papers_indicators_only(published: Published) -> None:
+def test_benjamini_hochberg_runs_over_the_papers_indicators_only(published: PublishedTables) -> None:
     correlations = correlate(published.quality, published.scores)
-    table = robust(published.quality, published.scores, correlations)
+    table = robust_statistics(published.quality, published.scores, correlations)
     family = table[table.indicator.ne("C") & table.p.notna()]
     p = np.sort(family.p.to_numpy())
     expected = np.minimum.accumulate((p * len(p) / np.arange(1, len(p) + 1))[::-1])[::-1]
@@ -165,8 +171,8 @@ def test_benjamini_hochberg_runs_over_the_papers_indicators_only(published: Publ
 
 @pytest.mark.parametrize(("p", "mark"), [(0.009, "***"), (0.01, "**"), (0.049, "**"), (0.05, "*"), (0.1, "")])
 def test_stars(p: float, mark: str) -> None:
-    assert stars(p) == mark
+    assert significance_stars(p) == mark
 
 
 def test_undefined_reason_is_empty_for_a_good_table() -> None:
-    assert undefined(pd.DataFrame(np.random.default_rng(0).normal(size=(5, 3)))) == ""
+    assert why_icc_undefined(pd.DataFrame(np.random.default_rng(0).normal(size=(5, 3)))) == ""

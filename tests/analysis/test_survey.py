@@ -6,8 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from vlit.analysis.tables.hyperparameters import MODELS, SETTINGS, compare, paper_configuration
-from vlit.analysis.tables.survey import Node, Survey, query, read_survey, survey_tables, tree
+from vlit.analysis.tables.hyperparameters import (
+    MODELS,
+    SETTINGS,
+    compare_hyperparameters,
+    paper_configuration,
+)
+from vlit.analysis.tables.survey import (
+    Node,
+    Survey,
+    dataset_tree,
+    find_rows,
+    read_survey,
+    survey_tables,
+)
 from vlit.common.errors import InputError
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -26,15 +38,15 @@ def test_every_row_is_there_with_its_raw_line(survey: Survey) -> None:
 
 
 def test_queries(survey: Survey) -> None:
-    names = {row["name"] for row in query(survey.datasets, type="SI", regional="yes")}
+    names = {row["name"] for row in find_rows(survey.datasets, type="SI", regional="yes")}
     assert {"DetGPT", "GranD", "Ferret"} <= names
     assert "PMC-VQA" not in names
-    sure = query(survey.datasets, certain=True, type="SI", regional="yes")
+    sure = find_rows(survey.datasets, certain=True, type="SI", regional="yes")
     assert {row["name"] for row in sure} < names
     assert not any("regional" in row["uncertain"].split(";") for row in sure)
-    assert "InternLM-XComposer" in {row["name"] for row in query(survey.tasks, tasks="image captioning")}
+    assert "InternLM-XComposer" in {row["name"] for row in find_rows(survey.tasks, tasks="image captioning")}
     with pytest.raises(InputError, match="no column 'colour'"):
-        query(survey.datasets, colour="red")
+        find_rows(survey.datasets, colour="red")
 
 
 def test_uncertain_cells_are_marked(survey: Survey) -> None:
@@ -44,18 +56,18 @@ def test_uncertain_cells_are_marked(survey: Survey) -> None:
     assert next(row for row in table.rows if row[0] == "LLaVA")[5] == "✓"
 
 
-def test_the_tree_holds_every_dataset_once_by_strategy(survey: Survey) -> None:
+def test_the_tree_contains_every_dataset_once_by_strategy(survey: Survey) -> None:
     def leaves(node: Node) -> list[str]:
         return [name for child in node.children for name in leaves(child)] if node.children else [node.label]
 
-    strategy, tendency = tree(survey).children
+    strategy, tendency = dataset_tree(survey).children
     assert sorted(leaves(strategy)) == sorted(row["name"] for row in survey.datasets)
     assert {"LLaVAR", "PMC-VQA", "PointLLM", "TextBind"} <= set(leaves(tendency))
 
 
 @pytest.mark.parametrize("table", MODELS)
 def test_the_configuration_is_the_published_one(table: str, published_folder: Path) -> None:
-    rows = compare(table, paper_configuration(MODELS[table], CONF), published_folder)
+    rows = compare_hyperparameters(table, paper_configuration(MODELS[table], CONF), published_folder)
     compared = [row for row in rows if row.value is not None]
     assert {row.name for row in compared} == set(SETTINGS[table])
     assert [(row.name, row.published, row.value) for row in compared if not row.same] == []
@@ -64,6 +76,10 @@ def test_the_configuration_is_the_published_one(table: str, published_folder: Pa
 def test_a_changed_hyperparameter_changes_the_table(published_folder: Path) -> None:
     configuration = paper_configuration("llava", CONF)
     configuration["tuning"]["optimizer"]["lr"] = 1e-3
-    row = next(row for row in compare("table06", configuration, published_folder) if row.name == "learning_rate")
+    row = next(
+        row
+        for row in compare_hyperparameters("table06", configuration, published_folder)
+        if row.name == "learning_rate"
+    )
     assert row.value == 1e-3
     assert row.same is False

@@ -1,4 +1,4 @@
-"""Reads the paper's own numbers (`results/published/`), keeping how many decimals each was printed with."""
+"""The paper's own numbers, transcribed in `paper/`: readers that keep how many decimals each was printed with."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vlit.analysis.measurements import Quality, Scores
-from vlit.analysis.names import INDICATOR_BY_KEY, OVERALL, in_paper_order
+from vlit.analysis.indicators import BY_KEY
+from vlit.analysis.measurements import OVERALL, Quality, Scores, in_paper_order
 from vlit.common.errors import InputError
 
 NOT_IN_SOURCE = "lost in the text of the paper"
@@ -19,11 +19,13 @@ _ICC = ("ICC_single", "ICC_average")
 
 
 @dataclass(frozen=True)
-class Published:
-    """Tables 3, 4 and 15 as printed.
+class PublishedTables:
+    """Tables 3, 4 and 15 of the paper as printed.
 
     Attributes:
-        icc: index data, columns `ICC_single`, `ICC_average` (4 decimals).
+        scores: Table 3.
+        quality: Table 4 without its ICC columns.
+        icc: those columns, index data, columns `ICC_single`, `ICC_average` (4 decimals).
         correlations: columns indicator, dimension, r, p, stars (3 decimals).
     """
 
@@ -33,14 +35,14 @@ class Published:
     correlations: pd.DataFrame
 
 
-def read_published(folder: Path) -> Published:
+def read_published(folder: Path) -> PublishedTables:
     """Read `table03.csv`, `table04.csv` and `table15.csv`.
 
     Raises:
         InputError: a file or column is absent, a row comes twice, or a cell is not a number.
     """
     table4 = folder / "table04.csv"
-    return Published(
+    return PublishedTables(
         read_scores(folder / "table03.csv"),
         read_quality(table4),
         read_icc(table4),
@@ -49,7 +51,7 @@ def read_published(folder: Path) -> Published:
 
 
 def read_scores(path: Path) -> Scores:
-    """Table 3: columns model, data, Overall and dimensions, in percent."""
+    """Read Table 3: columns model, data, Overall and dimensions, in percent."""
     rows = read_rows(path, ("model", "data", OVERALL))
     columns = [name for name in rows[0] if name not in ("model", "data")]
     keys = [(row["model"], row["data"]) for row in rows]
@@ -68,7 +70,7 @@ def read_scores(path: Path) -> Scores:
 
 
 def read_quality(path: Path) -> Quality:
-    """Table 4 without its ICC columns; empty cells stay empty, with the reason."""
+    """Read Table 4 without its ICC columns; empty cells stay empty, with the reason."""
     rows = read_rows(path, ("data",))
     _refuse_repeats(path, [row["data"] for row in rows])
     columns = [name for name in rows[0] if name != "data" and name not in _ICC]
@@ -81,7 +83,7 @@ def read_quality(path: Path) -> Quality:
 
 
 def read_icc(path: Path) -> pd.DataFrame:
-    """The two ICC columns of Table 4 (single and average measures), NaN where a file has none."""
+    """Read the two ICC columns of Table 4 (single and average measures), NaN where a file has none."""
     rows = read_rows(path, ("data",))
     values = {
         name: [_number(path, row, name, empty=True).value if name in row else np.nan for row in rows] for name in _ICC
@@ -90,7 +92,7 @@ def read_icc(path: Path) -> pd.DataFrame:
 
 
 def read_correlations(path: Path) -> pd.DataFrame:
-    """Table 15, one row a cell: indicator, dimension, r, p, stars."""
+    """Read Table 15, one row a cell: indicator, dimension, r, p, stars."""
     rows = read_rows(path, ("indicator", "dimension", "r", "p", "stars"))
     _refuse_repeats(path, [(row["indicator"], row["dimension"]) for row in rows])
     return pd.DataFrame(
@@ -108,13 +110,13 @@ def read_correlations(path: Path) -> pd.DataFrame:
 
 
 def read_rows(path: Path, required: tuple[str, ...]) -> list[dict[str, str]]:
-    """Rows of a CSV file as text, so that printed decimals survive.
+    """Read the rows of a CSV file as text, so that printed decimals survive.
 
     Raises:
         InputError: the file is absent, empty, ragged, or lacks a required column.
     """
     if not path.is_file():
-        raise InputError(f"no file {path}: set published=FOLDER to a folder with the paper's tables as CSV")
+        raise InputError(f"no file {path}: set paper=FOLDER to a folder with the paper's tables as CSV")
     with path.open(encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
     if not rows:
@@ -150,7 +152,7 @@ def _number(path: Path, row: dict[str, str], name: str, empty: bool = False) -> 
 
 
 def _half_unit(name: str, cell: _Cell) -> float:
-    return 0.0 if name in INDICATOR_BY_KEY and INDICATOR_BY_KEY[name].is_count else cell.half_unit
+    return 0.0 if name in BY_KEY and BY_KEY[name].is_count else cell.half_unit
 
 
 def _refuse_repeats(path: Path, keys: list[object] | list[str] | list[tuple[str, str]]) -> None:

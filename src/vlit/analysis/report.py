@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import base64
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from vlit.analysis.audit.text import audit_tables, in_short
-from vlit.analysis.tables.conversations import Example
-from vlit.analysis.tables.conversations import as_html as example_html
-from vlit.analysis.tables.table import Table, as_html
+from vlit.analysis.table import EMPTY, Table
+from vlit.analysis.tables.conversations import ConversationExample
 
 _SECTIONS = (
     ("Results", "Tables 3 and 4", ("table03", "table04", "table04_extended")),
@@ -32,58 +31,75 @@ _CAPTIONS = {
     "fig05_published": "Figure 5 as the paper's Table 15 gives it.",
 }
 _FOLDED = {"table04_extended", "table15_extended", "table01", "table02", "table05", "audit_p"}  # long: shown on demand
+_WIDTH = 320  # largest side of a conversation's image, in pixels
 
 
 @dataclass(frozen=True)
 class Page:
-    """What the report shows."""
+    """What the report shows.
+
+    Attributes:
+        source: `published` or `runs`.
+        tables: all but those of the audit and of conversations.
+        figures: files of each figure, an SVG among them.
+        examples: conversations.
+        notes: sentences about sources and gaps.
+        audit: the audit of the published numbers, if there is one.
+        study: whether the folder `study` next to the page has a report of its own, to link to.
+    """
 
     source: str
     tables: list[Table]
     figures: dict[str, list[Path]]
-    examples: list[Example]
+    examples: list[ConversationExample]
     notes: list[str]
     audit: dict[str, Any] | None
-    study: bool = False  # whether the page of our own runs stands beside this one
+    study: bool = False
 
 
 def report_html(page: Page) -> str:
-    """The page as HTML, with figures inside as SVG."""
+    """Return the page as HTML, with figures and images inside."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    by_name = {table.name: table for table in page.tables}
-    sections = []
+    tables = {table.name: table for table in page.tables}
+    sections: list[dict[str, Any]] = []
     for title, subtitle, names in _SECTIONS:
-        parts = [_figure(name, page.figures[name]) for name in _FIGURES.get(title, ()) if name in page.figures]
-        parts += [_table(by_name[name]) for name in names if name in by_name]
-        if parts:
-            sections.append({"title": title, "subtitle": subtitle, "parts": parts})
+        figures = [_figure(name, page.figures[name]) for name in _FIGURES.get(title, ()) if name in page.figures]
+        shown = [tables[name] for name in names if name in tables]
+        if figures or shown:
+            sections.append({"title": title, "subtitle": subtitle, "figures": figures, "tables": shown, "examples": []})
     if page.examples:
-        parts = [Markup(example_html(example)) for example in page.examples]
-        sections.append({"title": "Conversations", "subtitle": "Tables 9-14", "parts": parts})
-    audit = [_table(table) for table in audit_tables(page.audit)] if page.audit else []
+        examples = [{"table": example.table, "image": _image(example)} for example in page.examples]
+        section = {"title": "Conversations", "subtitle": "Tables 9-14", "figures": [], "tables": []}
+        sections.append({**section, "examples": examples})
     return environment.get_template("report.html.j2").render(
         source=page.source,
         study=page.study,
         notes=page.notes,
         sections=sections,
-        audit=audit,
+        audit=audit_tables(page.audit) if page.audit else [],
         in_short=in_short(page.audit) if page.audit else [],
         verdicts=page.audit["verdicts"].replace("`", "") if page.audit else "",
+        folded=_FOLDED,
+        empty=EMPTY,
     )
 
 
-def _table(table: Table) -> Markup:
-    text = as_html(table)
-    if table.name in _FOLDED:
-        summary = Markup.escape(f"{table.title} ({len(table.rows)} rows)")
-        text = f"<details><summary>{summary}</summary>{text}</details>"
-    return Markup(text)
-
-
-def _figure(name: str, paths: list[Path]) -> Markup:
+def _figure(name: str, paths: list[Path]) -> dict[str, str]:
     svg = next(path for path in paths if path.suffix == ".svg").read_bytes()
-    caption = Markup.escape(_CAPTIONS.get(name, name))
-    image = f'<img alt="{caption}" src="data:image/svg+xml;base64,{base64.b64encode(svg).decode()}">'
-    return Markup(f'<figure id="{name}">{image}<figcaption>{caption}</figcaption></figure>')
+    return {"name": name, "caption": _CAPTIONS.get(name, name), "svg": base64.b64encode(svg).decode()}
+
+
+def _image(example: ConversationExample) -> dict[str, str]:
+    """Return the image of a conversation as base64 JPEG, or why it can't be read; empty without an image."""
+    if example.image is None:
+        return {}
+    try:
+        small = example.image.load()
+    except OSError as error:
+        return {"fault": f"The image cannot be read: {error}"}
+    small.thumbnail((_WIDTH, _WIDTH))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=80)
+    return {"jpeg": base64.b64encode(buffer.getvalue()).decode()}

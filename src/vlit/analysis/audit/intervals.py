@@ -14,20 +14,24 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import nnls
 
+from vlit.analysis.measurements import Quality, Scores
+
 SLACK = 1e-9  # decimals are not exact in binary; a number on the edge of its rounding interval counts as inside
+R_HALF, P_HALF, ICC_HALF = 0.0005, 0.0005, 0.00005  # Table 15 is printed to 3 decimals, the ICC to 4
+WITHIN, DIFFERS, UNDECIDED = "within rounding", "differs", "undecided"
 MOST_CORNERS = 10  # 2**10 corners are listed; a larger box gets the outer bound by its diagonal
 
 
 @dataclass(frozen=True)
-class Box:
+class IntervalBox:
     """A vector each of whose entries lies in a closed interval."""
 
     low: np.ndarray
     high: np.ndarray
 
     @classmethod
-    def around(cls, centre: np.ndarray, half_unit: np.ndarray) -> Box:
-        """The box of values that round to `centre`."""
+    def around(cls, centre: np.ndarray, half_unit: np.ndarray) -> IntervalBox:
+        """Return the box of values that round to `centre`."""
         return cls(np.asarray(centre, float) - half_unit, np.asarray(centre, float) + half_unit)
 
     @property
@@ -36,20 +40,32 @@ class Box:
         return (self.low + self.high) / 2
 
     def contains(self, point: np.ndarray, slack: float = SLACK) -> bool:
-        """Whether a point lies in the box."""
+        """Return whether a point lies in the box."""
         return bool(np.all(point >= self.low - slack) and np.all(point <= self.high + slack))
 
     def corners(self) -> np.ndarray:
-        """The distinct corners, one a row: coordinates known exactly don't double them."""
+        """Return the distinct corners, one a row: coordinates known exactly don't double them."""
         choices = [(a,) if a == b else (a, b) for a, b in zip(self.low, self.high, strict=True)]
         return np.array(list(itertools.product(*choices)))
 
-    def halves(self) -> tuple[Box, Box]:
-        """Two boxes that cover this one, cut across its widest coordinate."""
+    def halves(self) -> tuple[IntervalBox, IntervalBox]:
+        """Return two boxes that cover this one, cut across its widest coordinate."""
         axis = int(np.argmax(self.high - self.low))
         low, high = self.low.copy(), self.high.copy()
         low[axis] = high[axis] = self.centre[axis]
-        return Box(self.low, high), Box(low, self.high)
+        return IntervalBox(self.low, high), IntervalBox(low, self.high)
+
+
+def indicator_box(quality: Quality, keys: list[str], datasets: list[str]) -> IntervalBox:
+    """Return the box of indicators as printed, shape (indicators, datasets)."""
+    values, half_unit = (table.loc[datasets, keys].T.to_numpy() for table in (quality.values, quality.half_unit))
+    return IntervalBox.around(values, half_unit)
+
+
+def score_box(scores: Scores, columns: list[str]) -> IntervalBox:
+    """Return the box of means over models, shape (columns, datasets); a mean's half unit is that of the cells."""
+    half_unit = scores.half_unit.groupby(level="data").mean().loc[scores.datasets, columns]
+    return IntervalBox.around(scores.dataset_means[columns].T.to_numpy(), half_unit.T.to_numpy())
 
 
 @dataclass(frozen=True)
@@ -65,24 +81,24 @@ class Range:
     outer_high: float
 
     def verdict(self, published: float, half_unit: float) -> str:
-        """`within rounding`, `differs` or `undecided` for a number printed with a last place of `2 * half_unit`."""
+        """Return `within rounding`, `differs` or `undecided` for a number whose last place is `2 * half_unit`."""
         low, high = published - half_unit - SLACK, published + half_unit + SLACK
         if low <= self.high and high >= self.low:  # the range between two attained values is attained (continuity)
-            return "within rounding"
+            return WITHIN
         if high < self.outer_low or low > self.outer_high:
-            return "differs"
-        return "undecided"
+            return DIFFERS
+        return UNDECIDED
 
 
 def pearson(x: np.ndarray, y: np.ndarray) -> float:
-    """Pearson's r; NaN if either is constant."""
+    """Return Pearson's r; NaN if either is constant."""
     a, b = x - x.mean(), y - y.mean()
     size = float(np.linalg.norm(a) * np.linalg.norm(b))
     return float(np.clip(a @ b / size, -1, 1)) if size > 0 else float("nan")
 
 
-def pearson_range(x: Box, y: Box) -> Range:
-    """Bounds of r over all x and y in their boxes.
+def pearson_range(x: IntervalBox, y: IntervalBox) -> Range:
+    """Return bounds of r over all x and y in their boxes.
 
     Raises:
         ValueError: fewer than three points.
@@ -94,13 +110,13 @@ def pearson_range(x: Box, y: Box) -> Range:
         r = pearson(x.centre, y.centre)
         return Range(r, r, outer[0], outer[1])
     high = _attained_maximum(x, y)
-    low = -_attained_maximum(Box(-x.high, -x.low), y)
+    low = -_attained_maximum(IntervalBox(-x.high, -x.low), y)
     outer_low, outer_high = _split_outer(x, y)
     return Range(low, high, min(outer_low, low), max(outer_high, high))
 
 
-def nearest_direction(target: np.ndarray, box: Box) -> np.ndarray:
-    """The point of a box whose centred direction is closest to `target`'s: the maximiser of r for fixed `target`.
+def nearest_direction(target: np.ndarray, box: IntervalBox) -> np.ndarray:
+    """Return the point of a box whose centred direction is closest to `target`'s: it maximises r for fixed `target`.
 
     The box's centred multiples form a cone, spanned by its corners; the projection on a cone makes the smallest angle.
     If no point of the box has positive r, the best is a corner.
@@ -114,8 +130,8 @@ def nearest_direction(target: np.ndarray, box: Box) -> np.ndarray:
     return max(corners, key=lambda corner: pearson(target, corner))
 
 
-def _attained_maximum(x: Box, y: Box) -> float:
-    """The best of alternating exact maximisations, started in the middle and in the most promising corners."""
+def _attained_maximum(x: IntervalBox, y: IntervalBox) -> float:
+    """Return the best r of alternating exact maximisations, started in the middle and in the most promising corners."""
     best = -1.0
     corners = x.corners()
     centred = corners - corners.mean(1, keepdims=True)
@@ -134,8 +150,8 @@ def _attained_maximum(x: Box, y: Box) -> float:
     return best
 
 
-def _split_outer(x: Box, y: Box, pieces: int = 16) -> tuple[float, float]:
-    """Outer bounds, sharpened by cutting the wider box in pieces and bounding each."""
+def _split_outer(x: IntervalBox, y: IntervalBox, pieces: int = 16) -> tuple[float, float]:
+    """Return outer bounds, sharpened by cutting the wider box in pieces and bounding each."""
     boxes = [(x, y)]
     while len(boxes) < pieces:
         widths = [spread(a) + spread(b) for a, b in boxes]
@@ -148,8 +164,8 @@ def _split_outer(x: Box, y: Box, pieces: int = 16) -> tuple[float, float]:
     return min(low for low, _ in bounds), max(high for _, high in bounds)
 
 
-def _outer(x: Box, y: Box) -> tuple[float, float]:
-    """Outer bounds by adding angles."""
+def _outer(x: IntervalBox, y: IntervalBox) -> tuple[float, float]:
+    """Return outer bounds by adding angles."""
     reach = spread(x) + spread(y)
     if np.ptp(x.centre) == 0 or np.ptp(y.centre) == 0:
         return -1.0, 1.0
@@ -157,8 +173,8 @@ def _outer(x: Box, y: Box) -> tuple[float, float]:
     return float(np.cos(min(np.pi, angle + reach))), float(np.cos(max(0.0, angle - reach)))
 
 
-def spread(box: Box) -> float:
-    """An angle that no point of the box exceeds, seen from the centre (after taking the mean off)."""
+def spread(box: IntervalBox) -> float:
+    """Return an angle that no point of the box exceeds, seen from the centre (after taking the mean off)."""
     centre = box.centre - box.centre.mean()
     size, reach = float(np.linalg.norm(centre)), float(np.linalg.norm((box.high - box.low) / 2))
     if reach == 0:
@@ -167,10 +183,15 @@ def spread(box: Box) -> float:
 
 
 def icc_range(scores: np.ndarray, half_unit: np.ndarray, average: bool) -> Range:
-    """Bounds of the two-way consistency ICC of a targets x raters table with each score known to half a unit.
+    """Return bounds of the two-way consistency ICC of a table with each score known to half a unit.
 
     ICC(C,1) and ICC(C,k) rise with F = MS(targets) / MS(residual). Both sums of squares are squared norms of linear
     maps of the scores, so the triangle inequality bounds them; corners along the gradient give attained values.
+
+    Args:
+        scores: targets x raters.
+        half_unit: half a unit in each score's last place, broadcast to the shape of `scores`.
+        average: bounds of ICC(C,k) instead of ICC(C,1).
     """
     scores, half_unit = np.asarray(scores, float), np.broadcast_to(half_unit, np.shape(scores))
     rows, residual = _split_scores(scores)
@@ -186,13 +207,13 @@ def icc_range(scores: np.ndarray, half_unit: np.ndarray, average: bool) -> Range
 
 
 def consistency(scores: np.ndarray, average: bool) -> float:
-    """ICC(C,1) or ICC(C,k) of a complete table: fast enough for a search, equal to pingouin's (tested)."""
+    """Return ICC(C,1) or ICC(C,k) of a targets x raters table: fast enough for a search, equal to pingouin's."""
     rows, residual = _split_scores(scores)
     return _consistency(float(np.linalg.norm(rows)), float(np.linalg.norm(residual)), scores.shape, average)
 
 
 def _gradient_corners(scores: np.ndarray, half_unit: np.ndarray) -> list[tuple[float, np.ndarray]]:
-    """Corners that push the score towards more, and towards less, agreement; refined a few times."""
+    """Return corners that push the scores towards more, and towards less, agreement; refined a few times."""
     corners = []
     for sign in (1.0, -1.0):
         corner = np.zeros_like(scores)

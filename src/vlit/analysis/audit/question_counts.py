@@ -11,15 +11,64 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import linprog
 
-from vlit.analysis.measurements import Scores
-from vlit.analysis.names import OVERALL
+from vlit.analysis.measurements import OVERALL, Scores
 
 MOST_QUESTIONS = 1200  # with one decimal every percentage is possible from 1000 questions on
 MOST_RUNS = 5
+MOST_PERMUTED = 9  # 9! = 362,880 assignments take a fraction of a second; 10! ten times that
+ROUNDINGS = ("nearest", "down")
+
+
+@dataclass(frozen=True)
+class WeightedFit:
+    """How far one set of weights is from reproducing `Overall`, in percentage points.
+
+    Attributes:
+        assignment: column to the dimension whose question count it is given.
+        largest: largest absolute residual.
+        root_mean_square: root mean square of the residuals.
+        residuals: `Overall` minus the weighted mean, a row of Table 3 each.
+    """
+
+    assignment: dict[str, str]
+    largest: float
+    root_mean_square: float
+    residuals: list[float]
+
+
+@dataclass(frozen=True)
+class PrintedPercentage:
+    """A printed percentage as an integer number of units in its last place.
+
+    Attributes:
+        units: the number.
+        scale: units in one percent; 10 for one decimal.
+    """
+
+    units: int
+    scale: int
+
+    @classmethod
+    def of(cls, text: str) -> PrintedPercentage:
+        """Read a percentage, keeping the number of decimals it was printed with."""
+        exponent = Decimal(text).as_tuple().exponent
+        if not isinstance(exponent, int):
+            raise ValueError(f"{text!r} is not a finite number")
+        scale = 10 ** max(0, -exponent)
+        return cls(int(Decimal(text) * scale), scale)
 
 
 def audit_overall(scores: Scores, counts: dict[str, int]) -> dict[str, Any]:
-    """Whether `Overall` is a weighted mean of the dimensions; see `vlit.analysis.overall`."""
+    """Return whether `Overall` is a weighted mean of the dimensions, and how far it is from one.
+
+    Args:
+        scores: Table 3.
+        counts: SEED-Bench's questions per dimension.
+
+    Returns:
+        Distances in percentage points under these counts, equal weights, any weights, and every assignment of the
+        counts to the columns; or `reason`, why there are none.
+    """
     names = [name for name in scores.dimensions if name in counts]
     complete = scores.mean.dropna()
     if OVERALL not in scores.columns or len(names) < 2 or complete.empty:
@@ -27,8 +76,8 @@ def audit_overall(scores: Scores, counts: dict[str, int]) -> dict[str, Any]:
     table, overall = complete[names], complete[OVERALL]
     half = scores.half_unit.loc[complete.index]
     allowed = float((half[OVERALL] + half[names].max(axis=1)).max())  # of Overall itself and of any weighted mean
-    identity = weighted(table, overall, counts, {name: name for name in names})
-    equal = weighted(table, overall, dict.fromkeys(names, 1), {name: name for name in names})
+    identity = weighted_fit(table, overall, counts, {name: name for name in names})
+    equal = weighted_fit(table, overall, dict.fromkeys(names, 1), {name: name for name in names})
     smallest, weights = best_weights(table, overall)
     result: dict[str, Any] = {
         "allowed": allowed,
@@ -58,7 +107,11 @@ def audit_overall(scores: Scores, counts: dict[str, int]) -> dict[str, Any]:
 
 
 def audit_counts(scores: Scores, counts: dict[str, int]) -> list[dict[str, Any]]:
-    """The GRIM test of every column of Table 3.
+    """Apply the GRIM test (Brown and Heathers, 2017) to every column of Table 3.
+
+    Args:
+        scores: Table 3.
+        counts: SEED-Bench's questions per dimension.
 
     Returns:
         Per column: how many numbers of questions below the point where all are possible fit all values, the smallest
@@ -72,7 +125,7 @@ def audit_counts(scores: Scores, counts: dict[str, int]) -> list[dict[str, Any]]
             for value, half in zip(scores.mean[column], scores.half_unit[column], strict=True)
             if np.isfinite(value)
         ]
-        values = [Printed.of(text) for text in dict.fromkeys(texts)]
+        values = [PrintedPercentage.of(text) for text in dict.fromkeys(texts)]
         row: dict[str, Any] = {"column": column, "values": len(values), "seed_bench": totals.get(column)}
         limit = min(MOST_QUESTIONS, always_from(max((value.scale for value in values), default=1)))
         for rounding in ROUNDINGS:
@@ -89,47 +142,24 @@ def audit_counts(scores: Scores, counts: dict[str, int]) -> list[dict[str, Any]]
     return rows
 
 
-def _best_swap(fits: Any, names: list[str]) -> dict[str, Any]:
-    """The assignment with the smallest root mean square among those that exchange just two columns."""
-    moved = sum((fits[name] != name).astype(int) for name in names)
-    swaps = fits[moved == 2].sort_values("rms")
-    best = swaps.iloc[0]
-    pair = [name for name in names if best[name] != name]
-    return {"columns": pair, "largest": float(best["largest"]), "rms": float(best["rms"])}
-
-
-def _row(line: Any, names: list[str]) -> dict[str, Any]:
-    return {"gets": {name: line[name] for name in names}, "largest": float(line["largest"]), "rms": float(line["rms"])}
-
-
-def _decimals(half_unit: float) -> int:
-    return max(0, round(-np.log10(2 * half_unit))) if half_unit > 0 else 1
-
-
-MOST_PERMUTED = 9  # 9! = 362,880 assignments take a fraction of a second; 10! ten times that
-
-
-@dataclass(frozen=True)
-class Fit:
-    """How far one set of weights is from reproducing `Overall`, in percentage points."""
-
-    assignment: dict[str, str]  # column -> the dimension whose question count it is given
-    largest: float
-    root_mean_square: float
-    residuals: list[float]
-
-
-def weighted(scores: pd.DataFrame, overall: pd.Series, counts: dict[str, int], assignment: dict[str, str]) -> Fit:
-    """Residuals of `Overall` against the mean of the columns weighted by their assigned counts."""
+def weighted_fit(
+    scores: pd.DataFrame, overall: pd.Series, counts: dict[str, int], assignment: dict[str, str]
+) -> WeightedFit:
+    """Return the residuals of `Overall` against the mean of the columns weighted by their assigned counts."""
     weights = np.array([counts[assignment[column]] for column in scores.columns], float)
     residuals = overall.to_numpy() - scores.to_numpy() @ (weights / weights.sum())
-    return Fit(
+    return WeightedFit(
         assignment, float(np.abs(residuals).max()), float(np.sqrt((residuals**2).mean())), residuals.round(6).tolist()
     )
 
 
 def every_assignment(scores: pd.DataFrame, overall: pd.Series, counts: dict[str, int]) -> pd.DataFrame:
-    """Largest and root-mean-square residual under every permutation of the counts over the columns.
+    """Return largest and root-mean-square residual under every permutation of the counts over the columns.
+
+    Args:
+        scores: dimensions in percent, a column each.
+        overall: `Overall` in percent, index of `scores`.
+        counts: questions per dimension.
 
     Returns:
         One row per permutation: one column per dimension (whose count it gets), `largest`, `rms`.
@@ -154,7 +184,7 @@ def every_assignment(scores: pd.DataFrame, overall: pd.Series, counts: dict[str,
 
 
 def best_weights(scores: pd.DataFrame, overall: pd.Series) -> tuple[float, dict[str, float]]:
-    """The non-negative weights, summing to one, with the smallest largest residual: a linear program.
+    """Return the smallest largest residual and the non-negative weights, summing to one, that have it (linear program).
 
     If this residual is above what rounding allows, no weighting of the dimensions whatever gives `Overall`.
     """
@@ -172,32 +202,12 @@ def best_weights(scores: pd.DataFrame, overall: pd.Series) -> tuple[float, dict[
     return float(solution.fun), dict(zip(scores.columns, solution.x[:-1].tolist(), strict=True))
 
 
-ROUNDINGS = ("nearest", "down")
-
-
-@dataclass(frozen=True)
-class Printed:
-    """A printed percentage as an integer number of units in its last place."""
-
-    units: int
-    scale: int  # units in one percent: 10 for one decimal
-
-    @classmethod
-    def of(cls, text: str) -> Printed:
-        """Read a percentage, keeping the number of decimals it was printed with."""
-        exponent = Decimal(text).as_tuple().exponent
-        if not isinstance(exponent, int):
-            raise ValueError(f"{text!r} is not a finite number")
-        scale = 10 ** max(0, -exponent)
-        return cls(int(Decimal(text) * scale), scale)
-
-
-def attainable(value: Printed, n: int, rounding: str = "nearest") -> bool:
-    """Whether some whole number of right answers out of `n` prints as `value`.
+def attainable(value: PrintedPercentage, n: int, rounding: str = "nearest") -> bool:
+    """Return whether some whole number of correct answers out of `n` prints as `value`.
 
     Args:
         value: the printed percentage.
-        n: number of questions (of all runs together, where the percentage is a mean over equal runs).
+        n: number of questions (over all runs, where the percentage is a mean over equal runs).
         rounding: `nearest` (a tie may go either way) or `down` (cut off).
 
     Raises:
@@ -205,7 +215,7 @@ def attainable(value: Printed, n: int, rounding: str = "nearest") -> bool:
     """
     if n < 1:
         raise ValueError(f"{n} questions: a percentage needs at least one")
-    whole = 100 * value.scale  # units in 100 percent; k right answers are whole * k / n units
+    whole = 100 * value.scale  # units in 100 percent; k correct answers are whole * k / n units
     if rounding == "nearest":  # 2 * value - 1 <= 2 * whole * k / n <= 2 * value + 1
         low, high = -(-(2 * value.units - 1) * n // (2 * whole)), (2 * value.units + 1) * n // (2 * whole)
     elif rounding == "down":  # value <= whole * k / n < value + 1
@@ -215,16 +225,33 @@ def attainable(value: Printed, n: int, rounding: str = "nearest") -> bool:
     return max(low, 0) <= min(high, n)
 
 
-def impossible(values: list[Printed], n: int, rounding: str = "nearest") -> list[Printed]:
-    """The values that `n` questions can't give."""
+def impossible(values: list[PrintedPercentage], n: int, rounding: str = "nearest") -> list[PrintedPercentage]:
+    """Return the values that `n` questions can't give."""
     return [value for value in values if not attainable(value, n, rounding)]
 
 
-def compatible_counts(values: list[Printed], most: int, rounding: str = "nearest") -> list[int]:
-    """Every number of questions up to `most` that can give all the values."""
+def compatible_counts(values: list[PrintedPercentage], most: int, rounding: str = "nearest") -> list[int]:
+    """Return every number of questions up to `most` that can give all the values."""
     return [n for n in range(1, most + 1) if all(attainable(value, n, rounding) for value in values)]
 
 
 def always_from(value_scale: int) -> int:
-    """From this many questions on, every percentage can be had: the step 100 / n is no wider than a unit."""
+    """Return the number of questions from which every percentage is possible: the step 100 / n is at most a unit."""
     return 100 * value_scale
+
+
+def _best_swap(fits: pd.DataFrame, names: list[str]) -> dict[str, Any]:
+    """Return the assignment with the smallest root mean square among those that exchange just two columns."""
+    moved = sum((fits[name] != name).astype(int) for name in names)
+    swaps = fits[moved == 2].sort_values("rms")
+    best = swaps.iloc[0]
+    pair = [name for name in names if best[name] != name]
+    return {"columns": pair, "largest": float(best["largest"]), "rms": float(best["rms"])}
+
+
+def _row(line: pd.Series, names: list[str]) -> dict[str, Any]:
+    return {"gets": {name: line[name] for name in names}, "largest": float(line["largest"]), "rms": float(line["rms"])}
+
+
+def _decimals(half_unit: float) -> int:
+    return max(0, round(-np.log10(2 * half_unit))) if half_unit > 0 else 1

@@ -1,36 +1,53 @@
-"""A joint witness: one set of unrounded inputs that gives all published correlations of some columns at once.
+"""Joint witnesses: one set of unrounded inputs that gives all published correlations of some columns at once.
 
-Bounds on single cells say whether each correlation can be had; here all share the same inputs. Finding a witness proves
-that they can; finding none is no proof that they can't, and the audit says so.
+Bounds on single cells state whether each correlation is possible; here all share the same inputs. Finding a witness
+proves that they are; finding none is no proof that they aren't, and the audit says so. Empty cells of Table 4 are
+inferred with it.
 """
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from vlit.analysis.audit.intervals import SLACK, Box, spread
+from vlit.analysis.audit.intervals import R_HALF, SLACK, IntervalBox, score_box, spread
+from vlit.analysis.measurements import INDICATOR_BY_ROW
+from vlit.analysis.published import PublishedTables
 
 MOST_STEPS = 30  # a witness turns up within a few steps or not at all
+MOST_UNKNOWN = 2
+METHOD = (
+    "Inferred, not published: every printed value on a one-decimal grid from 0 to 10 is tried; a candidate is excluded"
+    " by proof where some correlation can't come out for any inputs that round to it, and confirmed by a joint witness"
+    " (unrounded inputs that give all the row's correlations at once)."
+)
 
 
 @dataclass(frozen=True)
 class Witness:
-    """The unrounded inputs found, and the largest distance of their correlations from the published ones."""
+    """The unrounded inputs found.
 
-    indicators: np.ndarray  # (indicators, datasets)
-    scores: np.ndarray  # (columns, datasets)
+    Attributes:
+        indicators: shape (indicators, datasets).
+        scores: shape (columns, datasets).
+        largest: largest distance of their correlations from the published ones.
+    """
+
+    indicators: np.ndarray
+    scores: np.ndarray
     largest: float
 
     def explains(self, half_unit: float) -> bool:
-        """Whether every correlation rounds to the published one."""
+        """Return whether every correlation rounds to the published one."""
         return self.largest <= half_unit + SLACK
 
 
-def joint_witness(indicators: Box, scores: Box, published: np.ndarray, half_unit: float) -> Witness:
-    """Search the boxes for inputs whose correlations come closest to the published ones.
+def joint_witness(indicators: IntervalBox, scores: IntervalBox, published: np.ndarray, half_unit: float) -> Witness:
+    """Search the boxes for inputs whose correlations come closest to the published ones (Gauss-Newton).
 
     Args:
         indicators: box of shape (indicators, datasets).
@@ -64,7 +81,7 @@ def joint_witness(indicators: Box, scores: Box, published: np.ndarray, half_unit
         if least <= half_unit:
             break
         miss = residuals(values)
-        if not np.isfinite(miss).all():  # the box holds a constant vector, whose r isn't defined
+        if not np.isfinite(miss).all():  # the box contains a constant vector, whose r isn't defined
             break
         values = _step(values, miss, slopes(values), (low[free], high[free]), width)
         largest = float(np.abs(residuals(values)).max())
@@ -77,7 +94,7 @@ def joint_witness(indicators: Box, scores: Box, published: np.ndarray, half_unit
 def _step(
     values: np.ndarray, miss: np.ndarray, slopes: np.ndarray, bounds: tuple[np.ndarray, np.ndarray], width: np.ndarray
 ) -> np.ndarray:
-    """A Gauss-Newton step, smallest in units of the box's widths; inputs it would push out of the box stay at the edge.
+    """Take a Gauss-Newton step, smallest in units of the box's widths; inputs it would push out stay at the edge.
 
     The step is taken again without the inputs that reached an edge, until the others make up for them.
     """
@@ -109,7 +126,7 @@ def _directions(rows: np.ndarray) -> np.ndarray:
 
 
 def _slopes(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Derivatives of every r by every input: (indicators * columns, inputs)."""
+    """Return the derivatives of every r by every input, shape (indicators * columns, inputs)."""
     u, v = _directions(x), _directions(y)
     r = u @ v.T
     size_x = np.linalg.norm(x - x.mean(1, keepdims=True), axis=1)
@@ -125,20 +142,12 @@ def _slopes(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return table.reshape(a * b, -1)
 
 
-MOST_UNKNOWN = 2
-METHOD = (
-    "Inferred, not published: every printed value on a one-decimal grid from 0 to 10 is tried; a"
-    " candidate is excluded by proof"
-    " where some correlation can't come out for any inputs that round to it, and confirmed by a joint witness"
-    " (unrounded inputs that give all the row's correlations at once)."
-)
-
-
 @dataclass(frozen=True)
 class Inference:
     """Candidates for the empty cells of one indicator.
 
     Attributes:
+        indicator: its row in Table 15.
         unknown: the datasets whose cells are empty, in the order of the values below.
         confirmed: printed values with a joint witness.
         open: values neither excluded nor confirmed.
@@ -150,22 +159,28 @@ class Inference:
     open: list[tuple[float, ...]]
 
     def ranges(self) -> dict[str, tuple[float, float]]:
-        """Smallest and largest value per dataset that can't be excluded."""
+        """Return the smallest and largest value per dataset that can't be excluded."""
         candidates = self.confirmed + self.open
         if not candidates:
             return {}
         return {data: _span([c[place] for c in candidates]) for place, data in enumerate(self.unknown)}
 
 
-def infer(
-    indicator: str, values: Box, datasets: list[str], *, scores: Box, published: np.ndarray, half_unit: float = 0.0005
+def infer_empty_cells(
+    indicator: str,
+    values: IntervalBox,
+    datasets: list[str],
+    *,
+    scores: IntervalBox,
+    published: np.ndarray,
+    half_unit: float = R_HALF,
 ) -> Inference:
     """Infer the empty cells of an indicator.
 
     Args:
-        indicator: its name.
+        indicator: its row in Table 15.
         values: box of its values over datasets, NaN where empty.
-        datasets: their names.
+        datasets: names of the datasets.
         scores: box of dataset means, shape (columns, datasets): columns whose other correlations are explained.
         published: the indicator's correlations with these columns.
         half_unit: half a unit in the last place of the correlations.
@@ -182,14 +197,49 @@ def infer(
     confirmed: list[tuple[float, ...]] = []
     unsettled: list[tuple[float, ...]] = []
     for place in np.flatnonzero(~_excluded(low, high, scores, published, half_unit)):
-        witness = joint_witness(Box(low[[place]], high[[place]]), scores, published[None], half_unit)
+        witness = joint_witness(IntervalBox(low[[place]], high[[place]]), scores, published[None], half_unit)
         value = tuple(float(number) for number in grid[place])
         (confirmed if witness.explains(half_unit) else unsettled).append(value)
     return Inference(indicator, [datasets[place] for place in empty], confirmed, unsettled)
 
 
-def _excluded(low: np.ndarray, high: np.ndarray, scores: Box, published: np.ndarray, half_unit: float) -> np.ndarray:
-    """Rows for which some correlation is out of reach for certain (angles from the centres, see `intervals`).
+def audit_empty_cells(
+    published: PublishedTables, table: pd.DataFrame, explained: list[str], half_unit: float = R_HALF
+) -> dict[str, Any]:
+    """Infer the empty cells of every indicator of Table 4 that has few enough of them.
+
+    Args:
+        published: the paper's tables.
+        table: published correlations, indicators x columns.
+        explained: columns whose other correlations have a joint witness.
+        half_unit: half a unit in the last place of the correlations.
+
+    Returns:
+        The method in words, and the candidates of each indicator, ready for JSON.
+    """
+    results, quality, datasets = [], published.quality, published.scores.datasets
+    for row, indicator in INDICATOR_BY_ROW.items():
+        if indicator.key not in quality.keys or row not in table.index or not explained:
+            continue
+        values, half = (each[indicator.key].reindex(datasets) for each in (quality.values, quality.half_unit))
+        if not 0 < values.isna().sum() <= MOST_UNKNOWN or values.notna().sum() < 2:
+            continue
+        found = infer_empty_cells(
+            row,
+            IntervalBox.around(values.to_numpy(), half.to_numpy()),
+            datasets,
+            scores=score_box(published.scores, explained),
+            published=table.loc[row, explained].to_numpy(),
+            half_unit=half_unit,
+        )
+        results.append({**asdict(found), "range": found.ranges(), "columns": explained})
+    return {"method": METHOD, "indicators": results}
+
+
+def _excluded(
+    low: np.ndarray, high: np.ndarray, scores: IntervalBox, published: np.ndarray, half_unit: float
+) -> np.ndarray:
+    """Return which rows make some correlation impossible for certain (angles from the centres, see `intervals`).
 
     Args:
         low: lower corners of candidate boxes, shape (candidates, datasets).
@@ -205,7 +255,7 @@ def _excluded(low: np.ndarray, high: np.ndarray, scores: Box, published: np.ndar
     own = np.where(reach < size, np.arcsin(np.clip(reach / np.maximum(size, 1e-300), 0, 1)), np.pi)
     out = np.zeros(len(low), bool)
     for column, r in enumerate(published):
-        y = Box(scores.low[column], scores.high[column])
+        y = IntervalBox(scores.low[column], scores.high[column])
         b = y.centre - y.centre.mean()
         cosine = (a @ b) / np.maximum(size * np.linalg.norm(b), 1e-300)
         angle = np.arccos(np.clip(cosine, -1, 1))

@@ -1,4 +1,4 @@
-"""How far the models agree about one dataset (ICC), and how indicators go with performance (Pearson)."""
+"""How far the models agree about one dataset: the intraclass correlation (paper Table 4, section 5.1.4)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pingouin
-from scipy import stats
 
-from vlit.analysis.measurements import Quality, Scores
-from vlit.analysis.names import indicator_row
+from vlit.analysis.measurements import Scores
+from vlit.analysis.table import Table, exact_number, format_number
 
 FORMS = {"one-way random": ("ICC(1,1)", "ICC(1,k)"), "two-way agreement": ("ICC(A,1)", "ICC(A,k)")}
 FORMS["two-way consistency"] = ("ICC(C,1)", "ICC(C,k)")
@@ -31,13 +30,13 @@ class Icc:
 
 
 def icc(table: pd.DataFrame, form: str = DEFAULT_FORM) -> Icc:
-    """ICC of a targets x raters table.
+    """Return the ICC of a targets x raters table (pingouin).
 
     Args:
         table: one row per target (a column of Table 3), one column per rater (a model).
         form: a key of `FORMS`.
     """
-    reason = undefined(table)
+    reason = why_icc_undefined(table)
     if not reason:
         single, average = FORMS[form]
         result = _pingouin(table)
@@ -53,8 +52,8 @@ def icc(table: pd.DataFrame, form: str = DEFAULT_FORM) -> Icc:
     return Icc(np.nan, np.nan, nothing, nothing, reason)
 
 
-def undefined(table: pd.DataFrame) -> str:
-    """Why an ICC of this table isn't defined; empty when it is."""
+def why_icc_undefined(table: pd.DataFrame) -> str:
+    """Return why an ICC of a targets x raters table isn't defined; empty when it is."""
     targets, raters = table.shape
     if raters < 2:
         return f"{raters} rater: agreement needs two models"
@@ -69,11 +68,51 @@ def undefined(table: pd.DataFrame) -> str:
     return ""
 
 
-def every_form(table: pd.DataFrame) -> dict[str, float]:
-    """All six ICC types of a table, to tell which one a publication used."""
-    if undefined(table):
+def icc_of_every_form(table: pd.DataFrame) -> dict[str, float]:
+    """Return all six ICC types of a targets x raters table, to find the one that a publication used."""
+    if why_icc_undefined(table):
         return {}
     return {str(name): float(value) for name, value in _pingouin(table)["ICC"].items()}
+
+
+def icc_per_seed(scores: Scores, data: str, form: str = DEFAULT_FORM) -> dict[str, float]:
+    """Return the single-measures ICC within each seed that all models share; empty with one seed."""
+    block = scores.per_seed.xs(data, level="data")
+    seeds = list(dict.fromkeys(block.index.get_level_values("seed")))
+    found = {}
+    for seed in seeds if len(seeds) > 1 else []:
+        one = icc(block.xs(seed, level="seed")[scores.columns].T, form)
+        if not one.reason and len(block.xs(seed, level="seed")) == len(scores.of(data).columns):
+            found[str(seed)] = one.single
+    return found
+
+
+def table_4_extended(scores: Scores) -> Table:
+    """Return every ICC form with its 95% interval, and its spread over single seeds where there is more than one."""
+    rows, exact = [], []
+    for data in scores.datasets:
+        for form in FORMS:
+            found = icc(scores.of(data), form)
+            seeds = icc_per_seed(scores, data, form)
+            values = list(seeds.values())
+            spread = f"{_four(min(values))} to {_four(max(values))} ({len(values)})" if len(values) > 1 else ""
+            cells = [(found.single, found.single_interval), (found.average, found.average_interval)]
+            shown = [text for value, ends in cells for text in (_four(value), _range(ends))]
+            rows.append([data, form, *shown, spread, found.reason])
+            numbers = [exact_number(number) for value, ends in cells for number in (value, *ends)]
+            exact.append([data, form, *numbers, "; ".join(f"{k}: {v!r}" for k, v in seeds.items()), found.reason])
+    header = ["Dataset", "Form", "Single", "95% interval", "Average", "95% interval", "Single, over seeds"]
+    names = [f"{measure}{end}" for measure in ("single", "average") for end in ("", "_low", "_high")]
+    notes = ["Intervals: 95%, from the F distribution (pingouin, which rounds them to two decimals)."]
+    return Table(
+        "table04_extended",
+        "Agreement between models in every ICC form",
+        [*header, "Undefined because"],
+        rows,
+        notes=notes,
+        exact=exact,
+        exact_header=["data", "form", *names, "seeds", "reason"],
+    )
 
 
 def _pingouin(table: pd.DataFrame) -> pd.DataFrame:
@@ -93,69 +132,9 @@ def _interval(pair: np.ndarray) -> tuple[float, float]:
     return float(pair[0]), float(pair[1])
 
 
-LEVELS = ((0.01, "***"), (0.05, "**"), (0.10, "*"))
-LEAST = 3  # with two points r is +1 or -1 whatever they are
+def _four(value: float) -> str:
+    return format_number(value, 4)
 
 
-def stars(p: float) -> str:
-    """Significance marks of the paper: *** at 1%, ** at 5%, * at 10%."""
-    return next((mark for level, mark in LEVELS if p < level), "")
-
-
-def correlate(quality: Quality, scores: Scores) -> pd.DataFrame:
-    """r, p and stars for every indicator and column.
-
-    Scores are averaged over models first (paper section 5.1.4). Datasets lacking either number are left out of that
-    cell, and `n` says how many stayed.
-
-    Returns:
-        Columns indicator (Table 15 row name), key, dimension, n, r, p, stars, reason (why undefined, else empty).
-    """
-    means = scores.dataset_means
-    rows = []
-    for key in quality.keys:
-        for column in means.columns:
-            x, y = pair(quality.values[key], means[column])
-            reason = why_undefined(x, y)
-            r, p = (np.nan, np.nan) if reason else _pearson(x, y)
-            rows.append(
-                {
-                    "indicator": indicator_row(key),
-                    "key": key,
-                    "dimension": column,
-                    "n": len(x),
-                    "r": r,
-                    "p": p,
-                    "stars": "" if reason else stars(p),
-                    "reason": reason,
-                }
-            )
-    return pd.DataFrame(rows)
-
-
-def pair(x: pd.Series, y: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Values of the labels where both series have a number, in the order of `y`."""
-    both = pd.concat([x.rename("x"), y.rename("y")], axis=1, join="inner").dropna()
-    both = both.loc[[name for name in y.index if name in both.index]]
-    return both["x"].to_numpy(float), both["y"].to_numpy(float)
-
-
-def why_undefined(x: np.ndarray, y: np.ndarray) -> str:
-    """Why r of these points isn't defined; empty when it is."""
-    if len(x) < LEAST:
-        return f"{len(x)} datasets have both numbers, {LEAST} are needed"
-    if constant(x):
-        return "the indicator is the same for every dataset"
-    if constant(y):
-        return "the score is the same for every dataset"
-    return ""
-
-
-def constant(values: np.ndarray) -> bool:
-    """Whether values are equal up to the noise of averaging: 30/3 and 10 must not correlate with anything."""
-    return bool(np.ptp(values) <= 1e-9 * max(1.0, float(np.abs(values).max())))
-
-
-def _pearson(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    result = stats.pearsonr(x, y)
-    return float(result.statistic), float(result.pvalue)
+def _range(ends: tuple[float, float]) -> str:
+    return "" if np.isnan(ends[0]) else f"{ends[0]:.2f} to {ends[1]:.2f}"

@@ -1,1 +1,1 @@
-"""Our own study: doses of single principles, noise, and our grid next to the paper's."""
+"""Our own study: doses of single principles, and our grid next to the paper's."""

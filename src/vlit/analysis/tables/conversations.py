@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import io
 import random
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vlit.analysis.tables.table import Table
+from vlit.analysis.table import Table
 from vlit.common.errors import InputError
 from vlit.common.files import read_json
 from vlit.data.images import FileImage, ZipImage
-from vlit.data.sample import ImageSource
 
 KINDS = {
     "global": ("An example of a conversation generated from an image as a whole", (9, 10)),
@@ -23,26 +19,32 @@ KINDS = {
     "region": ("A generated conversation for regions where the image is marked", (13, 14)),
 }
 _SPEAKERS = {"User": "User", "AI": "AI Assistant", "human": "User", "gpt": "AI Assistant"}
-_WIDTH = 320
 
 
 @dataclass(frozen=True)
-class Example:
-    """A table of turns, and the image it is about (None, with the reason, if it can't be shown)."""
+class ConversationExample:
+    """A table of turns (speaker, text), and the image it is about; None, with a note in the table, if it is missing."""
 
     table: Table
-    image: ImageSource | None
+    image: FileImage | ZipImage | None
 
 
-def examples(folder: Path, images: Path | None, seed: int = 0) -> list[Example]:
-    """Choose two conversations of each kind at random, from `global.json`, `negative.json` and `region.json`.
+def choose_examples(folder: Path, images: Path | None, seed: int = 0) -> list[ConversationExample]:
+    """Choose two conversations of each kind at random.
+
+    Args:
+        folder: folder with `global.json`, `negative.json` or `region.json` (COCO_ARC), and `region_images`, a folder or
+            a zip archive.
+        images: folder with the other images; None shows none.
+        seed: seed of the choice.
 
     Raises:
         InputError: none of the files is there, or one isn't in the COCO_ARC format.
     """
     found = []
-    files: list[ImageSource] = [FileImage(path) for path in _files(images, folder / "region_images")]
-    known = {_name(source): source for source in (*_members(folder), *files)}
+    sources: list[FileImage | ZipImage] = [*_archive_members(folder)]
+    sources += [FileImage(path) for path in _files(images, folder / "region_images")]
+    known = {_file_name(source): source for source in sources}
     for kind, (title, numbers) in KINDS.items():
         path = folder / f"{kind}.json"
         if path.is_file():
@@ -58,43 +60,24 @@ def examples(folder: Path, images: Path | None, seed: int = 0) -> list[Example]:
     return found
 
 
-def as_html(example: Example) -> str:
-    """The table with its image inside the page."""
-    picture = "" if example.image is None else _picture(example.image)
-    turns = "".join(f"<dt>{html.escape(who)}</dt><dd>{html.escape(text)}</dd>" for who, text in example.table.rows)
-    notes = "".join(f"<p class=note>{html.escape(note)}</p>" for note in example.table.notes)
-    caption = html.escape(f"{example.table.title}")
-    head = f'<figure id="{example.table.name}" class=chat><figcaption>{caption}</figcaption>'
-    return f"{head}{picture}<dl>{turns}</dl>{notes}</figure>"
-
-
-def _picture(image: ImageSource) -> str:
-    try:
-        small = image.load()
-    except OSError as error:
-        return f"<p class=note>{html.escape(f'The image cannot be read: {error}')}</p>"
-    small.thumbnail((_WIDTH, _WIDTH))
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=80)
-    return f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
-
-
-def _example(name: str, title: str, annotation: dict[str, Any], known: dict[str, ImageSource], given: bool) -> Example:
+def _example(
+    name: str, title: str, annotation: dict[str, Any], known: dict[str, FileImage | ZipImage], searched: bool
+) -> ConversationExample:
     ids = annotation.get("img_ids")
     ids = ids if isinstance(ids, list) else [ids]
-    image = next((known[key] for id in ids for key in _names(str(id)) if key in known), None)
-    shown = ", ".join(map(str, ids))
-    note = f"Image: {shown}" + ("" if image else "; not found" if given else "; no image folder given (images=FOLDER)")
+    image = next((known[name] for key in ids for name in _candidate_names(str(key)) if name in known), None)
+    missing = "; not found" if searched else "; no image folder given (images=FOLDER)"
+    note = f"Image: {', '.join(map(str, ids))}{'' if image else missing}."
     rows = [[_SPEAKERS.get(who, who), text] for who, text in _turns(annotation["conversations"])]
-    return Example(Table(name, title, ["", "Turn"], rows, notes=[note + "."]), image)
+    return ConversationExample(Table(name, title, ["", "Turn"], rows, notes=[note]), image)
 
 
 def _files(*folders: Path | None) -> list[Path]:
     return [path for folder in folders if folder and folder.is_dir() for path in sorted(folder.iterdir())]
 
 
-def _members(folder: Path) -> list[ImageSource]:
-    """The images of `region_images.zip`, if it is there."""
+def _archive_members(folder: Path) -> list[ZipImage]:
+    """Return the images of `region_images.zip`, if it is there."""
     archive = folder / "region_images.zip"
     if not archive.is_file():
         return []
@@ -105,12 +88,12 @@ def _members(folder: Path) -> list[ImageSource]:
         raise InputError(f"{archive} is no zip archive ({error}): fetch or write it again") from None
 
 
-def _name(source: ImageSource) -> str:
-    return Path(source.member).name if isinstance(source, ZipImage) else source.path.name  # type: ignore[attr-defined]
+def _file_name(source: FileImage | ZipImage) -> str:
+    return Path(source.member).name if isinstance(source, ZipImage) else source.path.name
 
 
-def _names(key: str) -> list[str]:
-    """File names that an image id can stand for."""
+def _candidate_names(key: str) -> list[str]:
+    """Return the file names that an image id can stand for."""
     names = [Path(key).name, *(f"{key}.{ending}" for ending in ("jpg", "png"))]
     if key.isdigit():
         names += [f"COCO_train2014_{int(key):012d}.jpg", f"COCO_val2014_{int(key):012d}.jpg", f"{int(key):012d}.jpg"]
@@ -118,7 +101,7 @@ def _names(key: str) -> list[str]:
 
 
 def _turns(conversation: Any) -> list[tuple[str, str]]:
-    """Speaker and text, from `[{"User": ..., "AI": ...}]` or `[{"from": ..., "value": ...}]`; empty if neither."""
+    """Return speaker and text, from `[{"User": ..., "AI": ...}]` or `[{"from": ..., "value": ...}]`; else nothing."""
     if isinstance(conversation, dict):
         conversation = [conversation]
     if not isinstance(conversation, list):

@@ -1,4 +1,4 @@
-"""Tables 6-8 from the live `scale=paper` configuration, so that a changed hyperparameter changes the table."""
+"""Tables 6-8 from the `scale=paper` configuration, so that a changed hyperparameter changes the table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from vlit.analysis.published import read_rows
-from vlit.analysis.tables.table import Table
+from vlit.analysis.table import Table
 from vlit.common.resolvers import accumulation, register_resolvers
 
 Config = dict[str, Any]
@@ -23,10 +23,15 @@ SEEDS = {"blip2": 42}  # Table 7's, which its command gives: `python train.py sc
 
 @dataclass(frozen=True)
 class Setting:
-    """Where a published hyperparameter is set: a path in the configuration, and how its value is said in the paper."""
+    """Where a published hyperparameter is set.
+
+    Attributes:
+        path: dotted path in the configuration.
+        as_published: the configured value to its form in the paper.
+    """
 
     path: str
-    say: Callable[[Any], Any] = lambda value: value
+    as_published: Callable[[Any], Any] = lambda value: value
 
 
 def _last(path: str) -> str:
@@ -50,9 +55,7 @@ _TABLE_6 = {
     "dataloader_num_workers": Setting("tuning.workers"),
 }
 _SCHEDULES = {"lavis_linear_warmup_cosine": "linear_warmup_cosine_lr"}
-_CHECKPOINTS = {
-    "blip2-opt-2.7b-coco": "caption_coco_opt2.7b"
-}  # the same weights under Hugging Face's and LAVIS's names
+_CHECKPOINTS = {"blip2-opt-2.7b-coco": "caption_coco_opt2.7b"}  # Hugging Face's name of weights -> LAVIS's
 _TABLE_7 = {
     "model_type": Setting("model.build.network", lambda path: _CHECKPOINTS.get(_last(path), _last(path))),
     "freeze_vit": Setting("model.build.trained", lambda parts: "vision_encoder" not in parts),
@@ -84,8 +87,15 @@ SETTINGS = {"table06": _TABLE_6, "table07": _TABLE_7, "table08": _TABLE_8}
 
 
 @dataclass(frozen=True)
-class Compared:
-    """A published hyperparameter beside the configured one; `value` is None where nothing sets it here."""
+class Hyperparameter:
+    """A published hyperparameter and the configured one.
+
+    Attributes:
+        name: the paper's name.
+        published: value as printed.
+        path: where it is configured here; empty where nothing sets it.
+        value: configured value in the paper's form; None where nothing sets it here.
+    """
 
     name: str
     published: str
@@ -98,25 +108,28 @@ class Compared:
         return None if self.value is None else _equal(self.published, self.value)
 
 
-def compare(table: str, configuration: Config, published: Path) -> list[Compared]:
-    """The rows of Table 6, 7 or 8 with what the configuration says.
+def compare_hyperparameters(table: str, configuration: Config, paper: Path) -> list[Hyperparameter]:
+    """Return the rows of Table 6, 7 or 8 with the configured values.
 
     Args:
         table: `table06`, `table07` or `table08`.
         configuration: the composed training configuration, unresolved.
-        published: folder with the published tables.
+        paper: folder with the published tables.
+
+    Raises:
+        InputError: the table's file is absent or lacks a column.
     """
     rows = []
-    for row in read_rows(published / f"{table}.csv", ("name", "value")):
+    for row in read_rows(paper / f"{table}.csv", ("name", "value")):
         setting = SETTINGS[table].get(row["name"])
         raw = _at(configuration, setting.path) if setting else None
-        value = setting.say(raw) if setting and raw is not None else None
-        rows.append(Compared(row["name"], row["value"], setting.path if setting else "", value))
+        value = setting.as_published(raw) if setting and raw is not None else None
+        rows.append(Hyperparameter(row["name"], row["value"], setting.path if setting else "", value))
     return rows
 
 
 def paper_configuration(model: str, conf: Path) -> Config:
-    """What `python train.py model=MODEL scale=paper` composes, interpolations unresolved but for `tuning`'s.
+    """Compose what `python train.py model=MODEL scale=paper` does, interpolations unresolved but for `tuning`'s.
 
     Table 7 has a seed, which is the command's.
     """
@@ -125,17 +138,17 @@ def paper_configuration(model: str, conf: Path) -> Config:
     running = GlobalHydra.instance().is_initialized()
     with nullcontext() if running else initialize_config_dir(str(conf.resolve()), version_base="1.3"):
         cfg = compose("train", overrides=[f"model={model}", "scale=paper", *seed])
-    OmegaConf.resolve(cfg.tuning)  # holds computed numbers; the rest names folders of a running command
+    OmegaConf.resolve(cfg.tuning)  # contains computed numbers; the rest names folders of a running command
     container = OmegaConf.to_container(cfg, resolve=False)
     return {str(key): value for key, value in container.items()} if isinstance(container, dict) else {}
 
 
-def hyperparameter_tables(conf: Path, published: Path) -> list[Table]:
-    """Tables 6-8: the configured value beside the published one; a difference is bold."""
+def hyperparameter_tables(conf: Path, paper: Path) -> list[Table]:
+    """Return Tables 6-8: the configured value next to the published one; a difference is bold."""
     tables = []
     for name, model in MODELS.items():
         configuration = paper_configuration(model, conf)
-        rows = compare(name, configuration, published)
+        rows = compare_hyperparameters(name, configuration, paper)
         cells = [[row.name, _text(row.value), row.published, row.path or "no such setting here"] for row in rows]
         bold = {(line, 1) for line, row in enumerate(rows) if row.same is False}
         absent = [row.name for row in rows if row.value is None]

@@ -1,18 +1,22 @@
-"""Tables 3, 4 and 15: performance, quality with ICC, and their correlation."""
+"""Tables 3, 4 and 15 and Figure 5: performance, quality with ICC, and their correlation."""
 
 from __future__ import annotations
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
-from vlit.analysis.measurements import Quality, Scores
-from vlit.analysis.names import INDICATOR_BY_KEY, INDICATOR_BY_ROW
-from vlit.analysis.statistics.reliability import DEFAULT_FORM, FORMS, Icc, icc
-from vlit.analysis.tables.table import Table, number
+from vlit.analysis.measurements import INDICATOR_BY_ROW, Quality, Scores, higher_is_better, indicator_title
+from vlit.analysis.statistics.reliability import DEFAULT_FORM, FORMS, icc
+from vlit.analysis.table import EMPTY, STYLE, Table, exact_cells, exact_number, format_number
+
+_DARK = 0.65  # |r| from which the text of a cell is white
 
 
 def table_3(scores: Scores) -> Table:
-    """Performance of each dataset in each model; the best of each block is bold, ties included (paper Table 3)."""
+    """Return the performance of each dataset in each model; the best of each block is bold, ties included."""
     rows: list[list[str]] = []
     exact: list[list[str]] = []
     bold: set[tuple[int, int]] = set()
@@ -22,53 +26,48 @@ def table_3(scores: Scores) -> Table:
         blocks.add(len(rows))
         best = block.max()
         for data in [name for name in scores.datasets if name in block.index]:
-            place = (model, data)
-            for column, name in enumerate(scores.columns, start=2):
-                if block.loc[data, name] == best[name]:
-                    bold.add((len(rows), column))
-            shown = [_with_std(scores.mean.loc[place, c], scores.std.loc[place, c]) for c in scores.columns]
-            rows.append([model, data, *shown])
-            pairs = [
-                repr_number(v) for c in scores.columns for v in (scores.mean.loc[place, c], scores.std.loc[place, c])
-            ]
-            exact.append([model, data, str(scores.seeds[place]), *pairs, "; ".join(scores.sources.get(place, []))])
+            cells = [(scores.mean.loc[(model, data), c], scores.std.loc[(model, data), c]) for c in scores.columns]
+            bold |= {(len(rows), 2 + i) for i, c in enumerate(scores.columns) if block.loc[data, c] == best[c]}
+            rows.append([model, data, *(_with_std(mean, std) for mean, std in cells)])
+            numbers = [exact_number(value) for cell in cells for value in cell]
+            sources = "; ".join(scores.sources.get((model, data), []))
+            exact.append([model, data, str(scores.seeds[model, data]), *numbers, sources])
     header = ["model", "data", "seeds", *(name for c in scores.columns for name in (c, f"{c} std")), "sources"]
     notes = []
     if scores.counts:
-        notes.append(
-            "Questions: " + ", ".join(f"{c} {scores.counts[c]}" for c in scores.columns if c in scores.counts) + "."
-        )
+        counts = ", ".join(f"{c} {scores.counts[c]}" for c in scores.columns if c in scores.counts)
+        notes.append(f"Questions: {counts}.")
     if (scores.seeds > 1).any():
-        counts = scores.seeds
-        notes.append(f"Mean ± standard deviation over {_span(counts.min(), counts.max())} seeds.")
+        low, high = scores.seeds.min(), scores.seeds.max()
+        notes.append(f"Mean ± standard deviation over {low if low == high else f'{low} to {high}'} seeds.")
     elif rows:
         notes.append("One result a cell, so no standard deviation.")
     title = "Performance of different VLIT data in each MLLM (accuracy, percent; best of each block in bold)"
-    return Table(
-        "table03", title, ["MLLM", "VLIT data", *scores.columns], rows, bold, blocks - {0}, notes, exact, header
-    )
+    columns = ["MLLM", "VLIT data", *scores.columns]
+    return Table("table03", title, columns, rows, bold, blocks - {0}, notes, exact, header)
 
 
 def table_4(quality: Quality, scores: Scores, form: str = DEFAULT_FORM) -> Table:
-    """Quality indicators and the ICC of each dataset; empty cells stay empty with their reason (paper Table 4)."""
+    """Return indicators and the ICC of each dataset; empty cells stay empty with their reason.
+
+    Args:
+        quality: indicators per dataset.
+        scores: performance, of which the ICC is computed.
+        form: the ICC's, a key of `FORMS`.
+    """
     datasets = list(dict.fromkeys([*scores.datasets, *quality.values.index]))
     values = quality.values.reindex(datasets)
+    best = {key: values[key].max() if higher_is_better(key) else values[key].min() for key in values.columns}
     iccs = {data: icc(scores.of(data), form) if data in scores.datasets else None for data in datasets}
     rows: list[list[str]] = []
     exact: list[list[str]] = []
     bold: set[tuple[int, int]] = set()
     for data in datasets:
-        agreement = iccs[data]
-        pair = (agreement.single, agreement.average) if agreement else (np.nan, np.nan)
-        for place, key in enumerate(values.columns, start=1):
-            if pd.notna(values.loc[data, key]) and values.loc[data, key] == _best(values[key], key):
-                bold.add((len(rows), place))
-        rows.append([data, *(_short(values.loc[data, key]) for key in values.columns), *(number(v, 4) for v in pair)])
-        exact.append([data, *(repr_number(values.loc[data, key]) for key in values.columns), *map(repr_number, pair)])
-    arrows = [
-        f"{key} {'↑' if key not in INDICATOR_BY_KEY or INDICATOR_BY_KEY[key].higher_is_better else '↓'}"
-        for key in values
-    ]
+        found = iccs[data]
+        measures = (found.single, found.average) if found else (np.nan, np.nan)
+        bold |= {(len(rows), 1 + place) for place, key in enumerate(values) if values.loc[data, key] == best[key]}
+        rows.append([data, *map(_short, values.loc[data]), *(format_number(value, 4) for value in measures)])
+        exact.append([data, *map(exact_number, values.loc[data]), *map(exact_number, measures)])
     single, average = FORMS[form]
     notes = [
         f"ICC: {form}, {single} (SM) and {average} (AM); targets are the columns of Table 3 with Overall,"
@@ -76,78 +75,19 @@ def table_4(quality: Quality, scores: Scores, form: str = DEFAULT_FORM) -> Table
     ]
     notes += _reasons(quality) + [f"ICC of {d}: {a.reason}." for d, a in iccs.items() if a and a.reason]
     header = ["data", *values.columns, "ICC_single", "ICC_average"]
+    arrows = [f"{key} {'↑' if higher_is_better(key) else '↓'}" for key in values]
     title = "Quality of different VLIT data, and agreement between models (ICC)"
     return Table("table04", title, ["Dataset", *arrows, "SM", "AM"], rows, bold, set(), notes, exact, header)
 
 
-def table_4_extended(scores: Scores) -> Table:
-    """Every ICC form with its 95% interval, and its spread over single seeds where there is more than one."""
-    rows, exact = [], []
-    for data in scores.datasets:
-        for form in FORMS:
-            agreement = icc(scores.of(data), form)
-            seeds = icc_per_seed(scores, data, form)
-            values = list(seeds.values())
-            spread = f"{number(min(values), 4)} to {number(max(values), 4)} ({len(values)})" if len(values) > 1 else ""
-            cells = [
-                (agreement.single, agreement.single_interval),
-                (agreement.average, agreement.average_interval),
-            ]
-            rows.append(
-                [
-                    data,
-                    form,
-                    *(text for v, ci in cells for text in (number(v, 4), _interval(ci))),
-                    spread,
-                    agreement.reason,
-                ]
-            )
-            low_high = [repr_number(x) for v, ci in cells for x in (v, *ci)]
-            exact.append([data, form, *low_high, "; ".join(f"{k}: {v!r}" for k, v in seeds.items()), agreement.reason])
-    header = [
-        "Dataset",
-        "Form",
-        "Single",
-        "95% interval",
-        "Average",
-        "95% interval",
-        "Single, over seeds",
-        "Undefined because",
-    ]
-    names = [
-        "data",
-        "form",
-        "single",
-        "single_low",
-        "single_high",
-        "average",
-        "average_low",
-        "average_high",
-        "seeds",
-        "reason",
-    ]
-    notes = ["Intervals: 95%, from the F distribution (pingouin, which rounds them to two decimals)."]
-    title = "Agreement between models in every ICC form"
-    return Table("table04_extended", title, header, rows, notes=notes, exact=exact, exact_header=names)
-
-
-def icc_per_seed(scores: Scores, data: str, form: str = DEFAULT_FORM) -> dict[str, float]:
-    """The single-measures ICC within each seed that all models share; empty with one seed."""
-    block = scores.per_seed.xs(data, level="data")
-    seeds = list(dict.fromkeys(block.index.get_level_values("seed")))
-    found = {}
-    for seed in seeds if len(seeds) > 1 else []:
-        one: Icc = icc(block.xs(seed, level="seed")[scores.columns].T, form)
-        if not one.reason and len(block.xs(seed, level="seed")) == len(scores.of(data).columns):
-            found[str(seed)] = one.single
-    return found
-
-
 def table_15(correlations: pd.DataFrame) -> Table:
-    """R with p and stars for each indicator and column, the paper's seven indicators (paper Table 15)."""
-    paper = correlations[
-        [row not in INDICATOR_BY_ROW or INDICATOR_BY_ROW[row].in_table_15 for row in correlations.indicator]
-    ]
+    """Return r with p and stars for each indicator and column, the indicators of the paper's table and unknown ones.
+
+    Args:
+        correlations: as `correlate` gives them.
+    """
+    left_out = [row for row, indicator in INDICATOR_BY_ROW.items() if not indicator.in_table_15]
+    paper = correlations[~correlations.indicator.isin(left_out)]
     dimensions = list(dict.fromkeys(paper.dimension))
     rows, notes = [], []
     for indicator in dict.fromkeys(paper.indicator):
@@ -158,14 +98,80 @@ def table_15(correlations: pd.DataFrame) -> Table:
     notes.insert(
         0, f"Pearson r (two-sided p) over n = {', '.join(map(str, sizes))} datasets; ***, **, *: p below 1%, 5%, 10%."
     )
-    exact = [[*map(_text, row)] for row in correlations.drop(columns="key").itertuples(index=False)]
+    exact_columns = correlations.drop(columns="key")
+    exact = [exact_cells(row) for row in exact_columns.itertuples(index=False)]
     title = "Correlation of quality indicators with performance"
-    header = list(correlations.drop(columns="key").columns)
+    header = list(exact_columns.columns)
     return Table("table15", title, ["", *dimensions], rows, notes=notes, exact=exact, exact_header=header)
 
 
+def table_15_extended(table: pd.DataFrame, bootstrap: pd.DataFrame | None = None) -> Table:
+    """Return Table 15 under statistics for few datasets and many tests, a cell a row.
+
+    Args:
+        table: as `robust_statistics` gives it.
+        bootstrap: intervals as `bootstrap_intervals` gives them, if there are predictions.
+    """
+    header = ["Indicator", "Column", "n", "r", "p", "q (BH)", "p permutation", "ρ", "p of ρ", "r, one left out"]
+    rows = []
+    for row in table.itertuples():
+        values = (row.r, row.p, row.q, row.p_permutation, row.rho, row.p_rho)
+        shown = [format_number(value, 3) for value in values]
+        rows.append([row.indicator, row.dimension, str(row.n), *shown, _range(row.r_low, row.r_high)])
+    names = ["indicator", "dimension", "n", "r", "p", "q", "p_permutation", "rho", "p_rho", "r_low", "r_high", "reason"]
+    exact = [exact_cells(row) for row in table[names].astype({"n": float}).itertuples(index=False)]
+    defined = table[table.p.notna() & table.q.notna()]
+    below = {name: int((defined[name] < 0.05).sum()) for name in ("p", "q", "p_permutation")}
+    notes = [
+        f"{len(defined)} tests are defined. Below 5%: {below['p']} by p, {below['q']} after Benjamini-Hochberg,"
+        f" {below['p_permutation']} by exact permutation."
+    ]
+    if len(table) and table.n.max() <= 4:
+        notes.append(
+            "With n = 4 there are 24 orders: an exact permutation p is a multiple of 1/24 = 0.042, and"
+            " rank correlation takes few values."
+        )
+    if bootstrap is not None and len(bootstrap):
+        header.append("95% bootstrap")
+        intervals = {(row.indicator, row.dimension): _range(row.low, row.high) for row in bootstrap.itertuples()}
+        for line, row in zip(rows, table.itertuples(), strict=True):
+            line.append(intervals.get((row.indicator, row.dimension), ""))
+        notes.append("Bootstrap: questions resampled within a column, the same for all runs; datasets stay fixed.")
+    title = "Correlations under statistics for few datasets and many tests"
+    return Table("table15_extended", title, header, rows, notes=notes, exact=exact, exact_header=names)
+
+
+def figure_5(correlations: pd.DataFrame, title: str) -> Figure:
+    """Draw a heat map of r, indicators x columns, with stars; undefined cells show a dash."""
+    rows, columns = list(dict.fromkeys(correlations.indicator)), list(dict.fromkeys(correlations.dimension))
+    cells = correlations.set_index(["indicator", "dimension"])
+    with mpl.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(3.6 + 0.72 * len(columns), 0.9 + 0.42 * len(rows)), layout="constrained")
+        values = cells.r.unstack().reindex(index=rows, columns=columns).to_numpy(float)
+        axes.set_facecolor("#f4f4f4")
+        image = axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
+        for i, indicator in enumerate(rows):
+            for j, column in enumerate(columns):
+                r, marks = values[i, j], cells.loc[(indicator, column), "stars"]
+                text = EMPTY if np.isnan(r) else f"{r:.2f}{marks}"
+                axes.text(j, i, text, ha="center", va="center", color="white" if abs(r) > _DARK else "#222222")
+        axes.set_xticks(range(len(columns)), columns)
+        axes.set_yticks(range(len(rows)), [indicator_title(row) for row in rows])
+        axes.tick_params(length=0)
+        axes.xaxis.tick_top()
+        axes.spines[:].set_visible(False)
+        axes.set_title(title, fontsize=9, pad=12)
+        figure.colorbar(image, ax=axes, label="Pearson r", fraction=0.03, pad=0.02)
+    return figure
+
+
 def undefined_notes(label: str, cells: pd.DataFrame) -> list[str]:
-    """A sentence for each reason why cells of a row (index: columns) are undefined, with the columns if not all are."""
+    """Return a sentence for each reason why cells of a row are undefined, naming the columns if not all are.
+
+    Args:
+        label: name of the row.
+        cells: index the columns of the table, with a column `reason`.
+    """
     notes = []
     for reason in dict.fromkeys(cells.reason[cells.reason != ""]):
         where = "" if (cells.reason == reason).all() else " with " + ", ".join(cells.index[cells.reason == reason])
@@ -173,42 +179,23 @@ def undefined_notes(label: str, cells: pd.DataFrame) -> list[str]:
     return notes
 
 
-def repr_number(value: float) -> str:
-    """A number with all its digits; empty for a missing one."""
-    return "" if np.isnan(value) else repr(float(value))
-
-
-def _text(value: object) -> str:
-    return repr_number(value) if isinstance(value, float) else str(value)
-
-
 def _r_cell(cell: pd.Series) -> str:
-    return (
-        ""
-        if cell.reason
-        else f"{number(cell.r, 3)} ({number(cell.p, 3) if cell.p >= 0.0005 else '<0.001'}{cell.stars})"
-    )
+    if cell.reason:
+        return ""
+    p = format_number(cell.p, 3) if cell.p >= 0.0005 else "<0.001"
+    return f"{format_number(cell.r, 3)} ({p}{cell.stars})"
 
 
 def _with_std(mean: float, std: float) -> str:
-    return number(mean, 1) + (f" ± {number(std, 1)}" if np.isfinite(std) and np.isfinite(mean) else "")
-
-
-def _best(values: pd.Series, key: str) -> float:
-    higher = key not in INDICATOR_BY_KEY or INDICATOR_BY_KEY[key].higher_is_better
-    return float(values.max() if higher else values.min())
+    return format_number(mean, 1) + (f" ± {format_number(std, 1)}" if np.isfinite(std) and np.isfinite(mean) else "")
 
 
 def _short(value: float) -> str:
     return "" if np.isnan(value) else f"{value:.4g}"
 
 
-def _interval(pair: tuple[float, float]) -> str:
-    return "" if pair[0] != pair[0] else f"{pair[0]:.2f} to {pair[1]:.2f}"
-
-
-def _span(low: int, high: int) -> str:
-    return str(low) if low == high else f"{low} to {high}"
+def _range(low: float, high: float) -> str:
+    return "" if np.isnan(low) else f"{format_number(low, 3)} to {format_number(high, 3)}"
 
 
 def _reasons(quality: Quality) -> list[str]:

@@ -9,13 +9,43 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import matplotlib as mpl
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
 from vlit.analysis.published import read_rows
-from vlit.analysis.tables.table import Table
+from vlit.analysis.table import STYLE, Table
 from vlit.common.errors import InputError
 
 Row = dict[str, str]
 _CONSTRUCTION = {"AA": "Annotation adaption", "SI": "Self-instruct", "AA+SI": "Data mixing"}
 _SHOWN = {"yes": "✓", "no": "✗"}
+_TABLE_1 = {
+    "name": "Name",
+    "citation": "Reference",
+    "training_paradigm": "Training paradigm",
+    "pure_text": "Pure text",
+    "data_source": "Data source",
+    "self_construction": "Self-construction",
+    "url_model": "Model URL",
+    "url_data": "Data URL",
+}
+_TABLE_2 = {
+    "name": "Name",
+    "citation": "Reference",
+    "model": "Model",
+    "type": "Type",
+    "global": "G",
+    "regional": "R",
+    "interleaved": "I",
+    "images": "#Images",
+    "video": "Video",
+    "videos": "#Videos",
+    "pairs": "#I-R",
+}
+_TABLE_5 = {"name": "Name", "citation": "Reference", "tasks": "Vision-language tasks"}
+_COLUMN, _LINE = 2.3, 0.16  # inches per level of the tree, and per line of text
+_LEAVES_A_LINE = 5
 
 
 @dataclass(frozen=True)
@@ -51,14 +81,14 @@ def read_survey(folder: Path) -> Survey:
     )
 
 
-def query(rows: list[Row], *, certain: bool = False, **conditions: str) -> list[Row]:
-    """Rows whose columns have the given values: `query(survey.datasets, type="SI", regional="yes")`.
+def find_rows(rows: list[Row], *, certain: bool = False, **conditions: str) -> list[Row]:
+    """Return the rows whose columns have given values: `find_rows(survey.datasets, type="SI", regional="yes")`.
 
     A condition on `type` or `tasks` also matches one part of the cell (`SI` in `AA+SI`).
 
     Args:
         rows: one of the survey's tables.
-        certain: leave out rows where a cell that is asked about is uncertain.
+        certain: leave out rows where a cell of a condition is uncertain.
         conditions: column and value.
 
     Raises:
@@ -76,47 +106,19 @@ def query(rows: list[Row], *, certain: bool = False, **conditions: str) -> list[
 
 
 def survey_tables(survey: Survey) -> list[Table]:
-    """Tables 1, 2 and 5; a `?` follows every uncertain cell."""
-    models = {
-        "name": "Name",
-        "citation": "Reference",
-        "training_paradigm": "Training paradigm",
-        "pure_text": "Pure text",
-        "data_source": "Data source",
-        "self_construction": "Self-construction",
-        "url_model": "Model URL",
-        "url_data": "Data URL",
-    }
-    datasets = {
-        "name": "Name",
-        "citation": "Reference",
-        "model": "Model",
-        "type": "Type",
-        "global": "G",
-        "regional": "R",
-        "interleaved": "I",
-        "images": "#Images",
-        "video": "Video",
-        "videos": "#Videos",
-        "pairs": "#I-R",
-    }
-    tasks = {"name": "Name", "citation": "Reference", "tasks": "Vision-language tasks"}
+    """Return Tables 1, 2 and 5 (no LaTeX: catalogues of 50 rows); a `?` follows every uncertain cell."""
+    title_2 = "VLIT datasets (G global, R regional, I interleaved images; I-R pairs)"
     return [
-        _table("table01", "MLLMs with a VLIT stage", survey.models, models),
-        _table(
-            "table02",
-            "VLIT datasets (G global, R regional, I interleaved images; I-R pairs)",
-            survey.datasets,
-            datasets,
-        ),
-        _table("table05", "Visual tasks in VLIT data", survey.tasks, tasks),
+        _table("table01", "MLLMs with a VLIT stage", survey.models, _TABLE_1),
+        _table("table02", title_2, survey.datasets, _TABLE_2),
+        _table("table05", "Visual tasks in VLIT data", survey.tasks, _TABLE_5),
     ]
 
 
-def tree(survey: Survey) -> Node:
-    """Figure 2 rebuilt: construction strategy from Table 2's type, tendency from its image columns and section 3.2.2.
+def dataset_tree(survey: Survey) -> Node:
+    """Return Figure 2: construction strategy from Table 2's type, tendency from its image columns and section 3.2.2.
 
-    The figure is a picture that our text of the paper doesn't hold, so leaves follow the tables, not the drawing.
+    The figure is a picture that our text of the paper doesn't contain, so leaves follow the tables, not the drawing.
     """
     datasets = survey.datasets
     strategies = [
@@ -125,7 +127,7 @@ def tree(survey: Survey) -> Node:
     ]
     forms = {"Regional images": "regional", "Interleaved images and text": "interleaved", "Video": "video"}
     objects = [
-        Node(label, [Node(r["name"]) for r in query(datasets, certain=False, **{column: "yes"})])
+        Node(label, [Node(row["name"]) for row in find_rows(datasets, certain=False, **{column: "yes"})])
         for label, column in forms.items()
     ]
     domains: dict[str, list[Node]] = {}
@@ -135,6 +137,48 @@ def tree(survey: Survey) -> Node:
     specific = Node("Specific domain", [Node(label, leaves) for label, leaves in domains.items()])
     tendency = Node("Instruction tendency", [Node("Specific object", [*objects, text]), specific])
     return Node("VLIT data", [Node("Construction strategy", strategies), tendency])
+
+
+def figure_2(root: Node) -> Figure:
+    """Draw the tree of datasets; the leaves of a branch are listed in lines next to it."""
+    lines = _lines(root)
+    with mpl.rc_context(STYLE):
+        figure = plt.figure(figsize=(4 * _COLUMN + 4, _LINE * lines + 0.4))
+        axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))
+        axes.set_xlim(0, 4 * _COLUMN + 4)
+        axes.set_ylim(_LINE * lines, 0)
+        axes.axis("off")
+        _draw(axes, root, 0, 0.0)
+    return figure
+
+
+def _draw(axes: plt.Axes, node: Node, level: int, top: float) -> float:
+    """Draw a node whose block starts at `top`; return its own height in the middle of the block."""
+    middle = top + _lines(node) * _LINE / 2
+    x = level * _COLUMN
+    box = {"boxstyle": "round", "fc": "#e8eef7", "ec": "#7a93b8", "lw": 0.6}
+    axes.text(x + 0.08, middle, node.label, va="center", ha="left", bbox=box)
+    if _has_leaves(node):
+        names = [child.label for child in node.children]
+        text = "\n".join(", ".join(names[i : i + _LEAVES_A_LINE]) for i in range(0, len(names), _LEAVES_A_LINE))
+        axes.text(x + _COLUMN - 0.5, middle, text or "none", va="center", ha="left", fontsize=7, linespacing=1.35)
+        return middle
+    for child in node.children:
+        below = _draw(axes, child, level + 1, top)
+        elbow = [x + 0.3, x + _COLUMN - 0.5, x + _COLUMN - 0.25, x + _COLUMN + 0.02]
+        axes.plot(elbow, [middle, middle, below, below], color="#9aa7b8", lw=0.8, zorder=0)
+        top += _lines(child) * _LINE
+    return middle
+
+
+def _lines(node: Node) -> int:
+    if _has_leaves(node):
+        return max(2, -(-len(node.children) // _LEAVES_A_LINE) + 1)
+    return sum(_lines(child) for child in node.children)
+
+
+def _has_leaves(node: Node) -> bool:
+    return not any(child.children for child in node.children)
 
 
 def _parts(cell: str, column: str) -> list[str]:
@@ -157,4 +201,5 @@ def _table(name: str, title: str, rows: list[Row], columns: dict[str, str]) -> T
     ]
     keys = [*columns, "uncertain", "raw"]
     exact = [[row[key] for key in keys] for row in rows]
-    return Table(name, title, list(columns.values()), cells, notes=notes, exact=exact, exact_header=keys)
+    header = list(columns.values())
+    return Table(name, title, header, cells, notes=notes, exact=exact, exact_header=keys, latex=False)
