@@ -17,7 +17,7 @@ from vlit.common.entry import entry
 log = logging.getLogger("vlit.construct")
 
 
-@entry("construct")
+@entry("construct", groups={"source": "construct/source@source"})
 def main(cfg: DictConfig) -> None:
     """Build the dataset and print where it was written."""
     from vlit.common.files import read_json

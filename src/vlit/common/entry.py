@@ -31,7 +31,9 @@ OUTCOME = "VLIT_OUTCOME"  # environment variable: file in which a command leaves
 
 
 def entry(
-    config_name: str, resolvers: Mapping[str, Callable[..., Any]] | None = None
+    config_name: str,
+    resolvers: Mapping[str, Callable[..., Any]] | None = None,
+    groups: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
     """Make a function of a configuration a command, which reports errors of the user in one line.
 
@@ -42,6 +44,8 @@ def entry(
     Args:
         config_name: the command's configuration in `conf/`.
         resolvers: functions that this configuration calls, by name (`vlit.common.resolvers`).
+        groups: groups of this command that have a short name, by that name: what is a group of one command may be a
+            plain key of another (`source`).
     """
 
     def decorate(task: Callable[[DictConfig], None]) -> Callable[[], None]:
@@ -70,6 +74,7 @@ def entry(
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # let errors reach us instead of Hydra's own printing
             outcome = os.environ.pop(OUTCOME, None)  # this process's own: what it starts must not write there
             register_resolvers(resolvers or {})
+            sys.argv[1:] = [_whole_name(argument, groups or {}) for argument in sys.argv[1:]]
             try:
                 hydra.main(version_base="1.3", config_path=str(configurations), config_name=config_name)(reporting)()
             except Exception as error:
@@ -98,6 +103,12 @@ def _leave(outcome: str | None, error: str | None) -> None:
     if outcome is not None:
         with suppress(InputError):  # a disk that is full cannot store it; the exit status remains
             write_json(Path(outcome), {"error": error})
+
+
+def _whole_name(argument: str, groups: Mapping[str, str]) -> str:
+    """Replace the short name of a group at the beginning of an override."""
+    name, equals, choice = argument.partition("=")
+    return f"{groups[name]}={choice}" if equals and name in groups else argument
 
 
 def _interrupted() -> NoReturn:
