@@ -25,6 +25,7 @@ def main(cfg: DictConfig) -> None:
         print(plan(cfg))
         return
     # Imported here so that `--help` and a misspelt override need not wait for torch.
+    from vlit.common.prepare import prepare
     from vlit.data.dataset import InstructionDataset
     from vlit.data.rejects import Rejects
     from vlit.data.subset import fingerprint
@@ -33,6 +34,7 @@ def main(cfg: DictConfig) -> None:
     from vlit.runs.attempt import attempt
     from vlit.runs.folder import resolved
     from vlit.tuning import setup, sharding
+    from vlit.tuning.samples import run_samples
     from vlit.tuning.tune import tune
 
     folder = setup.run_folder(cfg)
@@ -42,14 +44,16 @@ def main(cfg: DictConfig) -> None:
             log.info("done already: %s (force=true starts it anew)", folder.result)
             return
         setup.seed_everything(cfg.seed)
-        setup.prepare(cfg)  # mini scale: weights unpacked, world drawn, datasets written; paper scale: nothing
+        prepare(cfg)  # mini scale: weights unpacked, world drawn, datasets written; paper scale: nothing
         rejects = Rejects()
-        samples = setup.samples(cfg, rejects)
+        data = run_samples(cfg, rejects)  # reading, curating, equal size: a line in the log for each
         model = setup.model(cfg)
         encoder = setup.encoder(cfg, model)
-        dataset = InstructionDataset(samples, TEMPLATES[cfg.model.template], encoder, model.image_transform, rejects)
+        dataset = InstructionDataset(
+            data.samples, TEMPLATES[cfg.model.template], encoder, model.image_transform, rejects
+        )
         rejects.write(folder.rejects)
-        folder.record_start(fingerprint(dataset.samples))
+        folder.record_start(fingerprint(dataset.samples), data.curation)
         tune(model, dataset, run)
         if sharding.is_sharded(cfg):
             model = setup.tuned_model(cfg, folder.checkpoint)  # in one piece again

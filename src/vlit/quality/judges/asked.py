@@ -11,7 +11,7 @@ from transformers import AutoProcessor, LlavaForConditionalGeneration
 from vlit.common.errors import InputError
 from vlit.data.sample import Sample, Turn
 from vlit.llm.vision import ChatServer
-from vlit.quality.indicators.correctness import SYSTEM, question, read_vote
+from vlit.quality.indicators.correctness import JUDGE_PROMPT, question, read_vote
 
 
 class LlavaJudge:
@@ -39,7 +39,7 @@ class LlavaJudge:
         return [self._vote(image, turn, time) for time in range(times)]
 
     def _vote(self, image: Any, turn: Turn, time: int) -> bool | None:
-        text = f"USER: <image>\n{SYSTEM}\n\n{question(turn, time)} ASSISTANT:"
+        text = f"USER: <image>\n{JUDGE_PROMPT}\n\n{question(turn, time)} ASSISTANT:"
         inputs = self.processor(images=image, text=text, return_tensors="pt").to(self.device, self.model.dtype)
         with torch.random.fork_rng():
             torch.manual_seed(time)
@@ -59,4 +59,4 @@ class ServerJudge:
     def votes(self, sample: Sample, turn: Turn, times: int) -> list[bool | None]:
         """Ask `times` times, each with its seed."""
         image = sample.images[-1].load()
-        return [read_vote(self.server(SYSTEM, question(turn, time), image, seed=time)) for time in range(times)]
+        return [read_vote(self.server(JUDGE_PROMPT, question(turn, time), image, seed=time)) for time in range(times)]
