@@ -16,9 +16,10 @@ from vlit.llm.batch import BatchGenerator
 from vlit.llm.local import LocalGenerator
 from vlit.llm.server import ServerGenerator
 from vlit.quality.indicators.instruction_complexity import AskedComplexity, read_score
-from vlit.quality.indicators.tasks import AskedTask, ProposedTags, TagSystem, first_tag, proposed_tags
+from vlit.quality.indicators.task_diversity import AskedTask
 from vlit.quality.sentence_encoder import Encode
 from vlit.quality.statistics import MeasureFault
+from vlit.quality.tags import ProposedTags, TagSystem, first_tag, proposed_tags
 
 SAMPLES = [
     Sample("a", (), (Turn("How many cups are there?", "Two."), Turn("Why?", "It is a table for two."))),

@@ -120,7 +120,7 @@ def read_kept(path: Path) -> KeptIds:
         return KeptIds(content["dataset"], content["fingerprint"], dict(content["rules"]), tuple(content["ids"]))
     except (KeyError, TypeError, ValueError):
         raise InputError(
-            f"{path} is not a list of kept ids with dataset, fingerprint, rules and ids: write it with `python curate.py`"
+            f"{path} has no dataset, fingerprint, rules and ids of a curated list: write it with `python curate.py`"
         ) from None
 
 

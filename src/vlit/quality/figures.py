@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 MOST_POINTS = 3000  # of a map, evenly over the dataset
 COLORS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#ee8866", "#44bb99", "#994455", "#997700")
 GRAY = "#bbbbbb"
-_STYLE = {"font.size": 8, "svg.fonttype": "none", "svg.hashsalt": "vlit", "axes.spines.top": False,
+_STYLE: Any = {"font.size": 8, "svg.fonttype": "none", "svg.hashsalt": "vlit", "axes.spines.top": False,
           "axes.spines.right": False}  # fmt: skip
 _LABEL = 40  # characters
 _BAR = 0.19  # inches
@@ -73,10 +74,11 @@ def response_map(plane: NDArray[np.float64], labels: Sequence[str | None]) -> Fi
         figure, axes = _panel(7.0, 4.6)
         chosen = {label for label, _ in named}
         rest = [place for place, label in enumerate(shown_labels) if label not in chosen]
-        axes.scatter(*shown[rest].T, s=6, color=GRAY, linewidths=0)
+        axes.scatter(shown[rest, 0], shown[rest, 1], s=6, color=GRAY, linewidths=0)
         for color, (label, count) in zip(COLORS, named, strict=False):
             places = [place for place, own in enumerate(shown_labels) if own == label]
-            axes.scatter(*shown[places].T, s=6, color=color, linewidths=0, label=f"{label[:_LABEL]}: {count}")
+            name = f"{label[:_LABEL]}: {count}"
+            axes.scatter(shown[places, 0], shown[places, 1], s=6, color=color, linewidths=0, label=name)
         axes.set_aspect("equal", adjustable="datalim")
         axes.set_axis_off()
         if named:

@@ -85,6 +85,8 @@ def overrides(rules: Mapping[str, Any], base: Mapping[str, Any]) -> list[str]:
     Both are flat: name below `quality.` -> value, None for what is off.
     """
     names = [name for name in dict.fromkeys([*rules, *base]) if rules.get(name) != base.get(name)]
+    if rules.get("balanced") is None:
+        names = [name for name in names if name != "seed"]  # it has no part in such rules
     return [f"quality.{name}={_written(rules.get(name))}" for name in names]
 
 

@@ -106,7 +106,7 @@ class ProposedTags:
 
 
 def proposals(instruments: Instruments) -> NearestTags | ProposedTags:
-    """Return the statistic of proposals: the language model's where there is one, the nearest listed tasks otherwise."""
+    """Return the statistic of proposals: the language model's where there is one, else the nearest listed tasks."""
     return NearestTags(instruments.encoder()) if instruments.llm is None else ProposedTags(instruments.llm)
 
 

@@ -15,7 +15,8 @@ def join_labels(labels: Integers, one: Integers, two: Integers) -> Integers:
 
     Args:
         labels: label of each element (n,), from 0 without gaps.
-        one: elements (k,), each joined with that of `two` (k,).
+        one: elements (k,).
+        two: elements (k,), each joined with that in the same place of `one`.
 
     Returns:
         Labels (n,), from 0 without gaps.

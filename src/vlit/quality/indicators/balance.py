@@ -34,7 +34,8 @@ def balance(tasks: Sequence[str]) -> float:
 def balanced_ids(tasks: dict[str, str], size: int, seed: int) -> list[str]:
     """Draw ids so that tasks are as even as their samples allow (section 4.2.3, "randomly and uniformly sampling").
 
-    Each task gives an equal part of what is left to draw; one with fewer gives all it has, and the others share the rest.
+    Each task gives an equal part of what is left to draw; one with fewer gives all its samples, and the others share
+    the rest.
 
     Args:
         tasks: task of each sample id.

@@ -37,6 +37,14 @@ def _absent(reason: str) -> Callable[[], NoReturn]:
     return refuse
 
 
+_NO_CLIP = _absent("no CLIP: set quality.clip")
+_NO_ENCODER = _absent("no sentence encoder: set encoder.folder")
+_NO_PARSER = _absent("no parser: assess.py parser=spacy or parser=hanlp")
+_NO_JUDGE = _absent("no judge that is asked: assess.py judge=server or judge=llava")
+_NO_FAMILY_JUDGE = _absent("no judge by likelihood: assess.py judge=family")
+_NO_TAGS = _absent("no tags have been proposed")
+
+
 @dataclass(frozen=True)
 class Instruments:
     """What statistics are measured with; each is made when it is called, and raises `InputError` where that fails.
@@ -52,13 +60,13 @@ class Instruments:
         settings: options of indicators, by the block of `conf/assess.yaml` they are in.
     """
 
-    features: Callable[[], ImageFeatures] = _absent("no CLIP: set quality.clip")
-    encoder: Callable[[], Encode] = _absent("no sentence encoder: set encoder.folder")
-    parser: Callable[[], Parser] = _absent("no parser: assess.py parser=spacy or parser=hanlp")
-    judge: Callable[[], Judge] = _absent("no judge that is asked: assess.py judge=server or judge=llava")
-    family_judge: Callable[[], FamilyJudge] = _absent("no judge by likelihood: assess.py judge=family")
+    features: Callable[[], ImageFeatures] = _NO_CLIP
+    encoder: Callable[[], Encode] = _NO_ENCODER
+    parser: Callable[[], Parser] = _NO_PARSER
+    judge: Callable[[], Judge] = _NO_JUDGE
+    family_judge: Callable[[], FamilyJudge] = _NO_FAMILY_JUDGE
     llm: Answers | None = None
-    tags: Callable[[], TagSystem] = _absent("no tags proposed yet")
+    tags: Callable[[], TagSystem] = _NO_TAGS
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def options(self, block: str, *names: str) -> dict[str, Any]:
