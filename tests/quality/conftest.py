@@ -22,7 +22,7 @@ from PIL import Image
 
 from vlit.models.clip import Clip
 from vlit.quality.image_features import ClipWeights, ImageFeatures
-from vlit.quality.sentence_encoder import Encode
+from vlit.quality.instruments import Encode
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -17,9 +17,9 @@ from vlit.llm.local import LocalGenerator
 from vlit.llm.server import ServerGenerator
 from vlit.quality.indicators.instruction_complexity import AskedComplexity, read_score
 from vlit.quality.indicators.task_diversity import AskedTask
-from vlit.quality.sentence_encoder import Encode
+from vlit.quality.instruments import Encode, TagSystem
 from vlit.quality.statistics import MeasureFault
-from vlit.quality.tags import ProposedTags, TagSystem, first_tag, proposed_tags
+from vlit.quality.tags import ProposedTags, first_tag, proposed_tags
 
 SAMPLES = [
     Sample("a", (), (Turn("How many cups are there?", "Two."), Turn("Why?", "It is a table for two."))),

@@ -25,13 +25,12 @@ from vlit.llm.answers import Answers
 from vlit.llm.server import ServerGenerator
 from vlit.llm.vision import ChatServer
 from vlit.quality.assess import Assessment
-from vlit.quality.indicators import Instruments
 from vlit.quality.indicators.complexity_rule import RuleComplexity
 from vlit.quality.indicators.correctness import Correctness
+from vlit.quality.instruments import Encode, Instruments
 from vlit.quality.judges.asked import ServerJudge
 from vlit.quality.parsers import SpacyParser
 from vlit.quality.report import write_report
-from vlit.quality.sentence_encoder import Encode
 from vlit.quality.statistics import Shard, StatisticsStore
 
 ROOT = Path(__file__).resolve().parents[2]

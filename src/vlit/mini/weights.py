@@ -6,6 +6,10 @@ the loaders of both scales read: transformers folders, an open_clip file, a proj
 
 from __future__ import annotations
 
+import vlit.common.torchvision_shim  # noqa: F401  (before transformers looks for torchvision)
+
+# isort: split
+
 import shutil
 from pathlib import Path
 

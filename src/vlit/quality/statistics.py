@@ -206,6 +206,16 @@ def text_fault(sample: Sample) -> str | None:
     return None
 
 
+def instructions(sample: Sample) -> list[str]:
+    """Return the instructions of the supervised turns (in-context examples belong to other samples)."""
+    return [turn.instruction for turn in sample.turns if turn.supervised]
+
+
+def responses(sample: Sample) -> str:
+    """Return the responses of the supervised turns, joined by blanks."""
+    return " ".join(turn.response for turn in sample.turns if turn.supervised)
+
+
 def _full(measure: Measure) -> pa.Schema:
     return pa.schema([("sample_id", pa.string()), ("fault", pa.string()), *measure.schema])
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,11 +20,8 @@ from numpy.typing import NDArray
 from vlit.common.errors import InputError
 from vlit.data.sample import Sample
 from vlit.llm.answers import Answers, Question
-from vlit.quality.sentence_encoder import Encode, instructions
-from vlit.quality.statistics import MeasureFault
-
-if TYPE_CHECKING:
-    from vlit.quality.indicators.registry import Instruments
+from vlit.quality.instruments import Encode, Instruments, TagSystem
+from vlit.quality.statistics import MeasureFault, instructions
 
 TASKS = {
     "image description": "Describe the image in detail. What is shown in this picture?",
@@ -144,21 +141,6 @@ def _tags(replies: list[str] | MeasureFault) -> dict[str, Any] | MeasureFault:
         return replies
     found = list(dict.fromkeys(tag for reply in replies for tag in proposed_tags(reply)))
     return {"tags": found} if found else MeasureFault("no tag proposed")
-
-
-@dataclass(frozen=True)
-class TagSystem:
-    """The tags of a dataset.
-
-    Attributes:
-        tags: tags kept, the one that covers most first.
-        coverage: share of samples that each was proposed for.
-        merged: tag kept in place of each redundant one.
-    """
-
-    tags: tuple[str, ...]
-    coverage: dict[str, float]
-    merged: dict[str, str]
 
 
 def normalised(tag: str) -> str:

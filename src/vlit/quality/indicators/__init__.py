@@ -12,11 +12,11 @@ from vlit.quality.indicators.granularity import OG
 from vlit.quality.indicators.instruction_complexity import I_CX
 from vlit.quality.indicators.instruction_diversity import I_DIV
 from vlit.quality.indicators.matching_degree import MD
-from vlit.quality.indicators.registry import BY_KEY, Indicator, Instruments, Value, register
+from vlit.quality.indicators.registry import BY_KEY, Indicator, Value, register
 from vlit.quality.indicators.response_diversity import R
 from vlit.quality.indicators.task_diversity import T
 
-__all__ = ["BY_KEY", "INDICATORS", "STAND_INS", "Indicator", "Instruments", "Value", "register"]
+__all__ = ["BY_KEY", "INDICATORS", "STAND_INS", "Indicator", "Value", "register"]
 
 INDICATORS = tuple(map(register, (MD, C, T, I_DIV, R, OG, I_CX, BALANCE)))
 STAND_INS = tuple(map(register, (C_CONTRAST, I_CX_RULE)))

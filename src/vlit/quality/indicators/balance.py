@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from vlit.common.errors import InputError
 from vlit.data.sample import Sample
-from vlit.quality.indicators.registry import Indicator, Instruments, Value
+from vlit.quality.indicators.registry import Indicator, Value
 from vlit.quality.indicators.task_diversity import tasks_in_use
+from vlit.quality.instruments import Instruments
 from vlit.quality.tags import TagSettings
 
 

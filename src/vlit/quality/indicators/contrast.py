@@ -9,16 +9,14 @@ of the responses' log-likelihood ratios to the other images, kept for comparison
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
 from vlit.data.sample import Sample
 from vlit.quality.indicators.registry import Indicator, mean_of
+from vlit.quality.instruments import LikelihoodJudge
 from vlit.quality.statistics import MeasureFault
-
-if TYPE_CHECKING:
-    from vlit.quality.judges.likelihood import FamilyJudge
 
 
 class Contrast:
@@ -32,7 +30,7 @@ class Contrast:
     name = "C_contrast"
     schema = pa.schema([(name, pa.float32()) for name in ("correct", "agreement", "margin", "lift")])
 
-    def __init__(self, judge: FamilyJudge, times: int = 5) -> None:
+    def __init__(self, judge: LikelihoodJudge, times: int = 5) -> None:
         self.judge, self.times = judge, times
         self.key = f"{judge.name}|{judge.key}|{times}"
 

@@ -13,13 +13,14 @@ import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 
 from vlit.data.images import DecodedImage
 from vlit.data.sample import Sample, Turn
 from vlit.quality.indicators.registry import Indicator, mean_of
+from vlit.quality.instruments import Judge
 from vlit.quality.statistics import MeasureFault
 
 JUDGE_PROMPT = (
@@ -34,20 +35,6 @@ JUDGED_EXAMPLES = (
     ("Is there a cat?", "No, there is no cat in the image.", "an image of an empty street", "Yes."),
     ("Where is the cup?", "It is to the left of the plate.", "a table: a cup, and a plate right of it", "Yes."),
 )
-
-
-class Judge(Protocol):
-    """A judge of one response. `key` names the model and its settings."""
-
-    name: str
-    key: str
-
-    def votes(self, sample: Sample, turn: Turn, times: int) -> list[bool | None]:
-        """Judge a response `times` times: True, False, or None for an abstention.
-
-        Raises:
-            MeasureFault: if the response can't be judged.
-        """
 
 
 class Correctness:

@@ -10,26 +10,17 @@ semantic dependency parse as in the paper (`HanlpParser`), or spaCy's dependency
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 
 from vlit.data.sample import Sample
 from vlit.quality.indicators.registry import Indicator, mean_of
-from vlit.quality.sentence_encoder import instructions
-from vlit.quality.statistics import MeasureFault
+from vlit.quality.instruments import Parser
+from vlit.quality.statistics import MeasureFault, instructions
 
 PICTURE_WORDS = frozenset({"image", "photo", "picture", "photograph", "scene"})
 PARSED_CHARACTERS = 5000  # of an instruction; the rest is cut off
-
-
-class Parser(Protocol):
-    """Finds the elements of texts. `key` names the model and everything that changes what is found."""
-
-    key: str
-
-    def __call__(self, texts: Sequence[str]) -> list[list[str]]:
-        """Return the elements of each text, in lower case."""
 
 
 class Elements:

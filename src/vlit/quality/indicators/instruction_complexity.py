@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from vlit.data.sample import Sample, Turn
 from vlit.llm.answers import Answers, Question
-from vlit.quality.indicators.registry import Indicator, Instruments, NotConfiguredError, mean_of
+from vlit.quality.indicators.registry import Indicator, mean_of
+from vlit.quality.instruments import Instruments, NotConfiguredError
 from vlit.quality.statistics import MeasureFault
 
 COMPLEXITY_PROMPT = (

@@ -23,9 +23,10 @@ import pyarrow as pa
 
 from vlit.data.sample import Sample
 from vlit.quality.algorithms.ego_splitting import cluster_sizes
-from vlit.quality.indicators.registry import Indicator, Instruments, Value
+from vlit.quality.indicators.registry import Indicator, Value
 from vlit.quality.indicators.task_diversity import tasks_in_use
-from vlit.quality.sentence_encoder import instructions
+from vlit.quality.instruments import Instruments
+from vlit.quality.statistics import instructions
 from vlit.quality.tags import TagSettings
 
 _WORD = re.compile(r"([^\W_]+?)(n['’]t|['’][^\W_]+)?(?![^\W_])")  # a word and what is contracted with it

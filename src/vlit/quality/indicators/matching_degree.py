@@ -11,7 +11,7 @@ filter ranks).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,8 @@ import numpy as np
 import pyarrow as pa
 
 from vlit.data.sample import Sample, Turn
-from vlit.quality.image_features import ImageFeatures, Vector, chunks, prefetched, unit
-from vlit.quality.indicators.registry import Indicator, Instruments, Value, mean_of
+from vlit.quality.indicators.registry import Indicator, Value, mean_of
+from vlit.quality.instruments import Features, Instruments
 from vlit.quality.statistics import MeasureFault
 
 SHORT_RESPONSE = 3  # words; a shorter response is read after its instruction
@@ -45,7 +45,7 @@ def texts_of(turn: Turn) -> list[str]:
     return [sentence for sentence in _SENTENCE_END.split(response) if sentence]
 
 
-def matching_degrees(samples: Sequence[Sample], features: ImageFeatures) -> list[MatchingDegree]:
+def matching_degrees(samples: Sequence[Sample], features: Features) -> list[MatchingDegree]:
     """Score the samples that have a readable image; each image and each text is encoded once.
 
     A sample's last image is the one of its supervised turns (earlier ones belong to in-context examples).
@@ -53,7 +53,7 @@ def matching_degrees(samples: Sequence[Sample], features: ImageFeatures) -> list
     pictured = [sample for sample in samples if sample.images]
     images = features.of([sample.images[-1] for sample in pictured])
     responses = [[texts_of(turn) for turn in sample.turns if turn.supervised] for sample in pictured]
-    texts = _encode_texts((text for turns in responses for turn in turns for text in turn), features)
+    texts = features.of_texts(text for turns in responses for turn in turns for text in turn)
     degrees = []
     for sample, image, turns in zip(pictured, images, responses, strict=True):
         if image is not None and turns:
@@ -64,25 +64,13 @@ def matching_degrees(samples: Sequence[Sample], features: ImageFeatures) -> list
     return degrees
 
 
-def _encode_texts(texts: Iterable[str], features: ImageFeatures) -> dict[str, Vector]:
-    ordered = sorted(set(texts))
-    if not ordered:
-        return {}
-    clip = features.clip
-    vectors = [
-        unit(clip.model.encode_text, ids)  # type: ignore[arg-type]
-        for ids in prefetched(lambda some: clip.tokenize(list(some)), chunks(ordered, features.batch_size))
-    ]
-    return dict(zip(ordered, (row for rows in vectors for row in rows), strict=True))
-
-
 class MatchingMeasure:
     """The statistic of MD: mean over a sample's responses (Table 4) and the least of them (the filter)."""
 
     name = "MD"
     schema = pa.schema([("mean", pa.float64()), ("least", pa.float64())])
 
-    def __init__(self, features: ImageFeatures) -> None:
+    def __init__(self, features: Features) -> None:
         self.features, self.key = features, features.key
 
     def rows(self, samples: Sequence[Sample]) -> list[dict[str, Any] | MeasureFault]:

@@ -8,71 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any
 
 import pyarrow as pa
 
-from vlit.common.errors import InputError
 from vlit.data.sample import Sample
+from vlit.quality.instruments import Instruments
 from vlit.quality.statistics import Measure
-
-if TYPE_CHECKING:
-    from vlit.llm.answers import Answers
-    from vlit.quality.image_features import ImageFeatures
-    from vlit.quality.indicators.correctness import Judge
-    from vlit.quality.indicators.granularity import Parser
-    from vlit.quality.judges.likelihood import FamilyJudge
-    from vlit.quality.sentence_encoder import Encode
-    from vlit.quality.tags import TagSystem
-
-
-class NotConfiguredError(InputError):
-    """An instrument that the configuration does not choose; the message names the option that does."""
-
-
-def _absent(reason: str) -> Callable[[], NoReturn]:
-    def refuse() -> NoReturn:
-        raise NotConfiguredError(reason)
-
-    return refuse
-
-
-_NO_CLIP = _absent("no CLIP: set quality.clip")
-_NO_ENCODER = _absent("no sentence encoder: set encoder.folder")
-_NO_PARSER = _absent("no parser: assess.py parser=spacy or parser=hanlp")
-_NO_JUDGE = _absent("no judge that is asked: assess.py judge=server or judge=llava")
-_NO_FAMILY_JUDGE = _absent("no judge by likelihood: assess.py judge=family")
-_NO_TAGS = _absent("no tags have been proposed")
-
-
-@dataclass(frozen=True)
-class Instruments:
-    """What statistics are measured with; each is made when it is called, and raises `InputError` where that fails.
-
-    Attributes:
-        features: CLIP and its stored features of images.
-        encoder: sentence encoder.
-        parser: finds the elements of instructions.
-        judge: multi-modal model that is asked for verdicts.
-        family_judge: model of ours that judges by likelihood.
-        llm: language model with its stored replies, or None.
-        tags: tag system of the dataset; there is one once tags have been proposed for its instructions.
-        settings: options of indicators, by the block of `conf/assess.yaml` they are in.
-    """
-
-    features: Callable[[], ImageFeatures] = _NO_CLIP
-    encoder: Callable[[], Encode] = _NO_ENCODER
-    parser: Callable[[], Parser] = _NO_PARSER
-    judge: Callable[[], Judge] = _NO_JUDGE
-    family_judge: Callable[[], FamilyJudge] = _NO_FAMILY_JUDGE
-    llm: Answers | None = None
-    tags: Callable[[], TagSystem] = _NO_TAGS
-    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    def options(self, block: str, *names: str) -> dict[str, Any]:
-        """Return the options of a block, or those of `names` that are set; {} where the block is absent."""
-        found = self.settings.get(block) or {}
-        return {str(name): value for name, value in found.items() if not names or name in names}
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from vlit.data.sample import Sample
 from vlit.quality.algorithms.dbscan import dbscan
-from vlit.quality.indicators.registry import Indicator, Instruments, Value
-from vlit.quality.sentence_encoder import Encode, responses
-from vlit.quality.statistics import MeasureFault
+from vlit.quality.indicators.registry import Indicator, Value
+from vlit.quality.instruments import Encode, Instruments
+from vlit.quality.statistics import MeasureFault, responses
 
 
 class ResponseEmbedding:

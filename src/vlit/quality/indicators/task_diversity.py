@@ -18,10 +18,10 @@ import pyarrow as pa
 
 from vlit.data.sample import Sample
 from vlit.llm.answers import Answers, Question
-from vlit.quality.indicators.registry import Indicator, Instruments, Value
-from vlit.quality.sentence_encoder import Encode, instructions
-from vlit.quality.statistics import MeasureFault
-from vlit.quality.tags import PROPOSE, TASKS, TagSettings, TagSystem, first_tag, nearest_names
+from vlit.quality.indicators.registry import Indicator, Value
+from vlit.quality.instruments import Encode, Instruments, TagSystem
+from vlit.quality.statistics import MeasureFault, instructions
+from vlit.quality.tags import PROPOSE, TASKS, TagSettings, first_tag, nearest_names
 
 SELECT = "You sort instructions about images into tasks. Reply with exactly one name from the list and nothing else."
 

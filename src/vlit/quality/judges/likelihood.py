@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,25 +19,10 @@ from vlit.data.collate import Item, collate
 from vlit.data.encode import IGNORED, Encoder, NoSupervisedToken, UnusableText
 from vlit.data.sample import ImageSource, Sample, Turn
 from vlit.data.templates import Template
+from vlit.quality.instruments import Evidence
 from vlit.quality.statistics import MeasureFault
 
 _IMAGES_KEPT = 4096  # encoded images in memory
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """Comparisons of a response.
-
-    Attributes:
-        votes: for each other image, whether the response is more likely with its own.
-        lift: log-likelihood with its own image minus that of a uniform mixture of the others, in nats.
-        weakest: minimum over its tokens of log-probability plus entropy, in nats: how far a token falls short of what
-            the model's own tokens have on average in that place. Where many tokens fit, an unlikely one is no surprise.
-    """
-
-    votes: tuple[bool, ...]
-    lift: float
-    weakest: float
 
 
 class FamilyJudge:
