@@ -72,6 +72,10 @@ clean:  ## remove what runs have made (not the environment)
 construct: install  ## instruction data out of the mini world, offline (ARGS adds overrides, e.g. source=coco)
 	$(BIN)/python construct.py source=world $(ARGS)
 
+.PHONY: fetch
+fetch: install  ## COCO 2014 and the annotations that construct.py reads (ARGS=dry_run=true lists them)
+	$(BIN)/python -m vlit.construct.fetch $(ARGS)
+
 .PHONY: bench-quality
 bench-quality: install  ## speed of the quality indicators against the reference libraries
 	$(PIP) --no-deps karateclub==1.3.3 python-louvain==0.16 sentence-transformers==5.1.2
@@ -79,7 +83,7 @@ bench-quality: install  ## speed of the quality indicators against the reference
 
 .PHONY: bench-construct
 bench-construct: install  ## requests a second of construction against a local server
-	$(BIN)/python benchmarks/construction_speed.py $(ARGS)
+	$(BIN)/python -m benchmarks.construction_speed $(ARGS)
 
 .PHONY: bench-ranking
 bench-ranking: install  ## questions a second of our answer ranking against one full forward a choice

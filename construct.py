@@ -1,9 +1,9 @@
 """Build instruction data from annotations: `python construct.py source=coco` or `source=world`.
 
 Annotations are described in words, a language model writes conversations about them, and what keeps to the rules
-becomes a dataset in COCO_ARC's format, read by `data=ours`. Started again, it goes on where it stopped; nothing is
-asked twice. `generator` says who writes: server (any that speaks OpenAI's chat completions), batch (OpenAI's batch
-files), local (a transformers model) or offline (no model; for the mini world).
+becomes a dataset in COCO_ARC's format, read by `data=ours`. Started again, it continues where it stopped; no request is
+sent twice. `llm` chooses the writer: server (any that speaks OpenAI's chat completions), batch (OpenAI's batch files),
+local (a transformers model) or offline (no model; for the mini world).
 """
 
 from __future__ import annotations

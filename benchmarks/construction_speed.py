@@ -1,8 +1,8 @@
-"""Requests a second of construction: `python benchmarks/construction_speed.py` (options: `name=value`).
+"""Requests a second of construction: `python -m benchmarks.construction_speed` (options: `name=value`).
 
-A local server that answers after 200 ms and has no limits allows concurrency / latency requests a second. Beside the
-share of that which `ServerGenerator` reaches stand the processor time of a request, and the share of the time in which
-the client was ready to run and other programs had the processors: where that is not near 0, the machine was measured.
+A local server that answers after 200 ms and has no limits allows concurrency / latency requests a second. Measured are
+the share of that which `ServerModel` reaches, the processor time of a request, and the share of the time in which the
+client was ready to run while other programs had the processors: where that is not near 0, the machine was measured.
 """
 
 from __future__ import annotations
@@ -16,28 +16,27 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from tests.construct.conftest import annotated_images, requests_about
+from tests.llm.conftest import running
+from tests.llm.test_server import waited
 from vlit.common.errors import InputError
 from vlit.common.files import write_json, write_text
 from vlit.llm.cache import ReplyCache
-from vlit.llm.server import ServerGenerator
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from tests.llm.conftest import annotated_images, running
-from tests.llm.test_server import requests_about, waited
+from vlit.llm.server import ServerModel
 
 DEFAULTS = {"concurrency": [8, 16, 32, 64], "rounds": 25, "times": 3, "latency": 0.2,
             "output": "results/benchmarks/construction_speed"}  # fmt: skip
 
 
 def measure(concurrency: int, options: Any, url: str, folder: Path) -> dict[str, float]:
-    """The best of several runs."""
-    spec = ServerGenerator("m", 0.8, 5, 100, base_url=url, key_variable="CHAT_KEY", concurrency=concurrency)
-    requests = requests_about(annotated_images(folder / "coco", concurrency * options.rounds), spec)
+    """Return the best of several runs."""
+    model = ServerModel("m", base_url=url, key_variable=None, concurrency=concurrency)
+    requests = requests_about(annotated_images(folder / "coco", concurrency * options.rounds), model)
     found = []
     for number in range(options.times + 1):  # the first one imports
         with ReplyCache(folder / f"{number}.sqlite") as cache:
             begun, used, denied = time.monotonic(), time.process_time(), waited()
-            spec.answer(requests if number else dict(list(requests.items())[:1]), cache)
+            model.answer(requests if number else dict(list(requests.items())[:1]), cache)
             took = time.monotonic() - begun
         found.append(
             {
@@ -55,7 +54,6 @@ def main() -> None:
     unknown = sorted(str(key) for key in set(options) - set(DEFAULTS))
     if unknown:
         raise InputError(f"unknown option {unknown[0]!r}: there are {', '.join(DEFAULTS)}")
-    os.environ["CHAT_KEY"] = "any"
     found = {}
     lines = ["| requests at once | share of concurrency / latency | processor ms a request | ready, not running |",
              "|---|---|---|---|"]  # fmt: skip

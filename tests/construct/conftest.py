@@ -1,13 +1,26 @@
-"""A world of four images, annotated by hand in the published formats, with known facts."""
+"""A world of four images, annotated by hand in the published formats; the configuration; a job behind a server."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
 from PIL import Image
+
+from tests.conftest import ROOT
+from tests.llm.conftest import FIVE, chat_server, key  # noqa: F401  (fixtures)
+from vlit.common.files import write_json
+from vlit.construct import pipeline
+from vlit.construct.pipeline import Job
+from vlit.construct.prompts import Request, RequestSpec, make_requests
+from vlit.construct.sources.read import read_annotations
+from vlit.llm.cache import LanguageModel
+from vlit.llm.request import key_of
 
 KINDS = {
     "car": (3, "vehicle"),
@@ -104,3 +117,58 @@ def world(tmp_path: Path) -> Path:
         (coco / "train2014").mkdir(exist_ok=True)
         Image.new("RGB", (64, 64), (120, 160, 200)).save(coco / "train2014" / str(image["file_name"]))
     return tmp_path / "world"
+
+
+def annotated_images(folder: Path, count: int) -> Path:
+    """Write so many images, each with a caption and a box of its own, in the published formats."""
+    images = [
+        {"id": number, "file_name": f"COCO_train2014_{number:012d}.jpg", "width": 32, "height": 32}
+        for number in range(1, count + 1)
+    ]
+    captions = [
+        {"id": n, "image_id": n, "caption": f"Picture number {n} of a cup on the table of house {n * 7919}."}
+        for n in range(1, count + 1)
+    ]
+    boxes = [
+        {"id": n, "image_id": n, "category_id": 47, "bbox": [4, 4, 12, 12], "iscrowd": 0} for n in range(1, count + 1)
+    ]
+    write_json(folder / "annotations/captions_train2014.json", {"images": images, "annotations": captions})
+    categories = [{"id": 47, "name": "cup", "supercategory": "kitchen"}]
+    instances = {"images": images, "annotations": boxes, "categories": categories}
+    write_json(folder / "annotations/instances_train2014.json", instances)
+    (folder / "train2014").mkdir()
+    for image in images:
+        Image.new("RGB", (32, 32), (90, 140, 200)).save(folder / "train2014" / str(image["file_name"]))
+    return folder
+
+
+def configured(*overrides: str) -> Any:
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return compose("construct", list(overrides))
+
+
+def request_spec(*variants: str) -> RequestSpec:
+    return replace(pipeline.request_spec(configured(f"variants=[{','.join(variants)}]")), sampling=FIVE)
+
+
+def requests_about(coco: Path, model: LanguageModel[Request]) -> dict[str, Request]:
+    made = make_requests(read_annotations(coco, ["caption", "object"]), request_spec("global"))
+    return {key_of(model.body(request)): request for request in made}
+
+
+def construction(coco: Path, folder: Path, model: LanguageModel[Request], *variants: str) -> Job:
+    return Job(
+        annotations=coco,
+        sources=["caption", "object"],
+        images=coco / "train2014",
+        limit=None,
+        requests=request_spec(*variants),
+        llm=model,
+        rules=instantiate(configured().rules, _convert_="all"),
+        replies=folder / "cache/replies.sqlite",
+        output=folder / "ours",
+    )
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hydra.utils import instantiate
 
-from tests.llm.conftest import configured
+from tests.construct.conftest import configured
 from vlit.construct.describe import Templates
 from vlit.construct.sources.image import AnnotatedObject, ImageAnnotations, Word
 
@@ -72,7 +72,7 @@ def test_the_worked_example_comes_out_as_printed(templates: Templates) -> None:
 
 
 def test_the_worked_example_is_in_the_pool(templates: Templates) -> None:
-    assert configured().examples[0].description == PRINTED
+    assert next(iter(configured().examples.values())).description == PRINTED
 
 
 @pytest.mark.parametrize(
@@ -85,12 +85,12 @@ def test_the_worked_example_is_in_the_pool(templates: Templates) -> None:
         ((), ""),
     ],
 )
-def test_a_source_that_says_nothing_leaves_nothing(templates: Templates, sources: Any, opening: str) -> None:
+def test_a_source_without_annotations_is_left_out(templates: Templates, sources: Any, opening: str) -> None:
     described = templates.describe(WORKED.restricted(sources))
     assert described.startswith(opening) and described in PRINTED
 
 
-def test_attributes_and_the_marked_object_are_told(templates: Templates) -> None:
+def test_attributes_and_the_marked_object_are_described(templates: Templates) -> None:
     dog = AnnotatedObject(1, "dog", "animal", (10, 20, 30, 40), ("brown", "furry"))
     image = ImageAnnotations(1, "a.jpg", 100, 200, objects=(dog, AnnotatedObject(2, "dog", "animal", (0, 0, 5, 5))))
     assert templates.describe(image, dog) == (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.llm.conftest import request_spec
+from tests.construct.conftest import request_spec
 from vlit.common.errors import InputError
 from vlit.construct.judge import Rules
 from vlit.construct.parse import Parsed, parse_reply

@@ -1,154 +1,43 @@
+"""A server that is slow, fails, refuses or is not there: what is answered is kept, and what went wrong is one line."""
+
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
-import random
-import signal
-import subprocess
-import sys
 import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from PIL import Image
 
-from tests.llm.chat_server import KINDS
-from tests.llm.conftest import ROOT, annotated_images, contents, request_spec, server_job
+from tests.llm.conftest import FIVE, RunningServer, prompts, server_model
 from vlit.common.errors import InputError
-from vlit.common.files import read_json, read_jsonl
-from vlit.construct.pipeline import construct
-from vlit.construct.prompts import Request, make_requests
-from vlit.construct.sources.read import read_annotations
-from vlit.data.formats.coco_arc import read_coco_arc
-from vlit.data.rejects import Rejects
-from vlit.llm.cache import ReplyCache
-from vlit.llm.request import Pacer, Price, key_of
-from vlit.llm.server import ServerGenerator
+from vlit.llm.cache import CachedModel, ReplyCache
+from vlit.llm.limits import TOKENS_PER_IMAGE, Pacer, Price, most_tokens
+from vlit.llm.request import Prompt, Reply, RequestFailed, Sampling, data_url, key_of
+from vlit.llm.server import ServerModel
 
-KEY = "sk-this-key-must-never-be-written"
-Start = Callable[[float, float], Any]
-
-
-@pytest.fixture(autouse=True)
-def key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CHAT_KEY", KEY)
-
-
-def generator(url: str, **changes: Any) -> ServerGenerator:
-    spec = ServerGenerator(
-        "m", 0.8, 5, 100, Price(1.0, 2.0), url, "CHAT_KEY", concurrency=16, timeout=1.5, attempts=4, backoff=0.01
-    )
-    return replace(spec, **changes)
-
-
-def requests_about(coco: Path, spec: ServerGenerator) -> dict[str, Request]:
-    made = make_requests(read_annotations(coco, ["caption", "object"]), request_spec("global"))
-    return {key_of(spec.body(request)): request for request in made}
-
-
-def ends(output: Path) -> tuple[set[int], dict[int, int]]:
-    """Images in the data, and images in `images.jsonl` with their conversations."""
-    arc = [entry for name in ("global", "negative") for entry in read_json(output / f"{name}.json")["annotations"]]
-    accepted = [entry["img_ids"][0] for entry in arc]
-    accepted += [int(entry["img_ids"][0].split("_")[2]) for entry in read_json(output / "region.json")["annotations"]]
-    lines = read_jsonl(output / "images.jsonl")
-    assert len({line["image_id"] for line in lines}) == len(lines), "none twice"
-    counted = {line["image_id"]: line["conversations"] for line in lines}
-    assert Counter(accepted) == Counter({image: count for image, count in counted.items() if count})
-    return set(accepted), counted
-
-
-@pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.slow)])
-def test_every_image_ends_once_whatever_the_server_does(
-    chat_server: Start, tmp_path: Path, count: int, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    server = chat_server(0.2 if count == 1000 else 0.5, 0.0)
-    coco = annotated_images(tmp_path / "coco", count)
-    job = server_job(coco, tmp_path, generator(server.url, concurrency=64, give_up_after=50), "global")
-    output = construct(job)
-    counts = server.counts()
-    assert set(counts["seen"]) == set(KINDS), "every kind of fault has happened"
-    accepted, counted = ends(output)
-    assert set(counted) == set(range(1, count + 1))
-    refused = {fault["image_id"] for fault in read_jsonl(output / "rejects.jsonl") if fault["reason"]}
-    assert accepted | refused == set(counted)
-    assert 0 < len(set(counted) - accepted) < count / 2
-    assert max(counts["asked"].values()) == 4 and len(counts["asked"]) == count
-    samples = read_coco_arc(output, coco / "train2014", rejects := Rejects())
-    assert len(samples) == sum(counted.values()) and not rejects.rows
-
-    first = contents(output)
-    construct(job)
-    assert server.counts()["asked"] == counts["asked"], "a second run makes no new request"
-    assert contents(output) == first
-
-    written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
-    assert KEY.encode() not in written and KEY not in caplog.text
-
-
-SCRIPT = """
-import sys
-from pathlib import Path
-from tests.llm.conftest import server_job
-from tests.llm.test_server import generator
-from vlit.construct.pipeline import construct
-folder = Path(sys.argv[1])
-spec = generator(sys.argv[2], concurrency=8, give_up_after=50)
-construct(server_job(Path(sys.argv[3]), folder, spec, "global", "region"))
-"""
-
-
-@pytest.mark.parametrize("times", [1, pytest.param(5, marks=pytest.mark.slow)])
-def test_however_often_killed_the_output_is_the_same(chat_server: Start, tmp_path: Path, times: int) -> None:
-    coco = annotated_images(tmp_path / "coco", 12 * times)
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "CHAT_KEY": KEY}
-
-    def start(folder: Path, url: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-c", SCRIPT, str(folder), url, str(coco)]
-        return subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.DEVNULL)
-
-    undisturbed = chat_server(0.2, 0.05)
-    assert start(tmp_path / "whole", undisturbed.url).wait() == 0
-    server = chat_server(0.2, 0.05)
-    rng = random.Random(5)
-    killed = 0
-    before: set[str] = set()
-    while killed < times:
-        process = start(tmp_path / "killed", server.url)
-        while process.poll() is None and set(server.counts()["asked"]) <= before:
-            time.sleep(0.01)  # until it asks for something new
-        time.sleep(rng.uniform(0.0, 0.15))
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL, "it was still at work"
-        before = set(server.counts()["asked"])
-        killed += 1
-    assert start(tmp_path / "killed", server.url).wait() == 0
-    assert contents(tmp_path / "killed/ours") == contents(tmp_path / "whole/ours")
-    assert list((tmp_path / "killed").glob(".ours.*")) == []
+Start = Callable[[float, float], RunningServer]
+pytestmark = pytest.mark.usefixtures("key")
+ONE = Sampling(0.0, 1, 50)
 
 
 def waited() -> float:
-    """Seconds this process has been ready to run and had no processor, so far."""
+    """Return the seconds this process has been ready to run and had no processor, so far."""
     return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
 
 
 @pytest.mark.parametrize("concurrency", [8, pytest.param(16, marks=pytest.mark.slow)])
 def test_throughput_is_that_of_the_server(chat_server: Start, tmp_path: Path, concurrency: int) -> None:
-    server = chat_server(0.0, 0.2)
-    spec = generator(server.url, concurrency=concurrency)
-    requests = requests_about(annotated_images(tmp_path / "coco", concurrency * 25), spec)
+    model = server_model(chat_server(0.0, 0.2).url, concurrency=concurrency)
+    requests = {key_of(model.body(prompt)): prompt for prompt in prompts(concurrency * 25)}
     with ReplyCache(tmp_path / "warm.sqlite") as cache:
-        spec.answer(dict(list(requests.items())[:1]), cache)  # imports take a second that is not the requests'
+        model.answer(dict(list(requests.items())[:1]), cache)  # imports take a second that is not the requests'
     rates, denied = [], []
     for number in range(3):  # the best of three: the machine may be busy with something else
         with ReplyCache(tmp_path / f"replies{number}.sqlite") as cache:
             begun, before = time.monotonic(), waited()
-            spec.answer(requests, cache)
+            model.answer(requests, cache)
             took = time.monotonic() - begun
         rates.append(len(requests) / took / (concurrency / 0.2))
         denied.append((waited() - before) / took)
@@ -159,60 +48,90 @@ def test_throughput_is_that_of_the_server(chat_server: Start, tmp_path: Path, co
     raise AssertionError(f"{max(rates):.2f} of {concurrency / 0.2:.0f} requests a second")
 
 
-def test_the_budget_stops_the_job_before_it_is_passed(chat_server: Start, tmp_path: Path) -> None:
+def test_the_budget_is_never_exceeded_and_earlier_runs_count(chat_server: Start, tmp_path: Path) -> None:
     server = chat_server(0.0, 0.0)
-    coco = annotated_images(tmp_path / "coco", 40)
     each = Price(1.0, 2.0).of(100, 250)
-    spec = generator(server.url, budget=20 * each)
-    job = server_job(coco, tmp_path, spec, "global")
-    with pytest.raises(InputError, match="budget"):
-        construct(job)
-    asked = len(server.counts()["asked"])
-    assert 0 < asked <= 20 and not job.output.exists()
-    with pytest.raises(InputError, match="budget"):
-        construct(job)
-    assert len(server.counts()["asked"]) <= 20, "what earlier runs cost counts"
-    construct(replace(job, generator=generator(server.url, budget=100 * each)))
-    assert read_json(job.output / "manifest.json")["cost_usd"] == pytest.approx(40 * each)
+    model = CachedModel(server_model(server.url, budget=20 * each), tmp_path / "replies.sqlite", FIVE)
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"the budget of .* is used up"):
+            model(prompts(40))
+        assert 0 < len(server.counts()["asked"]) <= 20
+    richer = CachedModel(server_model(server.url, budget=100 * each), tmp_path / "replies.sqlite", FIVE)
+    assert all(isinstance(text, str) for text in richer(prompts(40)))
     assert set(server.counts()["asked"].values()) == {1}
 
 
 def test_a_wrong_key_is_one_line_without_the_key(
     chat_server: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = chat_server(0.0, 0.0)
-    job = server_job(annotated_images(tmp_path / "coco", 3), tmp_path, generator(server.url), "global")
+    model = CachedModel(server_model(chat_server(0.0, 0.0).url), tmp_path / "replies.sqlite", FIVE)
     monkeypatch.setenv("CHAT_KEY", "wrong-key-123")
     with pytest.raises(InputError, match="401") as caught:
-        construct(job)
-    assert "wrong-key-123" not in str(caught.value)
+        model(prompts(3))
+    assert "wrong-key-123" not in str(caught.value) and "\n" not in str(caught.value)
     monkeypatch.delenv("CHAT_KEY")
-    with pytest.raises(InputError, match="CHAT_KEY"):
-        construct(job)
+    with pytest.raises(InputError, match="export CHAT_KEY"):
+        model(prompts(3))
 
 
-def test_a_server_that_is_down_is_not_held_against_the_images(tmp_path: Path, chat_server: Start) -> None:
-    coco = annotated_images(tmp_path / "coco", 20)
-    down = generator("http://127.0.0.1:9/v1", give_up_after=10)
-    with pytest.raises(InputError, match="last 10 requests have failed"):
-        construct(server_job(coco, tmp_path, down, "global"))
-    up = server_job(coco, tmp_path, generator(chat_server(0.0, 0.0).url), "global")
-    construct(up)
-    assert read_json(up.output / "manifest.json")["requests"]["failed"] == 0
+def test_a_server_without_a_key_needs_none(chat_server: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CHAT_KEY")
+    open_to_all = server_model(chat_server(0.0, 0.0).url, key_variable=None)
+    assert all(
+        isinstance(text, str) for text in CachedModel(open_to_all, tmp_path / "replies.sqlite", FIVE)(prompts(3))
+    )
 
 
-def test_what_failed_is_asked_again_on_request(chat_server: Start, tmp_path: Path) -> None:
-    coco = annotated_images(tmp_path / "coco", 60)
-    job = server_job(coco, tmp_path, generator(chat_server(0.5, 0.0).url, give_up_after=50), "global")
-    failed = read_json(construct(job) / "manifest.json")["requests"]["failed"]
-    assert failed > 0
-    mended = replace(job, generator=generator(chat_server(0.0, 0.0).url), retry_failed=True)
-    assert read_json(construct(mended) / "manifest.json")["requests"]["failed"] == 0
+@pytest.mark.parametrize(
+    ("count", "message"), [(20, "the last 10 requests have failed"), (3, r"no server at http.*3 of 3 requests")]
+)
+def test_a_server_that_is_not_there_stops_the_run_and_is_no_fault_of_the_requests(
+    chat_server: Start, tmp_path: Path, count: int, message: str
+) -> None:
+    replies = tmp_path / "replies.sqlite"
+    down = server_model("http://127.0.0.1:9/v1", give_up_after=10)
+    with pytest.raises(InputError, match=message):
+        CachedModel(down, replies, FIVE)(prompts(count))
+    with ReplyCache(replies) as cache:
+        assert len(cache) == 0
+    answered = CachedModel(server_model(chat_server(0.0, 0.0).url), replies, FIVE)(prompts(count))
+    assert all(isinstance(text, str) for text in answered)
 
 
-def test_another_process_at_the_same_cache_is_told(tmp_path: Path) -> None:
-    with ReplyCache(tmp_path / "replies.sqlite"), pytest.raises(InputError, match=r"another construct\.py"):
-        ReplyCache(tmp_path / "replies.sqlite")
+def test_a_request_that_fails_for_good_is_stored_and_is_the_fault_of_its_group(
+    chat_server: Start, tmp_path: Path
+) -> None:
+    server = chat_server(0.5, 0.0)
+    model = CachedModel(server_model(server.url, give_up_after=100), tmp_path / "replies.sqlite", FIVE)
+    answers = model(prompts(60))
+    failed = [isinstance(answer, RequestFailed) for answer in answers]
+    assert 0 < sum(failed) < 30
+    asked = server.counts()["asked"]
+    groups = model.by_group([prompts(60)[start : start + 2] for start in range(0, 60, 2)])
+    assert server.counts()["asked"] == asked, "no request is sent twice"
+    assert [isinstance(group, RequestFailed) for group in groups] == [
+        one or other for one, other in zip(failed[::2], failed[1::2], strict=True)
+    ]
+    assert all(isinstance(group, RequestFailed) or len(group) == 2 for group in groups)
+
+
+def test_an_image_and_a_seed_are_sent_with_the_prompt_and_belong_to_the_key(chat_server: Start, tmp_path: Path) -> None:
+    server = chat_server(0.0, 0.0)
+    model = CachedModel(server_model(server.url), tmp_path / "replies.sqlite", ONE)
+    red, blue = (data_url(Image.new("RGB", (300, 300), color)) for color in ("red", "blue"))
+    asked = [model.prompt("Look.", "What is it?", image, seed) for image in (red, blue, None) for seed in (0, 1, None)]
+    assert len(set(model(asked))) == 9, "the server answers by content"
+    body = model.model.body(asked[0])
+    image, text = body["messages"][1]["content"]
+    assert image["image_url"]["url"] == red and text == {"type": "text", "text": "What is it?"} and body["seed"] == 0
+    assert "seed" not in model.model.body(asked[-1])
+
+
+def test_an_image_counts_as_tokens_and_not_as_its_characters() -> None:
+    noise = Image.effect_noise((200, 200), 100).convert("RGB")
+    prompt, written = most_tokens(Prompt("Look.", "What is it?", ONE, data_url(noise)))
+    bare, _ = most_tokens(Prompt("Look.", "What is it?", ONE))
+    assert TOKENS_PER_IMAGE < prompt < bare + TOKENS_PER_IMAGE + 20 and written == 50
 
 
 def test_the_pacer_keeps_the_rate() -> None:
@@ -223,3 +142,35 @@ def test_the_pacer_keeps_the_rate() -> None:
         return time.monotonic() - begun
 
     assert 0.2 <= asyncio.run(passed()) < 0.4
+
+
+def test_another_process_at_the_same_cache_is_one_line(tmp_path: Path) -> None:
+    with ReplyCache(tmp_path / "replies.sqlite"), pytest.raises(InputError, match="another process"):
+        ReplyCache(tmp_path / "replies.sqlite")
+
+
+def test_a_file_that_is_no_cache_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "replies.sqlite").write_bytes(b"no database at all" * 100)
+    with pytest.raises(InputError, match="is no reply cache"):
+        ReplyCache(tmp_path / "replies.sqlite")
+
+
+def test_what_is_forgotten_is_no_longer_in_the_cache(tmp_path: Path) -> None:
+    with ReplyCache(tmp_path / "replies.sqlite") as cache:
+        cache.put("one", Reply(["text"], ["stop"], 1, 2))
+        cache.put("two", Reply(error="failed"))
+        assert len(cache) == 2 and cache.get("one") == Reply(["text"], ["stop"], 1, 2)
+        cache.forget(["two"])
+        assert "one" in cache and "two" not in cache and cache.get("two") is None
+
+
+@pytest.mark.parametrize("wrong", [(-0.1, 1, 8), (0.0, 0, 8), (0.0, 1, 0)])
+def test_sampling_out_of_range_is_one_line(wrong: tuple[float, int, int]) -> None:
+    with pytest.raises(InputError, match="temperature must be at least 0"):
+        Sampling(*wrong)
+
+
+def test_the_key_of_a_request_without_a_seed_is_that_of_earlier_versions() -> None:
+    """Replies that were paid for are found again."""
+    body = ServerModel("gpt-3.5-turbo").body(Prompt("System.", "Text.", Sampling(0.8, 5, 1024)))
+    assert key_of(body) == "c63d60999cc06893a428736ee9bb44bee810bc0eb97992202bc3021aa36a2aaa"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,10 +34,18 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.requests.append(asked)  # type: ignore[attr-defined]
+        server = self.server
+        with server.lock:  # type: ignore[attr-defined]
+            server.requests.append(asked)  # type: ignore[attr-defined]
+            refused = len(server.requests) > server.refuse_after  # type: ignore[attr-defined]
+            server.at_once += 1  # type: ignore[attr-defined]
+            server.most_at_once = max(server.most_at_once, server.at_once)  # type: ignore[attr-defined]
+        time.sleep(server.latency)  # type: ignore[attr-defined]
+        with server.lock:  # type: ignore[attr-defined]
+            server.at_once -= 1  # type: ignore[attr-defined]
         content = asked["messages"][1]["content"]
         text = content if isinstance(content, str) else content[-1]["text"]
-        status, reply = 200, "7"
+        status, reply = (401 if refused else 200), "7"
         if "broken" in text.rsplit("Question:", 1)[-1]:
             status, reply = 500, ""
         elif not isinstance(content, str):
@@ -68,8 +78,11 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture()
 def server() -> Iterator[ThreadingHTTPServer]:
+    """A server that stores its `requests`, answers after `latency` seconds, and refuses all after `refuse_after`."""
     found = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    found.requests = []  # type: ignore[attr-defined]
+    found.requests, found.lock = [], threading.Lock()  # type: ignore[attr-defined]
+    found.latency, found.refuse_after = 0.0, math.inf  # type: ignore[attr-defined]
+    found.at_once = found.most_at_once = 0  # type: ignore[attr-defined]
     thread = threading.Thread(target=found.serve_forever, daemon=True)
     thread.start()
     yield found

@@ -11,10 +11,12 @@ from hydra.utils import instantiate
 
 from vlit.common.errors import InputError
 from vlit.data.sample import Sample, Turn
-from vlit.llm.answers import Answers, Asking
-from vlit.llm.batch import BatchGenerator
-from vlit.llm.local import LocalGenerator
-from vlit.llm.server import ServerGenerator
+from vlit.llm.batch import BatchModel
+from vlit.llm.cache import CachedModel
+from vlit.llm.local import LocalModel
+from vlit.llm.request import Sampling
+from vlit.llm.server import ServerModel
+from vlit.quality.assess import PromptingMeasure
 from vlit.quality.indicators.instruction_complexity import AskedComplexity, read_score
 from vlit.quality.indicators.task_diversity import AskedTask
 from vlit.quality.instruments import Encode, TagSystem
@@ -26,46 +28,46 @@ SAMPLES = [
     Sample("b", (), (Turn("Is it broken?", "It is broken."),)),
 ]
 SYSTEM = TagSystem(("object counting", "visual reasoning"), {}, {})
+SHORT = Sampling(0.0, 1, 8)
 
 
-def behind(server: ThreadingHTTPServer, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Answers:
+def behind(server: ThreadingHTTPServer, folder: Path, monkeypatch: pytest.MonkeyPatch) -> CachedModel:
     monkeypatch.setenv("OPENAI_API_KEY", "any")
-    model = ServerGenerator(
-        "m", 0.0, 1, 64, base_url=f"http://127.0.0.1:{server.server_port}/v1", attempts=2, backoff=0.01
-    )
-    return Answers(model, folder / "replies.sqlite")
+    model = ServerModel("m", base_url=f"http://127.0.0.1:{server.server_port}/v1", attempts=2, backoff=0.01)
+    return CachedModel(model, folder / "replies.sqlite", Sampling(0.0, 1, 64))
 
 
-def test_a_server_scores_and_labels_and_is_asked_once(
+def test_a_server_scores_and_labels_and_no_request_is_sent_twice(
     server: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encode: Encode
 ) -> None:
-    answers = behind(server, tmp_path, monkeypatch)
+    llm = behind(server, tmp_path, monkeypatch)
     for _ in range(2):
-        measures = [AskedComplexity(answers), ProposedTags(answers), AskedTask(answers, encode, SYSTEM)]
-        assert all(isinstance(measure, Asking) for measure in measures)
+        measures = [AskedComplexity(llm), ProposedTags(llm), AskedTask(llm, encode, SYSTEM)]
+        assert all(isinstance(measure, PromptingMeasure) for measure in measures)
         scores, tags, tasks = (measure.rows(SAMPLES) for measure in measures)
-        assert scores[0] == {"complexity": 7.0} and str(scores[1]) == "language model: status 500, 2 times"
+        assert scores[0] == {"complexity": 7.0} and str(scores[1]) == "language model: status 500 (attempt 2)"
         assert tags[0] == {"tags": ["object counting", "spatial relation"]}
         assert tasks[0] == {"task": "object counting", "tasks": ["object counting", "object counting"]}
-    asked = [json.dumps(request["messages"]) for request in server.requests]  # type: ignore[attr-defined]
-    broken = [text for text in asked if "broken" in text]
-    assert len(asked) - len(broken) == len({*asked} - {*broken}) == 6
+    sent = [json.dumps(request["messages"]) for request in server.requests]  # type: ignore[attr-defined]
+    broken = [text for text in sent if "broken" in text]
+    assert len(sent) - len(broken) == len({*sent} - {*broken}) == 6
     assert len(broken) == 2 * len({*broken}), "two attempts for each of its questions, and none in the second round"
 
 
-def test_a_server_that_is_down_stops_the_run_and_is_not_held_against_the_samples(
+def test_a_server_that_is_down_stops_the_run_and_is_no_fault_of_the_samples(
     server: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "any")
-    down = ServerGenerator("m", 0.0, 1, 64, base_url="http://127.0.0.1:9/v1", attempts=1, give_up_after=2)
+    down = ServerModel("m", base_url="http://127.0.0.1:9/v1", attempts=1, give_up_after=2)
     with pytest.raises(InputError, match="the last 2 requests have failed"):
-        AskedComplexity(Answers(down, tmp_path / "replies.sqlite")).rows(SAMPLES)
+        AskedComplexity(CachedModel(down, tmp_path / "replies.sqlite", SHORT)).rows(SAMPLES)
     up = AskedComplexity(behind(server, tmp_path, monkeypatch))
     assert up.rows(SAMPLES[:1]) == [{"complexity": 7.0}]
 
 
 def test_a_batch_is_written_and_its_results_are_scores(tmp_path: Path) -> None:
-    measure = AskedComplexity(Answers(BatchGenerator("m", 0.0, 1, 8, tmp_path / "batch"), tmp_path / "replies.sqlite"))
+    batch = BatchModel("m", tmp_path / "batch")
+    measure = AskedComplexity(CachedModel(batch, tmp_path / "replies.sqlite", SHORT))
     with pytest.raises(InputError, match="3 requests written"):
         measure.rows(SAMPLES)
     lines = [json.loads(line) for line in (tmp_path / "batch/requests-000.jsonl").read_text().splitlines()]
@@ -80,28 +82,25 @@ def test_a_batch_is_written_and_its_results_are_scores(tmp_path: Path) -> None:
     assert str(rows[0]) == "language model: empty reply" and rows[1] == {"complexity": 5.0}
 
 
-def test_a_local_model_is_asked_and_what_it_says_is_checked(tiny_llama: Path, tmp_path: Path, encode: Encode) -> None:
-    answers = Answers(LocalGenerator(tiny_llama, 0.0, 1, 8, seed=0), tmp_path / "replies.sqlite")
-    first = AskedComplexity(answers).rows(SAMPLES)
-    assert [str(row) for row in first] == ["no score in the reply"] * 2, "random weights don't say numbers"
-    tasks = AskedTask(answers, encode, SYSTEM, selective=False).rows(SAMPLES)
+def test_replies_of_a_local_model_are_checked(tiny_llama: Path, tmp_path: Path, encode: Encode) -> None:
+    llm = CachedModel(LocalModel(tiny_llama), tmp_path / "replies.sqlite", SHORT)
+    first = AskedComplexity(llm).rows(SAMPLES)
+    assert [str(row) for row in first] == ["no score in the reply"] * 2, "random weights write no numbers"
+    tasks = AskedTask(llm, encode, SYSTEM, selective=False).rows(SAMPLES)
     assert all(isinstance(row, MeasureFault) or set(row["tasks"]) <= set(SYSTEM.tags) for row in tasks)
-    elsewhere = Answers(LocalGenerator(tiny_llama, 0.0, 1, 8, seed=0), tmp_path / "again.sqlite")
-    assert elsewhere(AskedComplexity(answers).questions(SAMPLES[0])) == answers(
-        AskedComplexity(answers).questions(SAMPLES[0])
-    ), "the likeliest words are the same again"
+    again = CachedModel(LocalModel(tiny_llama), tmp_path / "again.sqlite", SHORT)
+    prompts = AskedComplexity(llm).prompts(SAMPLES[0])
+    assert again(prompts) == llm(prompts), "the likeliest words are the same again"
     with pytest.raises(InputError, match=r"no model in .*absent"):
-        AskedComplexity(Answers(LocalGenerator(tmp_path / "absent", 0.0, 1, 8, seed=0), tmp_path / "r.sqlite")).rows(
-            SAMPLES
-        )
+        AskedComplexity(CachedModel(LocalModel(tmp_path / "absent"), tmp_path / "r.sqlite", SHORT)).rows(SAMPLES)
 
 
 @pytest.mark.parametrize("name", ["server", "batch", "local"])
 def test_the_configuration_makes_each_backend_with_one_short_likeliest_reply(assess_config, name: str) -> None:
     cfg = assess_config(f"llm={name}")
-    model = instantiate(cfg.llm.build, _convert_="all")
-    assert (model.temperature, model.n) == (0.0, 1) and model.max_tokens <= 64
-    assert Answers(model, Path(cfg.llm.replies)).key
+    llm = CachedModel(instantiate(cfg.llm, _convert_="all"), cfg.replies, Sampling(**cfg.sampling))
+    assert (llm.sampling.temperature, llm.sampling.n) == (0.0, 1) and llm.sampling.max_tokens <= 64
+    assert "llama-2-7b-chat" in llm.key
 
 
 def test_tags_are_read_from_the_first_line_with_words() -> None:

@@ -21,9 +21,9 @@ from vlit.common.errors import InputError
 from vlit.common.files import read_json, read_jsonl
 from vlit.data.images import Base64Image, FileImage
 from vlit.data.sample import Sample, Turn
-from vlit.llm.answers import Answers
-from vlit.llm.server import ServerGenerator
-from vlit.llm.vision import ChatServer
+from vlit.llm.cache import CachedModel
+from vlit.llm.request import Sampling
+from vlit.llm.server import ServerModel
 from vlit.quality.assess import Assessment
 from vlit.quality.indicators.complexity_rule import RuleComplexity
 from vlit.quality.indicators.correctness import Correctness
@@ -63,13 +63,14 @@ def samples(folder: Path) -> list[Sample]:
 
 def assessment(clip: LoadedClip, server: ThreadingHTTPServer, folder: Path, encode: Encode) -> Assessment:
     url = f"http://127.0.0.1:{server.server_port}/v1"
-    seer = ChatServer(url, "seer", folder / "judge.jsonl", retries=0)
+    model = ServerModel("m", base_url=url, attempts=1)
+    seer = ServerModel("seer", base_url=url, attempts=1)
     instruments = Instruments(
         features=lambda: clip.features(folder / "features.sqlite", 8),
         encoder=lambda: encode,
         parser=SpacyParser,
-        judge=lambda: ServerJudge(seer),
-        llm=Answers(ServerGenerator("m", 0.0, 1, 64, base_url=url, attempts=1), folder / "replies.sqlite"),
+        judge=lambda: ServerJudge(seer, folder / "judge.sqlite"),
+        llm=CachedModel(model, folder / "replies.sqlite", Sampling(0.0, 1, 64)),
         settings={"judge": {"times": 3}, "tags": {"redundancy": 1.1}, "response_diversity": {"min_samples": 2}},
     )
     return Assessment(instruments)
@@ -85,10 +86,10 @@ def test_every_fault_is_counted_and_shards_end_as_one_pass(
     tables = whole.statistics(one, data, Shard())
     found = whole.values(tables, data)
     text = {"empty text": 1, "text is not valid Unicode": 1}
-    refused = {**text, "language model: status 500, 1 times": 1}
+    refused = {**text, "language model: status 500 (attempt 1)": 1}
     assert found["details"]["faults"] == {
         "MD": {**text, "unreadable image": 1},
-        "C": {**text, "unreadable image": 1, "server failed (500)": 1},
+        "C": {**text, "unreadable image": 1, "judge: status 500 (attempt 1)": 1},
         "OG": text, "R": text, "I_cx_rule": text, "I_cx": refused, "tags": refused, "T": refused,
     }  # fmt: skip
     assert not found["reasons"] and all(value is not None for value in found["indicators"].values())
@@ -110,7 +111,7 @@ def test_every_fault_is_counted_and_shards_end_as_one_pass(
 
     write_report(tmp_path / "report.html", "ours", found, tables, data, whole.clusters)
     page = (tmp_path / "report.html").read_text("utf-8")
-    assert "1 unreadable image" in page and "server failed (500)" in page
+    assert "1 unreadable image" in page and "judge: status 500 (attempt 1)" in page
 
 
 def test_what_is_not_configured_stays_empty_with_its_reason(encode: Encode, tmp_path: Path) -> None:
@@ -131,8 +132,8 @@ def test_a_judge_that_is_down_stops_the_run_and_the_next_run_resumes_it(
     store = StatisticsStore(tmp_path / "store", 1)
 
     def judge(port: int) -> Correctness:
-        url = f"http://127.0.0.1:{port}/v1"
-        return Correctness(ServerJudge(ChatServer(url, "seer", tmp_path / "judge.jsonl", retries=0)), times=3)
+        seer = ServerModel("seer", base_url=f"http://127.0.0.1:{port}/v1", key_variable=None, attempts=1)
+        return Correctness(ServerJudge(seer, tmp_path / "judge.sqlite"), times=3)
 
     store.compute(judge(server.server_port), data[:1])
     with pytest.raises(InputError, match="no server at"):

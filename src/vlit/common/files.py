@@ -1,22 +1,23 @@
-"""Writing files whole or not at all: a temporary name in the same folder, then a rename; and one writer at a time."""
+"""Write files and folders whole or not at all, under a temporary name that is then renamed; one writer at a time."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from vlit.common.errors import InputError, storage_error
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` on success, remove it on any failure.
+    """Yield a temporary path next to `path`; rename it to `path` on success, remove it on any failure.
 
     Raises:
         InputError: if the disk is full, read-only or gone.
@@ -40,19 +41,83 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def replaced_folder(
+    folder: Path,
+    marker: str | None = None,
+    *,
+    what: str = "output",
+    mend: str = "move it away, or name another folder",
+    is_current: Callable[[], bool] | None = None,
+) -> Iterator[Path]:
+    """Yield a fresh, empty folder to fill; it takes the place of `folder` on success, else `folder` is unchanged.
+
+    Args:
+        folder: the folder to write; a link to a folder is followed.
+        marker: file that every earlier output of this kind contains; None: an existing folder is never replaced.
+        what: the kind of output, for the message.
+        mend: what the user can do about a folder that must not be replaced, for the message.
+        is_current: whether `folder` already holds what was to be written. Called before the swap: another process may
+            have been faster, whose files then stay.
+
+    Raises:
+        InputError: if `folder` holds something that must not be replaced, or the disk is full, read-only or gone.
+    """
+    is_replaceable(folder, marker, what, mend)
+    place = folder.resolve()
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.") as temporary:
+            fresh, earlier = Path(temporary) / "fresh", Path(temporary) / "earlier"
+            fresh.mkdir()  # inside, because the temporary folder itself is private
+            yield fresh
+            if is_current is not None and is_current():
+                return
+            if is_replaceable(folder, marker, what, mend):
+                place.rename(earlier)
+            try:
+                fresh.rename(place)
+            except BaseException:
+                if earlier.exists():
+                    earlier.rename(place)
+                raise
+    except OSError as error:
+        raise (storage_error(error, folder) or error) from None
+
+
+def is_replaceable(
+    folder: Path, marker: str | None, what: str = "output", mend: str = "move it away, or name another folder"
+) -> bool:
+    """Return whether `folder` contains `marker`, so that it may be replaced; False if it is absent or empty.
+
+    Raises:
+        InputError: if it is neither: somebody else's files, or a file.
+    """
+    if marker is not None and (folder / marker).is_file():
+        return True
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} exists and is no earlier {what}: {mend}" if marker else f"{folder} exists: {mend}")
+    return False
+
+
+@contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a file alone while something is made; wait for a process that holds it.
+    """Hold a lock file while something is made; wait for the process that holds it.
 
     The system takes the lock from a process that ends, however it ends: there are no stale ones.
+
+    Raises:
+        InputError: if the disk is full, read-only or gone.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a")
+        lock = FileLock(path)
+        lock.acquire()
     except OSError as error:
         raise (storage_error(error, path) or error) from None
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def write_text(path: Path, text: str) -> None:

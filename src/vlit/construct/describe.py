@@ -1,4 +1,4 @@
-"""One template for each type of annotation; together they describe an image (worked example in section A.2.2)."""
+"""Describe an image in words, by one template for each type of annotation (worked example in section A.2.2)."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from vlit.construct.region_images import corners
 from vlit.construct.sources.image import AnnotatedObject, ImageAnnotations, Word
 
-Region = AnnotatedObject | Word  # what a square box marks
+Marked = AnnotatedObject | Word  # what a square box is drawn around in a region conversation
 
 
 @dataclass(frozen=True)
 class Templates:
-    """Format strings: the sentence of each annotation type, and how one item of its list is written.
+    """Format strings: the sentence of each annotation type, and one item of its list.
 
-    Words occur once for each place they are read at. Attributes and regions are not in the paper's example: their
-    wording is ours.
+    A word occurs once for each place in the image where it is written. Attributes and regions are not in the paper's
+    example: their wording is ours.
     """
 
     captions: str
@@ -30,15 +30,20 @@ class Templates:
     region: str
     region_word: str
 
-    def describe(self, image: ImageAnnotations, region: Region | None = None) -> str:
-        """Describe an image by whatever its annotation sources say, leaving out what they don't."""
+    def describe(self, image: ImageAnnotations, region: Marked | None = None) -> str:
+        """Describe an image by its annotations; a source without annotations is left out.
+
+        Args:
+            image: the annotations.
+            region: the marked object or word of a region conversation.
+        """
         sentences = []
         if image.captions:
             sentences.append(self.captions.format(captions=" ".join(map(_as_sentence, image.captions))))
         if image.objects:
             sentences.append(self.objects.format(objects=self._counted(image)))
         if any(thing.attributes for thing in image.objects):
-            sentences.append(self.attributes.format(attributes=self._dressed(image)))
+            sentences.append(self.attributes.format(attributes=self._attributes(image)))
         if image.qa:
             pairs = (self.pair.format(question=question, answer=answer) for question, answer in image.qa)
             sentences.append(self.pairs.format(pairs=", ".join(pairs)))
@@ -49,21 +54,21 @@ class Templates:
         return " ".join(sentences)
 
     def _counted(self, image: ImageAnnotations) -> str:
-        """Objects by category, in the order of their first occurrence."""
+        """Count objects by category, in the order of their first occurrence."""
         counts = Counter((thing.supercategory, thing.kind) for thing in image.objects)
         return ", ".join(
             self.object.format(count=count, supercategory=supercategory, kind=kind)
             for (supercategory, kind), count in counts.items()
         )
 
-    def _dressed(self, image: ImageAnnotations) -> str:
+    def _attributes(self, image: ImageAnnotations) -> str:
         return ", ".join(
             self.attribute.format(kind=thing.kind, attributes=" and ".join(thing.attributes))
             for thing in image.objects
             if thing.attributes
         )
 
-    def _region(self, region: Region, image: ImageAnnotations) -> str:
+    def _region(self, region: Marked, image: ImageAnnotations) -> str:
         place = {"box": corners(region.box), "width": image.width, "height": image.height}
         if isinstance(region, Word):
             return self.region_word.format(word=region.text, **place)

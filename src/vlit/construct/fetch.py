@@ -1,9 +1,14 @@
-"""Downloads a file over connections that break: resumes, checks, and never leaves a broken file under its name."""
+"""Get the public files that construct.py reads: `python -m vlit.construct.fetch`; `dry_run=true` prints their sizes.
+
+A broken download is resumed where it stopped, and no broken file is left under its name.
+`only=[captions_and_instances]` gets some of the files.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import http.client
+import logging
 import shutil
 import time
 import urllib.error
@@ -13,26 +18,30 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from omegaconf import DictConfig
 from tqdm import tqdm
 
+from vlit.common.entry import entry
 from vlit.common.errors import InputError
 
-CHUNK = 1 << 20
+log = logging.getLogger("vlit.fetch")  # as a command this module has another name
+CHUNK = 1 << 20  # bytes
 BROKEN = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError)
-HOPELESS = (400, 401, 403, 404, 410)
+PERMANENT = (400, 401, 403, 404, 410)  # statuses that another attempt does not change
+SUMS = "SHA256SUMS"
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedFile:
     """A file on the web.
 
     Attributes:
-        name: of the file here.
-        url: where it is.
+        name: name of the file on this machine.
+        url: its address.
         md5: checksum, if its publisher or a widely used reader of it gives one.
         sha256: the same.
-        unpack: folder its members go to, for a zip archive; None keeps the file as it is.
-        members: which members to unpack; empty is all.
+        unpack: folder of its members, for a zip archive; None keeps the file as it is.
+        members: members to unpack; empty is all.
     """
 
     name: str
@@ -40,7 +49,7 @@ class Published:
     md5: str | None = None
     sha256: str | None = None
     unpack: str | None = None
-    members: tuple[str, ...] = ()
+    members: Sequence[str] = ()
 
     @property
     def checksum(self) -> tuple[str, str] | None:
@@ -49,7 +58,7 @@ class Published:
 
 
 def size_of(url: str, timeout: float) -> int | None:
-    """Bytes of a file, as the server says without sending it; None if it doesn't say or can't be reached."""
+    """Ask the server for the bytes of a file without getting it; None if it doesn't answer that."""
     try:
         with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=timeout) as answer:
             length = answer.headers.get("Content-Length")
@@ -58,29 +67,29 @@ def size_of(url: str, timeout: float) -> int | None:
         return None
 
 
-def download(file: Published, folder: Path, attempts: int, timeout: float, wait: float = 1.0) -> Path:
-    """Download a file into a folder, going on from what is there of it.
+def download(file: PublishedFile, folder: Path, attempts: int, timeout: float, wait: float = 1.0) -> Path:
+    """Download a file into a folder, or the rest of it.
 
-    What has arrived is in `NAME.part` until all has and the checksum is right.
+    Until it is complete and its checksum is right, it is named `NAME.part`.
 
     Args:
-        file: what to get.
-        folder: where to put it.
-        attempts: how often in a row a connection may break without a byte having come.
+        file: the file.
+        folder: the folder.
+        attempts: connections in a row that may break without a byte having arrived.
         timeout: seconds without a byte after which a connection counts as broken.
-        wait: seconds before connecting again, doubled each time nothing comes.
+        wait: seconds before connecting again, doubled each time that nothing arrives.
 
     Returns:
-        The file.
+        The path of the file.
 
     Raises:
-        InputError: if the server has no such file, keeps breaking off, or the checksum is wrong (what came is removed).
+        InputError: if the server has no such file, keeps breaking off, or the checksum is wrong (the file is removed).
     """
     path, part = folder / file.name, folder / f"{file.name}.part"
     if path.is_file():
         return path
     folder.mkdir(parents=True, exist_ok=True)
-    barren = 0
+    without_bytes = 0
     while True:
         before = part.stat().st_size if part.is_file() else 0
         try:
@@ -88,44 +97,44 @@ def download(file: Published, folder: Path, attempts: int, timeout: float, wait:
                 break
             fault = "the connection ended early"
         except urllib.error.HTTPError as error:
-            if error.code in HOPELESS:
+            if error.code in PERMANENT:
                 raise InputError(f"{file.url} answers {error.code}: get {file.name} elsewhere into {folder}") from None
             fault = f"status {error.code}"
         except BROKEN as error:
             fault = str(error) or type(error).__name__
         grown = part.is_file() and part.stat().st_size > before
-        barren = 0 if grown else barren + 1
-        if barren == attempts:
-            raise InputError(f"{file.url}: {fault}, {attempts} times in a row: run the same command later to go on")
-        time.sleep(min(60.0, wait * 2 ** max(0, barren - 1)))
+        without_bytes = 0 if grown else without_bytes + 1
+        if without_bytes == attempts:
+            raise InputError(f"{file.url}: {fault}, {attempts} times in a row: run the same command later to continue")
+        time.sleep(min(60.0, wait * 2 ** max(0, without_bytes - 1)))
     _check(file, part)
     part.replace(path)
     return path
 
 
 def _receive(url: str, part: Path, timeout: float) -> bool:
-    """Append what a connection sends to `part`; whether the file is complete now."""
-    have = part.stat().st_size if part.is_file() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    """Append what a connection sends to `part`, and return whether the file is complete."""
+    start = part.stat().st_size if part.is_file() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
     try:
         answer = urllib.request.urlopen(request, timeout=timeout)
     except urllib.error.HTTPError as error:
-        whole = error.headers.get("Content-Range", "").removeprefix("bytes */")
-        if error.code == 416 and whole == str(have):
-            return True  # everything had come already
+        size = error.headers.get("Content-Range", "").removeprefix("bytes */")
+        if error.code == 416 and size == str(start):
+            return True  # it was complete already
         if error.code == 416:
-            part.unlink()  # longer than the file: it is another one
+            part.unlink()  # longer than the file: it is part of another one
             return False
         raise
     with answer:
-        goes_on = answer.status == 206
-        if not goes_on:
-            have = 0  # the server starts from the beginning
+        resumed = answer.status == 206
+        if not resumed:
+            start = 0  # the server sends the file from its beginning
         length = answer.headers.get("Content-Length")
-        total = have + int(length) if length else None
+        total = start + int(length) if length else None
         with (
-            part.open("ab" if goes_on else "wb") as file,
-            tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=part.stem, disable=None) as progress,
+            part.open("ab" if resumed else "wb") as file,
+            tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=part.stem, disable=None) as progress,
         ):
             while chunk := answer.read1(CHUNK):
                 file.write(chunk)
@@ -133,36 +142,33 @@ def _receive(url: str, part: Path, timeout: float) -> bool:
     return total is None or part.stat().st_size == total
 
 
-def _check(file: Published, part: Path) -> None:
+def _check(file: PublishedFile, part: Path) -> None:
     if file.checksum is None:
         return
     algorithm, expected = file.checksum
-    found = digest(part, algorithm)
+    found = checksum_of(part, algorithm)
     if found != expected:
         part.unlink()
         raise InputError(
-            f"{file.url}: {algorithm} is {found}, not {expected}: what came is removed, run again, or compare with the "
-            "publisher's page whether the file has changed"
+            f"{file.url}: {algorithm} is {found}, not {expected}: the file is removed; run again, or look on the "
+            "publisher's page whether it has changed"
         )
 
 
-def digest(path: Path, algorithm: str) -> str:
-    """Checksum of a file, in hexadecimal digits."""
+def checksum_of(path: Path, algorithm: str) -> str:
+    """Return the checksum of a file in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def free_bytes(folder: Path) -> int:
-    """Room left on the disk a folder is on, or is going to be on."""
+    """Return the free bytes of the disk that a folder is on, or is going to be on."""
     existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     return shutil.disk_usage(existing).free
 
 
-SUMS = "SHA256SUMS"
-
-
-def plan(files: Sequence[Published], folder: Path, timeout: float) -> Iterator[str]:
-    """Say of each file how large it is, whether it can be checked, and what is here already."""
+def dry_run(files: Sequence[PublishedFile], folder: Path, timeout: float) -> Iterator[str]:
+    """Yield a line for each file: its size, whether it is here already, and how it is checked."""
     total = 0
     for file in files:
         path = folder / file.name
@@ -174,14 +180,16 @@ def plan(files: Sequence[Published], folder: Path, timeout: float) -> Iterator[s
     yield f"{_readable(total)} to fetch, {_readable(free_bytes(folder))} free at {folder}"
 
 
-def fetch(files: Sequence[Published], folder: Path, attempts: int, timeout: float, wait: float = 1.0) -> Iterator[str]:
-    """Download what is not here, check and unpack it; yields a line for each file.
+def fetch(
+    files: Sequence[PublishedFile], folder: Path, attempts: int, timeout: float, wait: float = 1.0
+) -> Iterator[str]:
+    """Download the files that are not here, check and unpack them; yields a line for each file.
 
-    The SHA-256 of every file goes to `SHA256SUMS`. A file whose checksum its publisher doesn't give is compared with
-    that of an earlier download, if there is a line of it.
+    The SHA-256 of every file goes to `SHA256SUMS`. A file without a published checksum is
+    compared with the one of an earlier download, if there is one.
 
     Raises:
-        InputError: as `download` does, if an archive is broken or its members would leave the folder.
+        InputError: as `download` does, if an archive is broken or has members outside its folder.
     """
     for file in files:
         path = download(file, folder, attempts, timeout, wait)
@@ -193,16 +201,16 @@ def fetch(files: Sequence[Published], folder: Path, attempts: int, timeout: floa
 def _remember(path: Path, sums: Path) -> None:
     lines = sums.read_text().splitlines() if sums.is_file() else []
     known = {name: value for value, name in (line.split("  ", 1) for line in lines)}
-    value = digest(path, "sha256")
+    value = checksum_of(path, "sha256")
     if known.get(path.name, value) != value:
-        raise InputError(f"{path} is not what an earlier download was ({sums}): remove the file, or its line there")
+        raise InputError(f"{path} differs from an earlier download ({sums}): remove the file, or its line there")
     if path.name not in known:
         with sums.open("a") as file:
             file.write(f"{value}  {path.name}\n")
 
 
-def _unpack(file: Published, path: Path, folder: Path) -> int:
-    """Unpack members that are not there in full; how many there were to unpack."""
+def _unpack(file: PublishedFile, path: Path, folder: Path) -> int:
+    """Unpack members that are absent or incomplete, and return their number."""
     target = folder / str(file.unpack)
     try:
         with zipfile.ZipFile(path) as archive:
@@ -210,18 +218,18 @@ def _unpack(file: Published, path: Path, folder: Path) -> int:
             if file.members:
                 members = [info for info in members if info.filename in file.members]
             if len(members) < len(file.members):
-                raise InputError(f"{path} lacks members of {list(file.members)}: fetch it again")
-            todo = [info for info in members if not _is_there(target / info.filename, info.file_size)]
-            for info in todo:
+                raise InputError(f"{path} lacks members of {list(file.members)}: remove it and get it again")
+            missing = [info for info in members if not _is_unpacked(target / info.filename, info.file_size)]
+            for info in missing:
                 if not (target / info.filename).resolve().is_relative_to(target.resolve()):
                     raise InputError(f"{path} has a member outside its folder ({info.filename}): don't use it")
                 archive.extract(info, target)
     except zipfile.BadZipFile as error:
-        raise InputError(f"{path} is no readable zip archive ({error}): remove it and fetch it again") from None
-    return len(todo)
+        raise InputError(f"{path} is no readable zip archive ({error}): remove it and get it again") from None
+    return len(missing)
 
 
-def _is_there(path: Path, size: int) -> bool:
+def _is_unpacked(path: Path, size: int) -> bool:
     return path.is_file() and path.stat().st_size == size
 
 
@@ -231,3 +239,24 @@ def _readable(size: int | None) -> str:
     units = ["B", "kB", "MB", "GB", "TB"]
     power = min(len(units) - 1, max(0, (len(str(size)) - 1) // 3))
     return f"{size / 1000**power:.{0 if power == 0 else 1}f} {units[power]}"
+
+
+@entry("fetch")
+def main(cfg: DictConfig) -> None:
+    """Get the chosen files, or list them."""
+    chosen = list(cfg.files) if cfg.only is None else list(cfg.only)
+    unknown = [name for name in chosen if name not in cfg.files]
+    if unknown:
+        raise InputError(f"only: {', '.join(unknown)} unknown, choose from {', '.join(map(str, cfg.files))}")
+    files = [PublishedFile(**cfg.files[name]) for name in chosen]
+    folder = Path(cfg.folder)
+    if cfg.dry_run:
+        lines = dry_run(files, folder, cfg.timeout)
+    else:
+        lines = fetch(files, folder, cfg.attempts, cfg.timeout, cfg.wait)
+    for line in lines:
+        log.info(line)
+
+
+if __name__ == "__main__":
+    main()

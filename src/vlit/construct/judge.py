@@ -1,4 +1,4 @@
-"""From replies to accepted conversations; each candidate that is not accepted is kept with the reason."""
+"""Select conversations among the replies; each candidate that is not accepted is kept with the reason."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from vlit.construct.parse import Turn, Unparsable, parse_reply
+from vlit.construct.parse import Unparsable, parse_reply
 from vlit.construct.prompts import Request
 from vlit.construct.sources.image import Word
+from vlit.data.sample import Turn
 from vlit.llm.request import Reply
 
 
@@ -25,7 +26,15 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Rejected:
-    """What is not for the dataset: one candidate, a whole request (`candidate` is None) or image (`variant` too)."""
+    """A candidate, a whole request or a whole image that is not in the dataset.
+
+    Attributes:
+        image_id: id of the image.
+        variant: name of the prompt variant; None for a whole image.
+        candidate: number of the candidate, from 0; None for a whole request or image.
+        reason: why it was rejected.
+        text: the candidate as the model wrote it.
+    """
 
     image_id: int
     variant: str | None
@@ -36,7 +45,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Judgement:
-    """All that was accepted, in the order of images, variants and candidates, and all that was rejected."""
+    """Everything accepted, in the order of images, variants and candidates, and everything rejected."""
 
     accepted: Sequence[Accepted]
     rejected: Sequence[Rejected]
@@ -70,12 +79,12 @@ def judge(answered: Sequence[tuple[Request, Reply]], rules: Rules) -> Judgement:
 
 
 def reason_class(reason: str) -> str:
-    """The reason without what differs from case to case, for counting."""
+    """Return the reason without what differs from case to case, for counting."""
     return "near-duplicate" if reason.startswith("near-duplicate") else reason
 
 
 def per_image(judgement: Judgement, image_ids: Sequence[int]) -> Mapping[int, tuple[int, list[str]]]:
-    """Number of accepted conversations, and reasons of everything rejected, by image id."""
+    """Count accepted conversations and collect the reasons of everything rejected, by image id."""
     ends: dict[int, tuple[int, list[str]]] = {image_id: (0, []) for image_id in image_ids}
     for each in judgement.accepted:
         count, reasons = ends[each.request.image.image_id]
@@ -100,12 +109,13 @@ PLACEHOLDERS = {"question?", "question", "answer.", "answer", "...", "…"}
 
 @dataclass(frozen=True)
 class Rules:
-    """What a conversation must keep to.
+    """The rules that a conversation is checked against.
 
     Attributes:
-        forbidden: phrases, in lower case, that betray the text the model was given instead of an image.
-        region_words: one of these words, or the name of the marked object, must occur in a region conversation.
-        near_duplicate: overlap of two conversations about one image from which the later one is dropped.
+        forbidden: phrases in lower case which show that the model was given a text instead of an image.
+        region_words: words of which one, or the name of the marked object, must occur in a region conversation.
+        near_duplicate: overlap of two conversations about one image (Jaccard index of their three-word sequences) from
+            which the later one is dropped.
     """
 
     forbidden: Sequence[str]
@@ -113,22 +123,22 @@ class Rules:
     near_duplicate: float
 
     def broken(self, turns: Sequence[Turn], least: int, region_name: str | None) -> str | None:
-        """The first rule a conversation breaks, as a reason for its rejection; None if it keeps to all.
+        """Return the first rule a conversation breaks, as a reason for its rejection; None if it breaks none.
 
         Args:
-            turns: the conversation. That it starts with the user is seen to by the parser.
+            turns: the conversation; the parser has checked that it starts with the user.
             least: fewest turns.
-            region_name: what the marked object is called, for a region conversation.
+            region_name: name of the marked object, for a region conversation.
         """
-        if any({turn.user.lower(), turn.ai.lower()} & PLACEHOLDERS for turn in turns):
+        if any({turn.instruction.lower(), turn.response.lower()} & PLACEHOLDERS for turn in turns):
             return "repeats the format instead of filling it"
-        said = " ".join(f"{turn.user} {turn.ai}" for turn in turns).lower()
-        betrayed = next((phrase for phrase in self.forbidden if _occurs(phrase, said)), None)
-        if betrayed is not None:
-            return f"speaks of {betrayed!r}"
+        text = " ".join(f"{turn.instruction} {turn.response}" for turn in turns).lower()
+        phrase = next((phrase for phrase in self.forbidden if _occurs(phrase, text)), None)
+        if phrase is not None:
+            return f"mentions {phrase!r}"
         if len(turns) < least:
             return f"fewer than {least} turns"
-        if region_name is not None and not any(_occurs(word, said) for word in (*self.region_words, region_name)):
+        if region_name is not None and not any(_occurs(word, text) for word in (*self.region_words, region_name)):
             return "does not name the region"
         return None
 
@@ -141,10 +151,9 @@ SHINGLE = 3  # words
 
 
 def first_alike(conversations: Sequence[Sequence[Turn]], threshold: float) -> list[int | None]:
-    """For each conversation, the number of the first kept one that it is nearly the same as; None if it is kept.
+    """Return for each conversation the number of the first kept one that it nearly repeats; None if it is kept.
 
-    Two are nearly the same if the share of their three-word sequences they have in common (Jaccard) reaches
-    `threshold`.
+    Two are near-duplicates if the Jaccard index of their sets of three-word sequences reaches `threshold`.
     """
     kept: list[tuple[int, frozenset[tuple[str, ...]]]] = []
     alike: list[int | None] = []
@@ -158,8 +167,8 @@ def first_alike(conversations: Sequence[Sequence[Turn]], threshold: float) -> li
 
 
 def _shingles(turns: Sequence[Turn]) -> frozenset[tuple[str, ...]]:
-    """Word sequences within a question or an answer; a shorter one counts as a whole. The order of turns is free."""
-    texts = [text.lower().split() for turn in turns for text in (turn.user, turn.ai)]
+    """Return the word sequences within questions and answers; a shorter text is one. The order of turns is ignored."""
+    texts = [text.lower().split() for turn in turns for text in (turn.instruction, turn.response)]
     return frozenset(
         tuple(words[at : at + SHINGLE]) for words in texts for at in range(max(1, len(words) - SHINGLE + 1))
     )

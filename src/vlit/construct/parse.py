@@ -1,7 +1,7 @@
-"""Reads a conversation out of a language model's reply, in the format the paper asks for (section A.2.2).
+"""Read a conversation out of a language model's reply, in the format the paper asks for (section A.2.2).
 
 `{"User": "...", "AI": "...", "User": "...", "AI": "..."}` repeats its keys, so a JSON parser that makes a dictionary
-keeps the last turn only. Well-formed replies are read by `keyed`, everything else by `salvage`.
+keeps the last turn only. Well-formed replies are read by `read_keyed`, everything else by `salvage`.
 """
 
 from __future__ import annotations
@@ -12,18 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-
-@dataclass(frozen=True)
-class Turn:
-    """A question of the user and the assistant's answer."""
-
-    user: str
-    ai: str
+from vlit.data.sample import Turn
 
 
 @dataclass(frozen=True)
 class Parsed:
-    """The turns of a reply. `repairs` says what had to be mended; it is empty for a well-formed reply."""
+    """The turns of a reply, and the repairs that were needed to read them: none for a well-formed reply."""
 
     turns: tuple[Turn, ...]
     repairs: tuple[str, ...] = ()
@@ -42,41 +36,45 @@ def parse_reply(text: str) -> Parsed | Unparsable:
     A question that is left without an answer at the end, or an answer that breaks off within a sentence, is dropped.
     Anything else that does not alternate is refused, as nobody knows which answer belongs to which question.
     """
-    said = read_keyed(text)
+    utterances = read_keyed(text)
     repairs: list[str] = []
-    if said is None:
-        said, repairs = salvage(text)
-    if not said:
+    if utterances is None:
+        utterances, repairs = salvage(text)
+    if not utterances:
         return Unparsable("empty reply" if not text.strip() else "no conversation in the reply")
-    return _turns([(role, _clean(value)) for role, value in said], repairs)
+    return _turns([(role, _clean(value)) for role, value in utterances], repairs)
 
 
-def _turns(said: Sequence[Said], repairs: list[str]) -> Parsed | Unparsable:
-    if said[0][0] == "AI":
+def _turns(utterances: Sequence[Utterance], repairs: list[str]) -> Parsed | Unparsable:
+    if utterances[0][0] == "AI":
         return Unparsable("starts with the AI")
-    if said[-1][0] == "User":
-        said = said[:-1]
+    if utterances[-1][0] == "User":
+        utterances = utterances[:-1]
         repairs = [*repairs, "question without an answer dropped"]
-    if not said:
+    if not utterances:
         return Unparsable("no answer")
-    roles = [role for role, _ in said]
+    roles = [role for role, _ in utterances]
     if roles != ["User", "AI"] * (len(roles) // 2):
         return Unparsable("turns do not alternate")
-    if not all(value for _, value in said):
+    texts = [value for _, value in utterances]
+    if not all(texts):
         return Unparsable("empty turn")
-    turns = [Turn(said[number][1], said[number + 1][1]) for number in range(0, len(said), 2)]
+    turns = [Turn(question, answer) for question, answer in zip(texts[::2], texts[1::2], strict=True)]
     return Parsed(tuple(turns), tuple(repairs))
 
 
 def _clean(value: str) -> str:
-    """Without control characters and lone surrogates, which no UTF-8 file can hold, or space around."""
+    """Remove control characters, lone surrogates (which UTF-8 cannot encode) and outer white space."""
     encodable = value.encode("utf-16", "surrogatepass").decode("utf-16", "ignore")
     return "".join(char for char in encodable if char in "\n\t" or char.isprintable()).strip()
 
 
-Said = tuple[str, str]  # role, "User" or "AI", and what it says
-NAMES = {"User": ("user", "human", "question", "q"), "AI": ("ai", "assistant", "gpt", "chatgpt", "bot", "answer", "a")}
-ROLE_OF = {name: role for role, names in NAMES.items() for name in names}
+Utterance = tuple[str, str]  # role, "User" or "AI", and text
+ROLE_NAMES = {
+    "User": ("user", "human", "question", "q"),
+    "AI": ("ai", "assistant", "gpt", "chatgpt", "bot", "answer", "a"),
+}
+ROLE_OF = {name: role for role, names in ROLE_NAMES.items() for name in names}
 DECODER = json.JSONDecoder(object_pairs_hook=list)
 BETWEEN = re.compile(r"[\s,;]*")
 FENCED = re.compile(r"\A\s*```[a-zA-Z]*\n(.*?)\n?```\s*\Z", re.DOTALL)
@@ -84,65 +82,65 @@ ROLE_KEYS = {"role", "from", "speaker"}
 TEXT_KEYS = {"content", "value", "text"}
 
 
-class _OtherError(Exception):
+class _NoConversationError(Exception):
     """The JSON is not a conversation."""
 
 
-def read_keyed(text: str) -> list[Said] | None:
-    """Return who says what, in order, if the whole text is JSON and a conversation; otherwise None.
+def read_keyed(text: str) -> list[Utterance] | None:
+    """Return the utterances in order if the whole text is JSON and a conversation; otherwise None.
 
-    Read are one object with repeated keys, a list of such objects, several of them one after another, any of these
+    Accepts one object with repeated keys, a list of such objects, several of them one after another, any of these
     under another key, as a string in JSON, or in a code fence, and messages with a role and a content.
     """
     fenced = FENCED.match(text)
     text = (fenced[1] if fenced else text).strip()
-    said: list[Said] = []
+    utterances: list[Utterance] = []
     position = 0
     try:
         while position < len(text):
             value, position = DECODER.raw_decode(text, position)
-            said += _said(value)
+            utterances += _utterances(value)
             position = BETWEEN.match(text, position).end()  # type: ignore[union-attr]  # it matches nothing, too
-    except (ValueError, RecursionError, _OtherError):
+    except (ValueError, RecursionError, _NoConversationError):
         return None
-    return said or None
+    return utterances or None
 
 
 def role_of(name: object) -> str | None:
-    """The role a key stands for: "User 2", "assistant" ..."""
+    """Return the role a key stands for ("User 2", "assistant" ...), or None."""
     return ROLE_OF.get(name.strip().lower().rstrip("0123456789").rstrip(" _-#")) if isinstance(name, str) else None
 
 
-def _said(value: Any) -> list[Said]:
+def _utterances(value: Any) -> list[Utterance]:
     if isinstance(value, str):
         inner = read_keyed(value)
         if inner is None:
-            raise _OtherError
+            raise _NoConversationError
         return inner
     if not isinstance(value, list) or not value:
-        raise _OtherError
+        raise _NoConversationError
     if not all(isinstance(item, tuple) for item in value):  # a list of objects, not an object
-        return [said for item in value for said in _said(item)]
+        return [utterance for item in value for utterance in _utterances(item)]
     keys = {key.lower() for key, _ in value}
     if keys & ROLE_KEYS and keys & TEXT_KEYS:
         return _message({key.lower(): content for key, content in value})
     if len(value) == 1 and role_of(value[0][0]) is None:
-        return _said(value[0][1])
-    return [_spoken(role_of(key), content) for key, content in value]
+        return _utterances(value[0][1])
+    return [_utterance(role_of(key), content) for key, content in value]
 
 
-def _message(message: dict[str, Any]) -> list[Said]:
+def _message(message: dict[str, Any]) -> list[Utterance]:
     role = next(message[key] for key in message if key in ROLE_KEYS)
-    return [_spoken(role_of(role), next(message[key] for key in message if key in TEXT_KEYS))]
+    return [_utterance(role_of(role), next(message[key] for key in message if key in TEXT_KEYS))]
 
 
-def _spoken(role: str | None, content: object) -> Said:
+def _utterance(role: str | None, content: object) -> Utterance:
     if role is None or isinstance(content, list):
-        raise _OtherError
+        raise _NoConversationError
     return role, content if isinstance(content, str) else json.dumps(content) if content is not None else ""
 
 
-_NAMES = "|".join(name for names in NAMES.values() for name in names)
+_NAMES = "|".join(name for names in ROLE_NAMES.values() for name in names)
 _CLOSING = {'"': '"', "'": "'", "“": "”", "”": "”", "‘": "’", "`": "`", "«": "»"}
 _QUOTES = "\"'“”‘’`«»"
 KEY = re.compile(
@@ -158,15 +156,15 @@ KEY = re.compile(
 CUT_KEY = rf"(?:[{_QUOTES}]?(?:U|Us|Use|User|A|AI)?[{_QUOTES}]?\s*)"  # where a reply broke off within a key
 COMMENT = r"(?://[^\n]*\n\s*)?"
 SPACE = " \t\r\n"
-LONG_SPACE = re.compile(r"\s{9,}")  # models that have lost their way write thousands of line breaks
+LONG_SPACE = re.compile(r"\s{9,}")  # degenerate replies repeat line breaks by the thousand
 ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 ESCAPED = {"n": "\n", "t": "\t", "r": "\n", "b": "", "f": ""}
 SENTENCE_END = (".", "!", "?", "。", "！", "？", '."', '!"', '?"', ".)")
 DOUBLY_ESCAPED = re.compile(rf'\\"(?:{_NAMES})\\"\s*:', re.IGNORECASE)
 
 
-def salvage(text: str) -> tuple[list[Said], list[str]]:
-    """Return who says what, in order, and what was mended; nothing said if there is no key.
+def salvage(text: str) -> tuple[list[Utterance], list[str]]:
+    """Return the utterances in order and the repairs; no utterance if there is no key.
 
     An answer that breaks off within a sentence is left out.
     """
@@ -175,7 +173,7 @@ def salvage(text: str) -> tuple[list[Said], list[str]]:
         text = text.replace('\\"', '"')
         repairs.append("escapes of the whole reply undone")
     keys = _keys(text := LONG_SPACE.sub("\n", text))
-    said: list[Said] = []
+    utterances: list[Utterance] = []
     for number, key in enumerate(keys):
         last = number + 1 == len(keys)
         segment = text[key.end() : len(text) if last else keys[number + 1].start("quote")]
@@ -184,19 +182,19 @@ def salvage(text: str) -> tuple[list[Said], list[str]]:
         if not complete and not value.endswith(SENTENCE_END):
             repairs.append("cut-off text dropped")
             continue
-        said.append((role or "", value))
-    return said, repairs
+        utterances.append((role or "", value))
+    return utterances, repairs
 
 
 def _keys(text: str) -> list[re.Match[str]]:
-    """The keys of a reply. One style throughout: with quoted keys, a bare `AI:` in a sentence is no key."""
+    """Find the keys of a reply. One style throughout: with quoted keys, a bare `AI:` in a sentence is no key."""
     found = [match for match in KEY.finditer(text) if _is_key(match, text)]
     quoted = [match for match in found if match["quote"]]
     return quoted if quoted and found[0]["quote"] else [match for match in found if not match["quote"]] or found
 
 
 def _is_key(match: re.Match[str], text: str) -> bool:
-    """Whether a match stands where a key can; one-letter names count only as `Q:` and `A:` at the start of a line."""
+    """Return whether a match stands where a key can; one-letter names only as `Q:` and `A:` at the start of a line."""
     start_of_line = not text[text.rfind("\n", 0, match.start("name")) + 1 : match.start("name")].strip(" \t*#{[(-")
     if match["quote"]:
         return True
@@ -207,7 +205,7 @@ def _is_key(match: re.Match[str], text: str) -> bool:
 
 
 def _value(segment: str, last: bool, quoted_keys: bool) -> tuple[str, bool]:
-    """The value at the start of a segment, and whether it is complete."""
+    """Return the value at the start of a segment, and whether it is complete."""
     closing = _CLOSING.get(segment[:1])
     if closing is None:  # a bare value
         return _bare(segment, last, quoted_keys), not (last and quoted_keys)
@@ -231,7 +229,7 @@ def _value(segment: str, last: bool, quoted_keys: bool) -> tuple[str, bool]:
 
 
 def _bare(segment: str, last: bool, quoted_keys: bool) -> str:
-    """A value without quotes: to the next key, or the end of its paragraph."""
+    """Return a value without quotes: to the next key, or the end of its paragraph."""
     value = segment if last else segment.rstrip(f"{SPACE},;{{}}[]*#(-")
     if not last and value.endswith(tuple(_QUOTES)):
         value = value[:-1]

@@ -1,4 +1,4 @@
-"""Annotations to instruction data, step by step (paper section 4.2, Figure 4)."""
+"""Build instruction data out of annotations, step by step (paper section 4.2, Figure 4)."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from vlit.construct.prompts import Request, RequestSpec, make_requests
 from vlit.construct.sources.image import ImageAnnotations
 from vlit.construct.sources.read import read_annotations
 from vlit.construct.write import write_dataset
-from vlit.llm.cache import ReplyCache
-from vlit.llm.request import Generator, Reply, key_of
+from vlit.llm.cache import LanguageModel, ReplyCache
+from vlit.llm.request import Reply, Sampling, key_of
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to construct.
+    """A dataset to construct.
 
     Attributes:
         annotations: folder of the annotation files.
-        sources: which to read.
+        sources: names of the annotation sources to read.
         images: folder of the image files.
-        limit: so many images at most, the first by id; None is all.
-        requests: what to ask about each image.
-        generator: who answers.
-        rules: what conversations are checked for.
-        cache: file of the replies.
+        limit: most images, the first by id; None is all.
+        requests: how requests are made.
+        llm: the model that writes conversations.
+        rules: rules that conversations are checked against.
+        replies: file of the model's replies.
         output: folder of the dataset.
-        retry_failed: ask again what failed for good earlier.
+        retry_failed: whether requests that failed for good in an earlier run are sent again.
         shown: number of conversations on the page of samples.
     """
 
@@ -49,9 +49,9 @@ class Job:
     images: Path
     limit: int | None
     requests: RequestSpec
-    generator: Generator
+    llm: LanguageModel[Request]
     rules: Rules
-    cache: Path
+    replies: Path
     output: Path
     retry_failed: bool = False
     shown: int = 24
@@ -60,43 +60,46 @@ class Job:
 def construct(job: Job) -> Path:
     """Build the dataset; every image ends as accepted or as rejected with the reasons.
 
-    Replies are kept as they come, so an interrupted job goes on where it stopped, and the files are written at the end,
-    whole or not at all: the same job gives the same files however often it was interrupted.
+    Replies are stored as they come, so an interrupted job continues where it stopped. The files are written at the
+    end, whole or not at all: the same job gives the same files however often it was interrupted.
 
     Returns:
         The folder of the dataset.
 
     Raises:
-        InputError: if an input is absent or broken, or the generator can't go on now.
+        InputError: if an input is absent or broken, or the model can't answer now.
     """
     if not job.images.is_dir():
-        raise InputError(f"no image folder {job.images}: fetch it with `python fetch.py`, or mend the source's paths")
+        raise InputError(
+            f"no image folder {job.images}: get it with `python -m vlit.construct.fetch`, or correct source.images="
+        )
     read = read_annotations(job.annotations, job.sources)[: job.limit]
     images, absent = _with_files(read, job.images)
     requests = make_requests(images, job.requests)
     log.info("%d images with %d requests about them", len(images), len(requests))
-    keys = [key_of(job.generator.body(request)) for request in requests]
-    with ReplyCache(job.cache) as cache:
+    keys = [key_of(job.llm.body(request)) for request in requests]
+    with ReplyCache(job.replies) as cache:
         answered = _answers(dict(zip(keys, requests, strict=True)), job, cache)
     judgement = judge([(request, answered[key]) for key, request in zip(keys, requests, strict=True)], job.rules)
-    judgement = Judgement(judgement.accepted, [*judgement.rejected, *absent, *_unasked(images, requests)])
+    unmarked = _without_request(images, requests)
+    judgement = Judgement(judgement.accepted, [*judgement.rejected, *absent, *unmarked])
     manifest = _manifest(job, read, answered, judgement)
     return write_dataset(job.output, judgement, [image.image_id for image in read], job.images, manifest, job.shown)
 
 
 def _with_files(read: Sequence[ImageAnnotations], folder: Path) -> tuple[list[ImageAnnotations], list[Rejected]]:
-    there = {path.name for path in folder.iterdir()}
-    images = [image for image in read if image.file_name in there]
-    absent = [image for image in read if image.file_name not in there]
+    present = {path.name for path in folder.iterdir()}
+    images = [image for image in read if image.file_name in present]
+    absent = [image for image in read if image.file_name not in present]
     return images, [Rejected(image.image_id, None, None, f"no image file {image.file_name}") for image in absent]
 
 
-def _unasked(images: Sequence[ImageAnnotations], requests: Sequence[Request]) -> list[Rejected]:
-    asked = {request.image.image_id for request in requests}
+def _without_request(images: Sequence[ImageAnnotations], requests: Sequence[Request]) -> list[Rejected]:
+    requested = {request.image.image_id for request in requests}
     return [
         Rejected(image.image_id, None, None, "no object is large enough to be marked")
         for image in images
-        if image.image_id not in asked
+        if image.image_id not in requested
     ]
 
 
@@ -104,15 +107,15 @@ def _answers(requests: Mapping[str, Request], job: Job, cache: ReplyCache) -> di
     if job.retry_failed:
         cache.forget([key for key in requests if (reply := cache.get(key)) and reply.error is not None])
     known = sum(key in cache for key in requests)
-    log.info("%d replies in %s, %d to ask for", known, job.cache, len(requests) - known)
-    job.generator.answer(requests, cache)
+    log.info("%d replies in %s, %d missing", known, job.replies, len(requests) - known)
+    job.llm.answer(requests, cache)
     return {key: reply for key in requests if (reply := cache.get(key)) is not None}
 
 
 def _manifest(
     job: Job, read: Sequence[ImageAnnotations], answered: Mapping[str, Reply], judgement: Judgement
 ) -> dict[str, Any]:
-    """Counts at every stage, cost, seeds and hashes of what was asked: nothing that differs between equal jobs."""
+    """Return counts at every stage, cost, seeds and hashes of the prompts: nothing that differs between equal jobs."""
     replies = list(answered.values())
     accepted = judgement.accepted
     ends = per_image(judgement, [image.image_id for image in read])
@@ -121,8 +124,8 @@ def _manifest(
     examples = [asdict(example) for example in job.requests.examples]
     return {
         "sources": list(job.sources),
-        "generator": type(job.generator).__name__,
-        "model": str(getattr(job.generator, "model", getattr(job.generator, "folder", "offline"))),
+        "generator": type(job.llm).__name__,
+        "model": job.llm.name,
         "seed": job.requests.seed,
         "prompts": {variant.name: variant.digest for variant in job.requests.variants},
         "examples": _hash(examples),
@@ -147,7 +150,7 @@ def _manifest(
         "turns": sum(len(each.turns) for each in accepted),
         "reasons": dict(sorted(Counter(reason_class(fault.reason) for fault in judgement.rejected).items())),
         "tokens": {"prompt": prompt, "completion": completion},
-        "cost_usd": round(job.generator.price.of(prompt, completion), 6),
+        "cost_usd": round(job.llm.price.of(prompt, completion), 6),
     }
 
 
@@ -156,42 +159,44 @@ def _hash(value: Any) -> str:
 
 
 def job_of(cfg: DictConfig) -> Job:
-    """Read `conf/construct.yaml`.
+    """Make the job of a configuration (`conf/construct.yaml`), after the preparations of its source.
 
     Raises:
-        InputError: if a choice is unknown.
+        InputError: if a variant is unknown or there is no language model.
     """
-    source = _chosen(cfg, "source", "sources")
     for name in cfg.variants:
         if name not in cfg.prompts:
             raise InputError(f"variants: {name} is unknown, choose from {', '.join(map(str, cfg.prompts))}")
-    _chosen(cfg, "generator", "generators")
-    for step in source.prepare:
+    llm = instantiate(cfg.llm, _convert_="all")
+    if not llm:
+        raise InputError("llm=none writes no conversations: choose llm=server, batch, local or offline")
+    requests = request_spec(cfg)
+    rules = instantiate(cfg.rules, _convert_="all")
+    for step in cfg.source.prepare:
         instantiate(step)
     return Job(
-        annotations=Path(source.annotations),
-        sources=list(source.read),
-        images=Path(source.images),
+        annotations=Path(cfg.source.annotations),
+        sources=list(cfg.source.read),
+        images=Path(cfg.source.images),
         limit=cfg.images,
-        requests=RequestSpec(
-            templates=instantiate(cfg.templates),
-            variants=[instantiate(cfg.prompts[name], _convert_="all") for name in cfg.variants],
-            examples=[instantiate(example, _convert_="all") for example in cfg.examples],
-            shown=cfg.examples_shown,
-            least_region=cfg.least_region,
-            seed=cfg.seed,
-        ),
-        generator=instantiate(cfg.generators[cfg.generator], _convert_="all"),
-        rules=instantiate(cfg.rules, _convert_="all"),
-        cache=Path(cfg.cache),
+        requests=requests,
+        llm=llm,
+        rules=rules,
+        replies=Path(cfg.replies),
         output=Path(cfg.output),
         retry_failed=cfg.retry_failed,
         shown=cfg.shown,
     )
 
 
-def _chosen(cfg: DictConfig, choice: str, group: str) -> Any:
-    name = cfg[choice] if cfg[choice] in cfg[group] else None
-    if name is None:
-        raise InputError(f"{choice}={cfg[choice]} is unknown: choose from {', '.join(map(str, cfg[group]))}")
-    return cfg[group][name]
+def request_spec(cfg: DictConfig) -> RequestSpec:
+    """Make the part of a configuration that says how requests are made."""
+    return RequestSpec(
+        templates=instantiate(cfg.templates),
+        variants=[instantiate(cfg.prompts[name], _convert_="all") for name in cfg.variants],
+        examples=[instantiate(example, _convert_="all") for example in cfg.examples.values()],
+        shown=cfg.examples_shown,
+        least_region=cfg.least_region,
+        seed=cfg.seed,
+        sampling=Sampling(**cfg.sampling),
+    )

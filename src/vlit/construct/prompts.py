@@ -1,4 +1,4 @@
-"""Prompts: the system prompt of a variant, its in-context examples, and the requests of an image (A.2.2)."""
+"""Prompts: the system prompt of a variant, its in-context examples, and the requests of an image (section A.2.2)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from functools import cached_property
 from random import Random
 
 from vlit.common.errors import InputError
-from vlit.construct.describe import Region, Templates
+from vlit.construct.describe import Marked, Templates
 from vlit.construct.sources.image import ImageAnnotations
+from vlit.llm.request import Message, Sampling
 
-FILES = ("global", "negative", "region")  # the three files of COCO_ARC
+ARC_FILES = ("global", "negative", "region")  # the three files of COCO_ARC
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,15 @@ class Variant:
     """A system prompt (paper section A.2.2).
 
     Attributes:
-        name: of the variant; also the `instruction_type` of its conversations.
-        file: the COCO_ARC file they go to; those of "region" are about an object marked by a box.
-        opening: who the model is and what it is to do.
-        requirements: numbered after the opening.
+        name: name of the variant; also the `instruction_type` of its conversations.
+        file: COCO_ARC file of its conversations; those of "region" are about an object marked by a box.
+        opening: role and task of the model.
+        requirements: requirements, which are numbered after the opening.
         reminder: key points, repeated after the description (section 4.2.2).
-        least_turns: a shorter conversation is rejected.
+        least_turns: fewest turns of a conversation; a shorter one is rejected.
+
+    Raises:
+        InputError: if the file is none of COCO_ARC's.
     """
 
     name: str
@@ -37,8 +41,8 @@ class Variant:
     least_turns: int = 1
 
     def __post_init__(self) -> None:
-        if self.file not in FILES:
-            raise InputError(f"prompt {self.name}: file {self.file!r} is unknown, choose from {', '.join(FILES)}")
+        if self.file not in ARC_FILES:
+            raise InputError(f"prompt {self.name}: file {self.file!r} is unknown, choose from {', '.join(ARC_FILES)}")
 
     @cached_property
     def system(self) -> str:
@@ -48,15 +52,21 @@ class Variant:
 
     @property
     def digest(self) -> str:
-        """Hash of everything a change of which changes what is asked."""
+        """SHA-256 of everything that a request takes from the variant."""
         return hashlib.sha256(f"{self.system}\n{self.reminder}".encode()).hexdigest()
 
 
 @dataclass(frozen=True)
-class Example:
-    """A description, and a conversation as it should be: pairs of question and answer.
+class InContextExample:
+    """A description and a conversation about it that keeps to the requirements.
 
-    `file` says which file's variants it shows the way of (global, negative or region).
+    Attributes:
+        file: COCO_ARC file of the variants that it is an example for.
+        description: description of an image.
+        conversation: pairs of question and answer.
+
+    Raises:
+        InputError: if a turn is no such pair.
     """
 
     file: str
@@ -83,17 +93,23 @@ def in_format(conversation: Sequence[Sequence[str]]) -> str:
     return "{" + ", ".join(turns) + "}"
 
 
-Message = dict[str, str]  # role and content
-
-
 @dataclass(frozen=True)
 class Request:
-    """Asks for conversations about one image."""
+    """A request for conversations about one image; it is a `vlit.llm.request.ChatRequest`.
+
+    Attributes:
+        image: annotations of the image.
+        variant: the prompt.
+        region: the marked object or word, for a region conversation.
+        messages: system prompt, examples and description.
+        sampling: how candidates are drawn.
+    """
 
     image: ImageAnnotations
     variant: Variant
-    region: Region | None
+    region: Marked | None
     messages: tuple[Message, ...]
+    sampling: Sampling
 
     @property
     def id(self) -> str:
@@ -106,24 +122,26 @@ class RequestSpec:
     """How requests are made.
 
     Attributes:
-        templates: describe an image.
-        variants: each image is asked about once for each.
-        examples: the pool of in-context examples.
-        shown: how many examples a request shows, drawn at random.
-        least_region: smallest share of the image's area that a marked object takes.
-        seed: of the draws; those of an image don't depend on the other images.
+        templates: templates of the description.
+        variants: prompts; each makes one request for each image.
+        examples: pool of in-context examples.
+        shown: examples in a request, drawn at random.
+        least_region: smallest share of the image's area of an object that may be marked.
+        seed: seed of the draws; those of an image don't depend on the other images.
+        sampling: how candidates are drawn.
     """
 
     templates: Templates
     variants: Sequence[Variant]
-    examples: Sequence[Example]
+    examples: Sequence[InContextExample]
     shown: int
     least_region: float
     seed: int
+    sampling: Sampling
 
 
 def make_requests(images: Sequence[ImageAnnotations], spec: RequestSpec) -> list[Request]:
-    """Make the requests, image by image; one without anything to mark gets no region request.
+    """Make the requests, image by image; an image without anything to mark gets no region request.
 
     Raises:
         InputError: if the pool holds too few examples for a variant.
@@ -140,8 +158,8 @@ def make_requests(images: Sequence[ImageAnnotations], spec: RequestSpec) -> list
     return [request for request in made if request is not None]
 
 
-def _pool(variant: Variant, examples: Sequence[Example]) -> list[tuple[Message, Message]]:
-    """The examples that fit a variant, as a message of the user and one of the assistant."""
+def _pool(variant: Variant, examples: Sequence[InContextExample]) -> list[tuple[Message, Message]]:
+    """Return the examples for a variant, each as a message of the user and one of the assistant."""
     return [
         (
             {"role": "user", "content": _given(example.description, variant)},
@@ -159,16 +177,16 @@ def _request(
     region = None
     if variant.file == "region":
         least = spec.least_region * image.width * image.height
-        marked: list[Region] = [*image.objects, *image.words]
+        marked: list[Marked] = [*image.objects, *image.words]
         markable = [thing for thing in marked if thing.box[2] * thing.box[3] >= least]
         if not markable:
             return None
         region = rng.choice(markable)
-    messages = [{"role": "system", "content": variant.system}]
+    messages: list[Message] = [{"role": "system", "content": variant.system}]
     for example in rng.sample(pool, spec.shown):
         messages += example
     messages.append({"role": "user", "content": _given(spec.templates.describe(image, region), variant)})
-    return Request(image, variant, region, tuple(messages))
+    return Request(image, variant, region, tuple(messages), spec.sampling)
 
 
 def _given(description: str, variant: Variant) -> str:

@@ -1,4 +1,4 @@
-"""Images on which a square box marks the object a conversation is about (paper section A.2.2, Tables 13 and 14)."""
+"""Draw the square box that marks the object of a conversation (paper section A.2.2, Tables 13 and 14)."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from PIL import Image, ImageDraw
 from vlit.common.errors import InputError
 from vlit.construct.sources.image import Box
 
-BOX_COLOUR = (255, 0, 255)  # magenta, the colour of no object
+BOX_COLOUR = (255, 0, 255)  # magenta, which few objects have
 
 
 def corners(box: Box) -> str:
-    """A box as text: "[left, top, right, bottom]" in pixels."""
+    """Write a box as "[left, top, right, bottom]" in pixels."""
     x, y, width, height = box
     return f"[{round(x)}, {round(y)}, {round(x + width)}, {round(y + height)}]"
 
 
 def region_image_name(file_name: str, annotation_id: int, word: bool) -> str:
-    """`{file stem}_{annotation id}.jpg`; words have ids of their own source and a letter t before them."""
+    """Return `{file stem}_{annotation id}.jpg`, with a letter t before the id of a word, which is numbered apart."""
     return f"{Path(file_name).stem}_{'t' if word else ''}{annotation_id}.jpg"
 
 
 def draw_region(path: Path, box: Box) -> bytes:
-    """Draw the outline of a box, just around it, on an image file; the JPEG's bytes.
+    """Draw the outline of a box, just around it, on an image file, and return the JPEG's bytes.
 
     Raises:
         InputError: if the image is absent or can't be decoded.
@@ -36,7 +36,7 @@ def draw_region(path: Path, box: Box) -> bytes:
         with Image.open(path) as opened:
             image = opened.convert("RGB")
     except OSError as error:
-        raise InputError(f"cannot read image {path} ({error}): write or fetch the images again") from None
+        raise InputError(f"cannot read image {path} ({error}): get the images again") from None
     line = max(1, round(max(image.size) / 128))
     x, y, width, height = box
     outline = (
@@ -55,9 +55,9 @@ def write_region_archive(path: Path, names: Iterable[str], boxes: Mapping[str, t
     """Draw the named region images into a zip archive, the same bytes for the same images.
 
     Args:
-        path: of the archive.
-        names: of the region images.
-        boxes: image file and box of each.
+        path: the archive.
+        names: names of the region images.
+        boxes: image file and box of each name.
         images: folder of the image files.
 
     Raises:

@@ -1,7 +1,7 @@
-"""Generation through OpenAI's Batch files: half the price, an answer within a day, no connection from here.
+"""OpenAI's batch files: half the price, an answer within a day, no connection from this machine.
 
-The first run writes what to ask; once the result files lie in the folder of results, the same command goes on.
-Format: one request a line, `{custom_id, method, url, body}`, and one result a line,
+The first run writes the requests; once the result files are in the folder of results, the same command continues.
+Format: one request per line, `{custom_id, method, url, body}`, and one result per line,
 `{custom_id, response: {status_code, body}, error}`.
 """
 
@@ -17,41 +17,41 @@ from typing import Any
 from vlit.common.errors import InputError
 from vlit.common.files import write_text
 from vlit.llm.cache import ReplyCache
-from vlit.llm.request import Asked, Price, Reply, chat_body, completion
+from vlit.llm.limits import Price
+from vlit.llm.request import ChatRequest, Reply, chat_body, completion
 
 log = logging.getLogger(__name__)
 URL = "/v1/chat/completions"
 
 
 @dataclass(frozen=True)
-class BatchGenerator:
-    """Writes batch files of requests and reads those of results.
+class BatchModel:
+    """A model that answers batch files of requests with files of results.
 
     Attributes:
-        model: its name at the server.
-        temperature: 0.8 in the paper.
-        n: candidates a request; 5 in the paper.
-        max_tokens: of a candidate.
-        folder: receives `requests-000.jsonl` ...; results are read from `folder/results/*.jsonl`.
-        price: of the model in batches.
-        most_requests: in a file; 50,000 at OpenAI.
-        most_bytes: of a file; 200 MB at OpenAI.
+        model: name of the model at the server.
+        folder: folder of the requests, `requests-000.jsonl` ...; results are read from `folder/results/*.jsonl`.
+        price: price of its tokens in batches.
+        most_requests: requests per file; 50,000 at OpenAI.
+        most_bytes: bytes per file; 200 MB at OpenAI.
     """
 
     model: str
-    temperature: float
-    n: int
-    max_tokens: int
     folder: str | Path
     price: Price = field(default_factory=Price)
     most_requests: int = 50_000
     most_bytes: int = 200_000_000
 
-    def body(self, request: Asked) -> dict[str, Any]:
-        """The body of a line: the same as a server is sent, so that both share the cache."""
-        return chat_body(request, self.model, self.temperature, self.n, self.max_tokens)
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.model
 
-    def answer(self, requests: Mapping[str, Asked], cache: ReplyCache) -> None:
+    def body(self, request: ChatRequest) -> dict[str, Any]:
+        """Return the body of a line: the same as a server is sent, so that both share the cache."""
+        return chat_body(request, self.model)
+
+    def answer(self, requests: Mapping[str, ChatRequest], cache: ReplyCache) -> None:
         """Read results; if requests remain, write them to files and say so.
 
         Raises:
@@ -71,36 +71,41 @@ class BatchGenerator:
                 f"{URL}, put the result files into {Path(self.folder) / 'results'}, and run the same command again"
             )
 
-    def _write(self, requests: Mapping[str, Asked]) -> list[Path]:
-        parts: list[list[str]] = [[]]
+    def _write(self, requests: Mapping[str, ChatRequest]) -> list[Path]:
+        paths: list[Path] = []
+        lines: list[str] = []
         size = 0
+
+        def finish() -> None:
+            paths.append(Path(self.folder) / f"requests-{len(paths):03d}.jsonl")
+            write_text(paths[-1], "".join(lines))
+
         for key, request in requests.items():
             line = {"custom_id": key, "method": "POST", "url": URL, "body": self.body(request)}
             text = json.dumps(line) + "\n"
-            if parts[-1] and (len(parts[-1]) == self.most_requests or size + len(text) > self.most_bytes):
-                parts.append([])
-                size = 0
-            parts[-1].append(text)
+            if lines and (len(lines) == self.most_requests or size + len(text) > self.most_bytes):
+                finish()
+                lines, size = [], 0
+            lines.append(text)
             size += len(text)
-        paths = [Path(self.folder) / f"requests-{number:03d}.jsonl" for number in range(len(parts))]
-        for path, part in zip(paths, parts, strict=True):
-            write_text(path, "".join(part))
+        finish()
         return paths
 
 
 def _results(path: Path) -> Iterator[tuple[str, Reply]]:
-    """Key and reply of each line; a request that the server gave up is left to be asked again."""
+    """Yield key and reply of each line; a request that the server gave up is left for the next batch."""
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             try:
                 result = json.loads(line)
                 key, response = result["custom_id"], result.get("response")
                 if result.get("error") or not response or response["status_code"] != 200:
-                    log.warning("%s:%d has no answer: it is asked again", path, number)
+                    log.warning("%s:%d has no answer: its request is written again", path, number)
                     continue
                 reply = completion(response["body"])
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise InputError(
-                    f"{path}:{number} is no line of a batch's results ({type(error).__name__}: {error}): fetch it again"
+                    f"{path}:{number} is no line of a batch's results ({type(error).__name__}: {error}): download the "
+                    "file again"
                 ) from None
             yield key, reply

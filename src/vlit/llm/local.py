@@ -1,4 +1,4 @@
-"""Generation by a causal language model of transformers on this machine."""
+"""A causal language model of transformers on this machine."""
 
 from __future__ import annotations
 
@@ -12,52 +12,53 @@ from tqdm import tqdm
 
 from vlit.common.errors import InputError
 from vlit.llm.cache import ReplyCache
-from vlit.llm.request import CUT_OFF, Asked, Price, Reply
+from vlit.llm.limits import Price
+from vlit.llm.request import CUT_OFF, ChatRequest, Reply
 
 
 @dataclass(frozen=True)
-class LocalGenerator:
-    """Samples candidates from a model in a local folder.
+class LocalModel:
+    """A text model in a local folder.
 
     Attributes:
-        folder: holds the model and its tokenizer, as `save_pretrained` writes them.
-        temperature: 0.8 in the paper; 0 takes the likeliest token each time (then n is 1).
-        n: candidates a request; 5 in the paper.
-        max_tokens: of a candidate.
-        seed: of the sampling; a request's candidates don't depend on the other requests.
-        device: where the model runs.
-        dtype: of its weights.
+        folder: folder with the model and its tokenizer, as `save_pretrained` writes them.
+        seed: seed of requests that have none; the replies to a request don't depend on the other requests.
+        device: device of the model.
+        dtype: type of its weights.
     """
 
     folder: str | Path
-    temperature: float
-    n: int
-    max_tokens: int
-    seed: int
+    seed: int = 0
     device: str = "cpu"
     dtype: str = "float32"
 
     @property
+    def name(self) -> str:
+        """The model's folder."""
+        return str(self.folder)
+
+    @property
     def price(self) -> Price:
-        """Nothing."""
+        """No cost."""
         return Price()
 
-    def body(self, request: Asked) -> dict[str, Any]:
-        """The request, the model's folder and the sampling."""
+    def body(self, request: ChatRequest) -> dict[str, Any]:
+        """Return the request, the model's folder and the sampling."""
+        sampling = request.sampling
         return {
             "model": str(self.folder),
             "messages": list(request.messages),
-            "temperature": self.temperature,
-            "n": self.n,
-            "max_tokens": self.max_tokens,
-            "seed": self.seed,
+            "temperature": sampling.temperature,
+            "n": sampling.n,
+            "max_tokens": sampling.max_tokens,
+            "seed": self.seed if sampling.seed is None else sampling.seed,
         }
 
-    def answer(self, requests: Mapping[str, Asked], cache: ReplyCache) -> None:
-        """Sample what the cache lacks.
+    def answer(self, requests: Mapping[str, ChatRequest], cache: ReplyCache) -> None:
+        """Sample the replies that the cache lacks.
 
         Raises:
-            InputError: if the folder holds no model.
+            InputError: if the folder contains no model, or several replies are wanted without sampling.
         """
         missing = {key: request for key, request in requests.items() if key not in cache}
         for key, request in tqdm(missing.items(), desc=f"sampling {Path(self.folder).name}", disable=None):
@@ -70,27 +71,35 @@ class LocalGenerator:
         import vlit.common.torchvision_shim  # noqa: F401  (before transformers looks for torchvision)
 
         if not (Path(self.folder) / "config.json").is_file():
-            raise InputError(f"no model in {self.folder}: name a folder written by save_pretrained (generator folder=)")
+            raise InputError(f"no model in {self.folder}: name a folder written by save_pretrained with llm.folder=")
         tokenizer = AutoTokenizer.from_pretrained(self.folder)
         model = AutoModelForCausalLM.from_pretrained(self.folder, dtype=self.dtype).to(self.device).eval()
         return tokenizer, model
 
-    def _sampled(self, key: str, request: Asked) -> Reply:
+    def _sampled(self, key: str, request: ChatRequest) -> Reply:
         import torch
 
+        if not all(isinstance(message["content"], str) for message in request.messages):
+            return Reply(error="a local language model reads no images")
+        sampling = request.sampling
+        if sampling.temperature == 0 and sampling.n > 1:
+            raise InputError(f"temperature 0 gives one reply, not {sampling.n}: set sampling.n=1")
         tokenizer, model = self._loaded
         ids = tokenizer(self._prompt(request), return_tensors="pt", add_special_tokens=False).input_ids.to(self.device)
-        room = getattr(model.config, "max_position_embeddings", None)
-        if room is not None and ids.shape[1] + self.max_tokens > room:
-            return Reply(error=f"the prompt is longer than the model's {room} positions leave room for")
-        torch.manual_seed(int(key[:15], 16) ^ self.seed)
+        positions = getattr(model.config, "max_position_embeddings", None)
+        if positions is not None and ids.shape[1] + sampling.max_tokens > positions:
+            return Reply(error=f"prompt and reply are longer than the model's {positions} positions")
+        drawn: dict[str, Any] = {"do_sample": True, "temperature": sampling.temperature}
+        if sampling.temperature == 0:  # without the checkpoint's own settings, which are for sampling
+            drawn = {"do_sample": False, "temperature": None, "top_p": None}
+        torch.manual_seed(int(key[:15], 16) ^ (self.seed if sampling.seed is None else sampling.seed))
         with torch.inference_mode():
             written = model.generate(
                 ids,
                 attention_mask=torch.ones_like(ids),
-                **self._sampling(),
-                num_return_sequences=self.n,
-                max_new_tokens=self.max_tokens,
+                **drawn,
+                num_return_sequences=sampling.n,
+                max_new_tokens=sampling.max_tokens,
                 pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id,
             )[:, ids.shape[1] :]
         ended = [tokenizer.eos_token_id in row for row in written.tolist()]
@@ -98,12 +107,8 @@ class LocalGenerator:
         finish = ["stop" if end else CUT_OFF for end in ended]
         return Reply(texts, finish, ids.numel(), written.numel())
 
-    def _sampling(self) -> dict[str, Any]:
-        if self.temperature > 0:
-            return {"do_sample": True, "temperature": self.temperature}
-        return {"do_sample": False, "temperature": None, "top_p": None}  # a checkpoint's own settings are for sampling
-
-    def _prompt(self, request: Asked) -> str:
+    def _prompt(self, request: ChatRequest) -> str:
+        """Return the messages in the tokenizer's chat template, or as lines with the role where it has none."""
         tokenizer, _ = self._loaded
         if tokenizer.chat_template:
             return str(

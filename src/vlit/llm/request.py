@@ -1,41 +1,94 @@
-"""What a generator answers, and what all generators have in common."""
+"""Requests to a chat model and their replies, the same for a server, batch files and a local model."""
 
 from __future__ import annotations
 
-import asyncio
+import base64
 import hashlib
+import io
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-from vlit.construct.prompts import Request
+from PIL import Image
 
-if TYPE_CHECKING:
-    from vlit.llm.cache import ReplyCache
+from vlit.common.errors import InputError
+
+CUT_OFF = "length"  # the finish reason of a text that reached the token limit
+
+Message = Mapping[str, Any]  # "role", and "content": a text, or a list of parts (see `Prompt.messages`)
 
 
-class Asked(Protocol):
-    """What is sent to a chat model: a request of construction, or a question of quality control."""
+@dataclass(frozen=True)
+class Sampling:
+    """How the replies to a request are drawn.
+
+    Attributes:
+        temperature: 0 takes the likeliest token each time; 0.8 in construction (paper section 4.2.2).
+        n: replies to a request, called candidates in construction; 5 there (section 4.2.2).
+        max_tokens: longest reply, in tokens.
+        seed: seed of the draws; None leaves it to the model.
+
+    Raises:
+        InputError: if a value is out of range.
+    """
+
+    temperature: float
+    n: int
+    max_tokens: int
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.temperature < 0 or self.n < 1 or self.max_tokens < 1:
+            raise InputError(f"{self}: temperature must be at least 0, n and max_tokens at least 1")
+
+
+class ChatRequest(Protocol):
+    """A conversation that a chat model continues: a request of construction, or a question of quality control."""
 
     @property
-    def messages(self) -> Sequence[Mapping[str, str]]:
+    def messages(self) -> Sequence[Message]:
         """Role and content of each message."""
 
+    @property
+    def sampling(self) -> Sampling:
+        """How the replies are drawn."""
 
-CUT_OFF = "length"  # the finish reason of a text that met the token limit
+
+@dataclass(frozen=True)
+class Prompt:
+    """A system prompt and a text of the user, with or without an image.
+
+    Attributes:
+        system: the system prompt.
+        text: the user's text.
+        sampling: how the replies are drawn.
+        image: the image as a data URL (see `data_url`); it comes before the text.
+    """
+
+    system: str
+    text: str
+    sampling: Sampling
+    image: str | None = None
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The two messages in the format of OpenAI's chat completions."""
+        content: Any = self.text
+        if self.image is not None:
+            content = [{"type": "image_url", "image_url": {"url": self.image}}, {"type": "text", "text": self.text}]
+        return ({"role": "system", "content": self.system}, {"role": "user", "content": content})
 
 
 @dataclass(frozen=True)
 class Reply:
-    """The answer to a request: the candidates' texts, or why there are none for good.
+    """The texts that a model answered to a request, or why it answered none.
 
     Attributes:
-        texts: one for each candidate.
+        texts: one for each of `Sampling.n`.
         finish: why each ended ("stop", "length" ...).
-        prompt_tokens: as the server counts them.
-        completion_tokens: of all candidates together.
+        prompt_tokens: tokens of the request, as the server counts them.
+        completion_tokens: tokens of all texts together.
         error: why the request failed for good; None if it was answered.
     """
 
@@ -46,51 +99,34 @@ class Reply:
     error: str | None = None
 
 
-@dataclass(frozen=True)
-class Price:
-    """In dollars per million tokens."""
-
-    input: float = 0.0
-    output: float = 0.0
-
-    def of(self, prompt_tokens: int, completion_tokens: int) -> float:
-        """Cost in dollars."""
-        return (prompt_tokens * self.input + completion_tokens * self.output) / 1e6
+class RequestFailed(Exception):  # noqa: N818 - a result of the request, not of the run
+    """A request that has no reply; the message is the reason, its details after a colon."""
 
 
-class Generator(Protocol):
-    """Turns requests into replies."""
-
-    @property
-    def price(self) -> Price:
-        """What tokens cost."""
-
-    def body(self, request: Request) -> dict[str, Any]:
-        """Everything the reply depends on, as JSON values: its hash is the reply's key in the cache."""
-
-    def answer(self, requests: Mapping[str, Request], cache: ReplyCache) -> None:
-        """Put a reply into the cache for every request, by key, that has none there yet.
-
-        Raises:
-            InputError: if that is not possible now; whatever was answered stays in the cache.
-        """
+def data_url(image: Image.Image) -> str:
+    """Return an image as a data URL of its PNG, as chat completions accept it."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def key_of(body: Mapping[str, Any]) -> str:
-    """Content key of a request."""
+    """Return the content key of a request: the SHA-256 of its body as canonical JSON."""
     canonical = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def chat_body(request: Asked, model: str, temperature: float, n: int, max_tokens: int) -> dict[str, Any]:
-    """The body of a chat completion, as servers and batch files take it."""
-    return {
+def chat_body(request: ChatRequest, model: str) -> dict[str, Any]:
+    """Return the body of a chat completion, as servers and batch files accept it."""
+    sampling = request.sampling
+    body = {
         "model": model,
         "messages": list(request.messages),
-        "temperature": temperature,
-        "n": n,
-        "max_tokens": max_tokens,
+        "temperature": sampling.temperature,
+        "n": sampling.n,
+        "max_tokens": sampling.max_tokens,
     }
+    return body if sampling.seed is None else {**body, "seed": sampling.seed}
 
 
 def completion(body: Any) -> Reply:
@@ -106,44 +142,3 @@ def completion(body: Any) -> Reply:
         return Reply(texts, finish, int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0)))
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"no chat completion ({type(error).__name__}: {error})") from None
-
-
-class Pacer:
-    """Lets no more than `per_minute` units through in a minute, evenly spread; None is no limit."""
-
-    def __init__(self, per_minute: float | None) -> None:
-        self.seconds_each = 60 / per_minute if per_minute else 0.0
-        self._free_at = 0.0
-
-    async def take(self, units: float = 1.0) -> None:
-        """Wait until these units may pass."""
-        if self.seconds_each:
-            now = time.monotonic()
-            start = max(now, self._free_at)
-            self._free_at = start + units * self.seconds_each
-            await asyncio.sleep(start - now)
-
-
-class Budget:
-    """Dollars spent on replies and set aside for those under way.
-
-    What a request may cost at most is set aside before it is sent, so that the limit is never passed.
-    """
-
-    def __init__(self, price: Price, limit: float | None, spent: float = 0.0) -> None:
-        self.price = price
-        self.limit = limit
-        self.spent = spent
-        self.aside = 0.0
-
-    def admits(self, most: float) -> bool:
-        """Set the most a request may cost aside; False if the limit doesn't allow it."""
-        if self.limit is not None and self.spent + self.aside + most > self.limit:
-            return False
-        self.aside += most
-        return True
-
-    def settle(self, most: float, reply: Reply) -> None:
-        """Replace what was set aside for a request by what it cost."""
-        self.aside -= most
-        self.spent += self.price.of(reply.prompt_tokens, reply.completion_tokens)

@@ -1,4 +1,4 @@
-"""Generation by any server that speaks OpenAI's chat completions (the paper: GPT-3.5, section 4.2.2)."""
+"""Any server that speaks OpenAI's chat completions (construction in the paper: GPT-3.5, section 4.2.2)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from tqdm import tqdm
 
 from vlit.common.errors import InputError
 from vlit.llm.cache import ReplyCache
-from vlit.llm.request import Asked, Budget, Pacer, Price, Reply, chat_body, completion
+from vlit.llm.limits import Pacer, Price, SpendingLimit, most_tokens
+from vlit.llm.request import ChatRequest, Reply, chat_body, completion
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 log = logging.getLogger(__name__)
-CHARACTERS_A_TOKEN = 3  # a low guess, so that limits are kept rather than passed
-HOPELESS = {401: "the key is refused", 403: "access is refused", 404: "there is no such model or address"}
+FATAL = {401: "the key is refused", 403: "access is refused", 404: "there is no such model or address"}
+NOT_CONNECTED = ("ConnectError", "ConnectTimeout")  # of httpx: no connection was made at all
 
 
 class _TransientError(Exception):
@@ -33,22 +34,23 @@ class _TransientError(Exception):
         self.after = after
 
 
+class _UnreachableError(_TransientError):
+    """There was no server to send the request to."""
+
+
 class _RefusedError(Exception):
     """The server refuses this request, and will do so again."""
 
 
 @dataclass(frozen=True)
-class ServerGenerator:
-    """Sends requests to a server, many at a time.
+class ServerModel:
+    """A model behind a server, which is sent many requests at a time.
 
     Attributes:
-        model: its name at the server.
-        temperature: 0.8 in the paper.
-        n: candidates a request; 5 in the paper.
-        max_tokens: of a candidate.
-        price: of the model.
-        base_url: of the server; None is OpenAI's.
-        key_variable: environment variable that holds the key. The key is read when it is used and kept nowhere.
+        model: name of the model at the server.
+        price: price of its tokens.
+        base_url: address of the server, with `/v1`; None is OpenAI's.
+        key_variable: environment variable with the key, which is read when it is used and kept nowhere; None: no key.
         concurrency: requests under way at the same time.
         timeout: seconds a request may take.
         attempts: how often a request is sent before it has failed for good.
@@ -57,16 +59,13 @@ class ServerGenerator:
         requests_per_minute: rate limit; None is none.
         tokens_per_minute: rate limit, prompt and completion together; None is none.
         budget: dollars at which the job stops, those of earlier runs included; None is none.
-        give_up_after: so many failures with no success in between mean that the server is down.
+        give_up_after: failures with no success in between that mean that the server is down.
     """
 
     model: str
-    temperature: float
-    n: int
-    max_tokens: int
     price: Price = field(default_factory=Price)
     base_url: str | None = None
-    key_variable: str = "OPENAI_API_KEY"
+    key_variable: str | None = "OPENAI_API_KEY"
     concurrency: int = 16
     timeout: float = 120.0
     attempts: int = 6
@@ -77,12 +76,22 @@ class ServerGenerator:
     budget: float | None = None
     give_up_after: int = 30
 
-    def body(self, request: Asked) -> dict[str, Any]:
-        """The body that is sent."""
-        return chat_body(request, self.model, self.temperature, self.n, self.max_tokens)
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.model
 
-    def answer(self, requests: Mapping[str, Asked], cache: ReplyCache) -> None:
-        """Ask for what the cache lacks; started again, goes on where it stopped.
+    @property
+    def address(self) -> str:
+        """The server as messages name it."""
+        return self.base_url or "OpenAI"
+
+    def body(self, request: ChatRequest) -> dict[str, Any]:
+        """Return the body that is sent."""
+        return chat_body(request, self.model)
+
+    def answer(self, requests: Mapping[str, ChatRequest], cache: ReplyCache) -> None:
+        """Send the requests that the cache has no reply to; a run after an interrupted one sends the rest.
 
         Raises:
             InputError: if there is no key, the server refuses it or is down, or the budget is used up.
@@ -90,52 +99,67 @@ class ServerGenerator:
         missing = {key: request for key, request in requests.items() if key not in cache}
         if not missing:
             return
-        key = os.environ.get(self.key_variable)
-        if not key:
+        secret = os.environ.get(self.key_variable) if self.key_variable else "none"
+        if not secret:
             raise InputError(f"no key in the environment: export {self.key_variable}=... (any word for a local server)")
-        held = (cache.get(each) for each in requests if each not in missing)
-        spent = sum(self.price.of(reply.prompt_tokens, reply.completion_tokens) for reply in held if reply)
-        budget = Budget(self.price, self.budget, spent)
-        asyncio.run(_Job(self, key, missing, cache, budget).run())
-        unasked = sum(each not in cache for each in missing)
-        if unasked:
+        known = (cache.get(each) for each in requests if each not in missing)
+        spent = sum(self.price.of(reply.prompt_tokens, reply.completion_tokens) for reply in known if reply)
+        money = SpendingLimit(self.price, self.budget, spent)
+        job = _Job(self, secret, missing, cache, money)
+        asyncio.run(job.run())
+        if job.unreached:
             raise InputError(
-                f"the budget of ${self.budget} is used up (${budget.spent:.4f} spent), {unasked} of {len(requests)} "
-                "requests are left: raise the budget to go on from here, or lower images="
+                f"no server at {self.address} ({job.unreached} of {len(requests)} requests could not connect): start "
+                "it, then run the same command to continue; what was answered is kept"
+            )
+        unsent = sum(each not in cache for each in missing)
+        if unsent:
+            raise InputError(
+                f"the budget of ${self.budget} is used up (${money.spent:.4f} spent), {unsent} of {len(requests)} "
+                "requests are left: raise the budget to continue from here, or ask about fewer samples"
             )
 
 
+@dataclass
 class _Job:
-    """One run: workers that take requests from a common list."""
+    """One run: workers that take requests from a common list.
 
-    def __init__(
-        self, spec: ServerGenerator, key: str, missing: Mapping[str, Asked], cache: ReplyCache, budget: Budget
-    ) -> None:
-        self.spec = spec
-        self.key = key
-        self.missing = missing
-        self.cache = cache
-        self.budget = budget
-        self.requests = Pacer(spec.requests_per_minute)
-        self.tokens = Pacer(spec.tokens_per_minute)
-        self.failures: dict[str, Reply] = {}  # since the last success; not in the cache yet
-        self.retries = 0
+    Attributes:
+        failures: replies with an error since the last success, which are not in the cache yet.
+        failed_in_a_row: number of requests that failed since the last success.
+        unreached: requests that no attempt found a server for; they are never put into the cache.
+        retries: requests sent again.
+    """
+
+    model: ServerModel
+    secret: str
+    missing: Mapping[str, ChatRequest]
+    cache: ReplyCache
+    money: SpendingLimit
+    failures: dict[str, Reply] = field(default_factory=dict)
+    failed_in_a_row: int = 0
+    unreached: int = 0
+    retries: int = 0
+
+    def __post_init__(self) -> None:
+        self.requests = Pacer(self.model.requests_per_minute)
+        self.tokens = Pacer(self.model.tokens_per_minute)
 
     async def run(self) -> None:
-        from openai import AsyncOpenAI, DefaultAioHttpClient  # a second to import: only where a server is asked
+        from openai import AsyncOpenAI, DefaultAioHttpClient  # a second to import: only where a request is sent
 
         client = AsyncOpenAI(
-            api_key=self.key,
-            base_url=self.spec.base_url,
-            timeout=self.spec.timeout,
+            api_key=self.secret,
+            base_url=self.model.base_url,
+            timeout=self.model.timeout,
             max_retries=0,
             http_client=DefaultAioHttpClient(),  # by aiohttp: little more than half the time a request of the default
         )
-        with tqdm(total=len(self.missing), desc=f"asking {self.spec.model}", unit="request", disable=None) as progress:
+        with tqdm(total=len(self.missing), desc=self.model.name, unit="request", disable=None) as progress:
             waiting = iter(self.missing.items())
             async with client:
                 workers = [
-                    asyncio.create_task(self._work(client, waiting, progress)) for _ in range(self.spec.concurrency)
+                    asyncio.create_task(self._work(client, waiting, progress)) for _ in range(self.model.concurrency)
                 ]
                 try:
                     await asyncio.gather(*workers)
@@ -143,47 +167,58 @@ class _Job:
                     for worker in workers:
                         worker.cancel()
                     await asyncio.gather(*workers, return_exceptions=True)
-        self._keep_failures()
-        log.info("%d requests sent again; $%.4f spent on this job", self.retries, self.budget.spent)
+        self._store_failures()
+        log.info("%d requests sent again; $%.4f spent on this job", self.retries, self.money.spent)
 
-    async def _work(self, client: AsyncOpenAI, waiting: Iterator[tuple[str, Asked]], progress: tqdm) -> None:
+    async def _work(self, client: AsyncOpenAI, waiting: Iterator[tuple[str, ChatRequest]], progress: tqdm) -> None:
         for key, request in waiting:
-            body = self.spec.body(request)
-            prompt = len(json.dumps(body["messages"])) // CHARACTERS_A_TOKEN
-            written = self.spec.n * self.spec.max_tokens
-            most = self.budget.price.of(prompt, written)
-            if not self.budget.admits(most):
+            prompt, written = most_tokens(request)
+            most = self.money.price.of(prompt, written)
+            if not self.money.reserve(most):
                 return
-            reply = await self._ask(client, body, Random(key), prompt + written)
-            self.budget.settle(most, reply)
-            self._keep(key, reply)
+            try:
+                reply = await self._reply(client, self.model.body(request), Random(key), prompt + written)
+            except _UnreachableError as failure:
+                reply = Reply(error=str(failure))
+                self.unreached += 1
+            else:
+                self._store(key, reply)
+            self.money.settle(most, reply)
+            self._check_failures(reply)
             progress.update()
-            progress.set_postfix_str(f"${self.budget.spent:.3f}", refresh=False)
+            progress.set_postfix_str(f"${self.money.spent:.3f}", refresh=False)
 
-    def _keep(self, key: str, reply: Reply) -> None:
-        """Put a reply into the cache; a failure only once something has succeeded after it, or at the end.
+    def _store(self, key: str, reply: Reply) -> None:
+        """Put a reply into the cache; a failure only once a request has succeeded after it, or at the end.
 
-        Where nothing succeeds any more the server is to blame, and its failures are not held against the requests.
+        Where no request succeeds any more, the server is to blame and not the requests.
         """
         if reply.error is None:
             self.cache.put(key, reply)
-            self._keep_failures()
-            return
-        self.failures[key] = reply
-        if len(self.failures) >= self.spec.give_up_after:
-            raise InputError(
-                f"the last {len(self.failures)} requests have failed ({reply.error}): see to the server at "
-                f"{self.spec.base_url or 'OpenAI'}, then run the same command to go on"
-            )
+            self._store_failures()
+        else:
+            self.failures[key] = reply
 
-    def _keep_failures(self) -> None:
+    def _store_failures(self) -> None:
         for key, failure in self.failures.items():
             self.cache.put(key, failure)
         self.failures.clear()
 
-    async def _ask(self, client: AsyncOpenAI, body: dict[str, Any], rng: Random, tokens: int) -> Reply:
-        """Send a request until it is answered, refused, or has failed too often."""
-        for attempt in range(1, self.spec.attempts + 1):
+    def _check_failures(self, reply: Reply) -> None:
+        self.failed_in_a_row = 0 if reply.error is None else self.failed_in_a_row + 1
+        if self.failed_in_a_row >= self.model.give_up_after:
+            raise InputError(
+                f"the last {self.failed_in_a_row} requests have failed ({reply.error}): check the server at "
+                f"{self.model.address}, then run the same command to continue"
+            )
+
+    async def _reply(self, client: AsyncOpenAI, body: dict[str, Any], rng: Random, tokens: int) -> Reply:
+        """Send a request until it is answered, refused, or has failed too often.
+
+        Raises:
+            _UnreachableError: if the last attempt found no server.
+        """
+        for attempt in range(1, self.model.attempts + 1):
             await self.requests.take()
             await self.tokens.take(tokens)
             try:
@@ -191,11 +226,13 @@ class _Job:
             except _RefusedError as refused:
                 return Reply(error=str(refused))
             except _TransientError as failure:
-                if attempt == self.spec.attempts:
-                    return Reply(error=f"{failure}, {attempt} times")
+                if attempt == self.model.attempts:
+                    if isinstance(failure, _UnreachableError):
+                        raise
+                    return Reply(error=f"{failure} (attempt {attempt})")
                 self.retries += 1
-                wait = self.spec.backoff * 2 ** (attempt - 1) * rng.uniform(0.5, 1.5)
-                await asyncio.sleep(min(self.spec.longest_wait, max(wait, failure.after or 0.0)))
+                wait = self.model.backoff * 2 ** (attempt - 1) * rng.uniform(0.5, 1.5)
+                await asyncio.sleep(min(self.model.longest_wait, max(wait, failure.after or 0.0)))
         raise AssertionError("attempts is at least 1")
 
     async def _send(self, client: AsyncOpenAI, body: dict[str, Any]) -> Reply:
@@ -204,41 +241,38 @@ class _Job:
         try:
             # Not `chat.completions.create`, whose checking of a long list of messages takes more time than the rest.
             content = await client.post("/chat/completions", cast_to=str, body=body)
-        except openai.APITimeoutError:
-            raise _TransientError("timed out") from None
-        except openai.APIConnectionError:
-            raise _TransientError("connection failed") from None
+        except openai.APIConnectionError as error:  # a time-out is one of them, and so is a refused connection
+            if type(error.__cause__).__name__ in NOT_CONNECTED:
+                raise _UnreachableError("no connection") from None
+            timed_out = isinstance(error, openai.APITimeoutError)
+            raise _TransientError("timed out" if timed_out else "connection failed") from None
         except openai.APIStatusError as error:
-            raise self._judged(error) from None
-        return self._reply(content)
-
-    def _judged(self, error: Any) -> Exception:
-        status = int(error.status_code)
-        if status in HOPELESS:
-            return InputError(
-                f"the server answers {status}: {HOPELESS[status]}; check {self.spec.key_variable}, model and base_url"
-            )
-        if status == 429 and error.code == "insufficient_quota":
-            return InputError(
-                "the server answers 429: the account's quota is used up; nothing is lost, run again later"
-            )
-        if status in (408, 409, 429) or status >= 500:
-            return _TransientError(f"status {status}", _seconds(error.response.headers.get("retry-after")))
-        return _RefusedError(f"status {status}: {self._scrubbed(str(error.message))[:200]}")
-
-    def _reply(self, content: str) -> Reply:
+            raise self._status_error(error) from None
         try:
             reply = completion(json.loads(content))
         except ValueError:
-            raise _TransientError("garbage in place of an answer") from None
-        texts = [self._scrubbed(text) for text in reply.texts]
+            raise _TransientError("the answer is no chat completion") from None
+        texts = [self._without_key(text) for text in reply.texts]
         if not any(text.strip() for text in texts):
-            raise _TransientError("empty answer")
+            raise _TransientError("empty reply")
         return replace(reply, texts=texts)
 
-    def _scrubbed(self, text: str) -> str:
-        """Without the key, should a server repeat it."""
-        return text.replace(self.key, "[key]") if len(self.key) > 7 else text
+    def _status_error(self, error: Any) -> Exception:
+        status = int(error.status_code)
+        if status in FATAL:
+            return InputError(
+                f"the server at {self.model.address} answers {status}, {FATAL[status]}: check its address, the model "
+                f"{self.model.model} and the key in {self.model.key_variable}"
+            )
+        if status == 429 and error.code == "insufficient_quota":
+            return InputError("the server answers 429, the account's quota is used up: run the same command later")
+        if status in (408, 409, 429) or status >= 500:
+            return _TransientError(f"status {status}", _seconds(error.response.headers.get("retry-after")))
+        return _RefusedError(f"status {status}: {self._without_key(str(error.message))[:200]}")
+
+    def _without_key(self, text: str) -> str:
+        """Remove the key, should a server repeat it; a short one is a word for a local server."""
+        return text.replace(self.secret, "[key]") if len(self.secret) > 7 else text
 
 
 def _seconds(header: str | None) -> float | None:

@@ -18,8 +18,10 @@ from torch import nn
 from transformers import AutoConfig, AutoModel, Blip2ForConditionalGeneration, OPTForCausalLM, PretrainedConfig
 
 from vlit.common.errors import InputError
+from vlit.common.files import replaced_folder
 from vlit.models import loading
 
+UNPACKED = ".unpacked"  # written last; older than a shipped part: to be unpacked again
 PARTS = ("clip", "opt", "llama", "llava", "blip2", "openflamingo")
 
 
@@ -47,26 +49,22 @@ def unpack(parts: str, folder: str) -> None:
     )
     if newest is None:
         raise InputError(f"no mini weights in {source}: they come with the repository, or run `python pretrain.py`")
-    done = target / ".unpacked"
+    done = target / UNPACKED
     if done.exists() and done.stat().st_mtime >= newest:
         return
-    temporary = target.with_name(f".{target.name}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    shutil.copytree(source / "tokenizer", temporary / "tokenizer")
-    shutil.copytree(source / "open_clip", temporary / "open_clip")
-    for name in ("clip", "llava", "openflamingo"):
-        part(source, name)
-        shutil.copy(source / f"{name}.safetensors", temporary / f"{name}.safetensors")
-    vision = configuration(source, "clip-vit")
-    tower = clip_vision_model(visual(part(source, "clip")), vision.num_hidden_layers)
-    write_model(vision, tower, temporary / "clip-vit")
-    write_model(configuration(source, "llama"), part(source, "llama"), temporary / "llama")
-    write_model(configuration(source, "opt"), part(source, "opt"), temporary / "opt")
-    write_blip2(source, part(source, "blip2"), temporary / "blip2")
-    (temporary / ".unpacked").touch()
-    shutil.rmtree(target, ignore_errors=True)
-    temporary.replace(target)
+    with replaced_folder(target, UNPACKED, what="unpacking of the mini weights", mend="set paths.weights") as fresh:
+        shutil.copytree(source / "tokenizer", fresh / "tokenizer")
+        shutil.copytree(source / "open_clip", fresh / "open_clip")
+        for name in ("clip", "llava", "openflamingo"):
+            part(source, name)
+            shutil.copy(source / f"{name}.safetensors", fresh / f"{name}.safetensors")
+        vision = configuration(source, "clip-vit")
+        tower = clip_vision_model(visual(part(source, "clip")), vision.num_hidden_layers)
+        write_model(vision, tower, fresh / "clip-vit")
+        write_model(configuration(source, "llama"), part(source, "llama"), fresh / "llama")
+        write_model(configuration(source, "opt"), part(source, "opt"), fresh / "opt")
+        write_blip2(source, part(source, "blip2"), fresh / "blip2")
+        (fresh / UNPACKED).touch()
 
 
 def write_model(config: PretrainedConfig, state: dict[str, torch.Tensor], folder: Path) -> None:

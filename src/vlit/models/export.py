@@ -6,7 +6,6 @@ LLaVA and BLIP-2 become ordinary transformers folders, OpenFlamingo a `checkpoin
 from __future__ import annotations
 
 import copy
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import torch
 from torch import nn
 from transformers import Blip2ForConditionalGeneration, PreTrainedModel
 
-from vlit.common.errors import InputError
+from vlit.common.files import replaced_folder
 from vlit.models.blip2 import Blip2
 from vlit.models.checkpoints import load_named, published_projector_state, transformers_blip2_state
 from vlit.models.freeze import merge_lora
@@ -31,22 +30,18 @@ def export(model: Llava | Blip2 | OpenFlamingo, folder: Path) -> None:
     Raises:
         InputError: if the folder exists.
     """
-    if folder.exists():
-        raise InputError(f"{folder} exists: choose another folder to export to")
-    adapted = "lora" in model.policy.parts
-    if adapted:
-        merge_lora(model)
-    temporary = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    if isinstance(model, OpenFlamingo):
-        torch.save(published_state(model.network, language=adapted), temporary / "checkpoint.pt")
-    else:
-        _transformers_network(model).save_pretrained(str(temporary))
-    if isinstance(model, Llava):
-        torch.save(published_projector_state(model.network.model.multi_modal_projector), temporary / "mm_projector.bin")
-    model.tokenizer.save_pretrained(str(temporary))
-    temporary.replace(folder)
+    with replaced_folder(folder, mend="choose another folder to export to") as fresh:
+        adapted = "lora" in model.policy.parts
+        if adapted:
+            merge_lora(model)
+        if isinstance(model, OpenFlamingo):
+            torch.save(published_state(model.network, language=adapted), fresh / "checkpoint.pt")
+        else:
+            _transformers_network(model).save_pretrained(str(fresh))
+        if isinstance(model, Llava):
+            projector = model.network.model.multi_modal_projector
+            torch.save(published_projector_state(projector), fresh / "mm_projector.bin")
+        model.tokenizer.save_pretrained(str(fresh))
 
 
 def _transformers_network(model: Llava | Blip2) -> Any:

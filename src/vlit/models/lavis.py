@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.machinery
-import shutil
 import sys
 import types
 import warnings
@@ -29,6 +28,7 @@ from transformers import (
 )
 
 from vlit.common.errors import InputError
+from vlit.common.files import replaced_folder, whole
 from vlit.models import loading
 from vlit.models.blip2 import Blip2
 from vlit.models.checkpoints import LAVIS_POSITIONS, lavis_blip2_state, load_named, transformers_blip2_state
@@ -213,18 +213,14 @@ def from_lavis(checkpoint: Path, language: Path, config: Path, folder: Path) -> 
     Raises:
         InputError: if something is missing, is unknown, or does not fit; or if the folder exists.
     """
-    if folder.exists():
-        raise InputError(f"{folder} exists: choose another folder")
-    state = transformers_blip2_state(loading.load_float(loading.require(checkpoint, "LAVIS's model zoo")))
-    if not any(name.startswith("language_model.") for name in state):
-        decoder = loading.pretrained(AutoModelForCausalLM, loading.require(language, "huggingface.co/facebook"))
-        state |= {f"language_model.{name}": tensor for name, tensor in decoder.state_dict().items()}
-    network = Blip2ForConditionalGeneration(configuration(str(config)))
-    load_named(network, state, str(checkpoint))
-    temporary = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    network.save_pretrained(str(temporary))
-    temporary.replace(folder)
+    with replaced_folder(folder, mend="choose another folder") as fresh:
+        state = transformers_blip2_state(loading.load_float(loading.require(checkpoint, "LAVIS's model zoo")))
+        if not any(name.startswith("language_model.") for name in state):
+            decoder = loading.pretrained(AutoModelForCausalLM, loading.require(language, "huggingface.co/facebook"))
+            state |= {f"language_model.{name}": tensor for name, tensor in decoder.state_dict().items()}
+        network = Blip2ForConditionalGeneration(configuration(str(config)))
+        load_named(network, state, str(checkpoint))
+        network.save_pretrained(str(fresh))
 
 
 def to_lavis(folder: Path, checkpoint: Path) -> None:
@@ -237,6 +233,5 @@ def to_lavis(folder: Path, checkpoint: Path) -> None:
     own = {name: tensor for name, tensor in network.state_dict().items() if not name.startswith("language_model.")}
     state = lavis_blip2_state(own)
     state[LAVIS_POSITIONS] = torch.arange(512).expand(1, -1).clone()  # a buffer of BERT's, always the same
-    temporary = checkpoint.with_name(f".{checkpoint.name}.part")
-    torch.save({"model": state}, temporary)
-    temporary.replace(checkpoint)
+    with whole(checkpoint) as temporary:
+        torch.save({"model": state}, temporary)

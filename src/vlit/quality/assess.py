@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,9 +23,10 @@ from omegaconf import DictConfig
 
 from vlit.common.errors import InputError
 from vlit.data.sample import Sample
-from vlit.llm.answers import Answers, Asking
+from vlit.llm.cache import CachedModel
+from vlit.llm.request import Prompt, Sampling
 from vlit.quality.indicators import BY_KEY, Indicator
-from vlit.quality.instruments import Features, Instruments, LikelihoodJudge, NotConfiguredError, TagSystem
+from vlit.quality.instruments import Features, Instruments, Judge, LikelihoodJudge, NotConfiguredError, TagSystem
 from vlit.quality.sentence_encoder import SentenceEncoder
 from vlit.quality.statistics import Measure, Shard, StatisticsStore, text_fault
 from vlit.quality.tags import TagSettings, proposals, tag_system
@@ -34,6 +35,16 @@ log = logging.getLogger(__name__)
 
 JUDGES = ("none", "server", "llava", "family")
 TAGS = "tags"  # the statistic that the tag system is made of
+
+
+@runtime_checkable
+class PromptingMeasure(Measure, Protocol):
+    """A measure that prompts a language model."""
+
+    llm: CachedModel
+
+    def prompts(self, sample: Sample) -> list[Prompt]:
+        """Make the prompts about a sample."""
 
 
 @dataclass
@@ -126,9 +137,9 @@ class Assessment:
                 if not isinstance(error, NotConfiguredError):
                     log.warning("%s stays empty: %s", key, error)
                 continue
-            if isinstance(measure, Asking):  # all questions at once: a server stays busy, and a batch is one batch
+            if isinstance(measure, PromptingMeasure):  # all at once: a server is kept busy, and a batch is one batch
                 missing = (one for one in store.missing(measure, samples, shard) if text_fault(one) is None)
-                measure.answers([question for one in missing for question in measure.questions(one)])
+                measure.llm([prompt for one in missing for prompt in measure.prompts(one)])
             store.compute(measure, samples, shard)
             made[key] = measure
         return made
@@ -158,31 +169,39 @@ def instruments(
     if kind == "family":
         chosen["family_judge"] = family_judge
     elif kind != "none":
-        chosen["judge"] = partial(_made, cfg.judge.build)
+        chosen["judge"] = partial(_judge, cfg)
     return Instruments(
         features=features,
         encoder=cache(partial(SentenceEncoder, **cfg.encoder)),
         parser=partial(_made, cfg.parser),
-        llm=_answers(cfg),
+        llm=_language_model(cfg),
         settings=cfg,
         **chosen,
     )
 
 
-def _answers(cfg: DictConfig) -> Answers | None:
-    """Return the language model with its replies; shards, which may run at the same time, have a file each."""
-    if cfg.llm.build is None:
-        return None
-    shard, replies = Shard.parse(cfg.shard), Path(cfg.llm.replies)
-    if shard.of > 1:
-        replies = replies.with_stem(f"{replies.stem}-{shard.number}-of-{shard.of}")
-    return Answers(_made(cfg.llm.build), replies)
+def _language_model(cfg: DictConfig) -> CachedModel | None:
+    model = _made(cfg.llm)
+    return CachedModel(model, _of_shard(cfg.replies, cfg.shard), Sampling(**cfg.sampling)) if model else None
 
 
-def _made(config: DictConfig) -> Any:
+def _judge(cfg: DictConfig) -> Judge:
+    build = cfg.judge.build
+    own = {"replies": _of_shard(build.replies, cfg.shard)} if "replies" in build else {}
+    judge: Judge = _made(build, **own)
+    return judge
+
+
+def _of_shard(replies: str, shard: str) -> Path:
+    """Return the file of a shard's replies: shards may run at the same time, and a file is open in one process only."""
+    path, part = Path(replies), Shard.parse(shard)
+    return path if part.of == 1 else path.with_stem(f"{path.stem}-{part.number}-of-{part.of}")
+
+
+def _made(config: DictConfig, **arguments: Any) -> Any:
     """Instantiate; what the object itself refuses is its own error, so that an indicator can stay empty for it."""
     try:
-        return instantiate(config, _convert_="all")
+        return instantiate(config, _convert_="all", **arguments)
     except InstantiationException as error:
         if isinstance(error.__cause__, InputError):
             raise error.__cause__ from None

@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 
 from vlit.common.errors import InputError
 from vlit.data.sample import ImageSource, Sample, Turn
-from vlit.llm.answers import Answers
+from vlit.llm.cache import CachedModel
+from vlit.quality.statistics import MeasureFault
 
 Vector = NDArray[np.float32]
+Case = tuple[Sample, Turn]  # a sample with images, and the turn whose response is judged
+Votes = list[bool | None]  # True, False, or None for an abstention
 
 
 class Features(Protocol):
@@ -55,12 +58,8 @@ class Judge(Protocol):
     name: str
     key: str
 
-    def votes(self, sample: Sample, turn: Turn, times: int) -> list[bool | None]:
-        """Judge a response `times` times: True, False, or None for an abstention.
-
-        Raises:
-            MeasureFault: if the response can't be judged.
-        """
+    def votes(self, cases: Sequence[Case], times: int) -> list[Votes | MeasureFault]:
+        """Return `times` votes on each response, or why it can't be judged."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,7 @@ class Instruments:
     parser: Callable[[], Parser] = _NO_PARSER
     judge: Callable[[], Judge] = _NO_JUDGE
     family_judge: Callable[[], LikelihoodJudge] = _NO_FAMILY_JUDGE
-    llm: Answers | None = None
+    llm: CachedModel | None = None
     tags: Callable[[], TagSystem] = _NO_TAGS
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 

@@ -27,6 +27,7 @@ from vlit.common.errors import InputError
 from vlit.common.files import whole, write_text
 from vlit.data.sample import Sample
 from vlit.data.subset import fingerprint
+from vlit.llm.request import RequestFailed
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,11 @@ _KEY = "key.txt"
 
 class MeasureFault(Exception):  # noqa: N818 - a property of the sample, stored as data
     """A sample that can't be measured; the message is one of a few fixed phrases, because faults are counted by it."""
+
+
+def request_fault(model: str, failed: RequestFailed) -> MeasureFault:
+    """Return the fault of a sample whose request to a model failed, without the details of the reason."""
+    return MeasureFault(f"{model}: {str(failed).partition(':')[0]}")
 
 
 class Measure(Protocol):

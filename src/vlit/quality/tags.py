@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from vlit.common.errors import InputError
 from vlit.data.sample import Sample
-from vlit.llm.answers import Answers, Question
+from vlit.llm.cache import CachedModel
+from vlit.llm.request import Prompt, RequestFailed
 from vlit.quality.instruments import Encode, Instruments, TagSystem
-from vlit.quality.statistics import MeasureFault, instructions
+from vlit.quality.statistics import MeasureFault, instructions, request_fault
 
 TASKS = {
     "image description": "Describe the image in detail. What is shown in this picture?",
@@ -57,11 +58,13 @@ class TagSettings:
         coverage: least share of samples that a tag is proposed for, and of samples of a task that counts.
         redundancy: least cosine at which two tags are one.
         most: tags kept at most.
+        selective: whether a language model assigns tasks by picking from the tags, or names them freely.
     """
 
     coverage: float = 0.01
     redundancy: float = 0.8
     most: int = 30
+    selective: bool = True
 
 
 class NearestTags:
@@ -89,17 +92,17 @@ class ProposedTags:
     name = "tags"
     schema = NearestTags.schema
 
-    def __init__(self, answers: Answers) -> None:
-        self.answers = answers
-        self.key = f"llm|{answers.key}|{PROPOSE}"
+    def __init__(self, llm: CachedModel) -> None:
+        self.llm = llm
+        self.key = f"llm|{llm.key}|{PROPOSE}"
 
-    def questions(self, sample: Sample) -> list[Question]:
-        """Return one question for each instruction."""
-        return [Question(PROPOSE, f"Instruction: {text}\nTasks:") for text in instructions(sample)]
+    def prompts(self, sample: Sample) -> list[Prompt]:
+        """Return one prompt for each instruction."""
+        return [self.llm.prompt(PROPOSE, f"Instruction: {text}\nTasks:") for text in instructions(sample)]
 
     def rows(self, samples: Sequence[Sample]) -> list[dict[str, Any] | MeasureFault]:
         """Return the tags proposed for each sample's instructions."""
-        return [_tags(replies) for replies in self.answers.by_sample(self, samples)]
+        return [_tags(replies) for replies in self.llm.by_group([self.prompts(sample) for sample in samples])]
 
 
 def proposals(instruments: Instruments) -> NearestTags | ProposedTags:
@@ -136,9 +139,9 @@ def nearest_names(
     return [[names[next(found)] for _ in instructions(sample)] for sample in samples]
 
 
-def _tags(replies: list[str] | MeasureFault) -> dict[str, Any] | MeasureFault:
-    if isinstance(replies, MeasureFault):
-        return replies
+def _tags(replies: list[str] | RequestFailed) -> dict[str, Any] | MeasureFault:
+    if isinstance(replies, RequestFailed):
+        return request_fault("language model", replies)
     found = list(dict.fromkeys(tag for reply in replies for tag in proposed_tags(reply)))
     return {"tags": found} if found else MeasureFault("no tag proposed")
 

@@ -1,4 +1,4 @@
-"""Captions and objects of COCO, written words of COCO-Text, and questions of VQA: the JSON files over COCO images."""
+"""The JSON files about COCO images: captions and objects of COCO, written words of COCO-Text, questions of VQA."""
 
 from __future__ import annotations
 
@@ -9,23 +9,30 @@ from typing import Any
 from vlit.construct.sources.image import AnnotatedObject, Word, box_of
 
 
-def images(content: dict[str, Any]) -> dict[int, dict[str, Any]]:
-    """Name, width and height of every image that a captions or instances file lists, by image id."""
+def listed_images(content: dict[str, Any]) -> dict[int, dict[str, Any]]:
+    """Read name, width and height of every image that a captions or instances file lists, by image id."""
     return {
         int(image["id"]): {key: image[key] for key in ("file_name", "width", "height")} for image in content["images"]
     }
 
 
-def captions(content: dict[str, Any]) -> dict[int, list[str]]:
-    """Captions by image id."""
+def captions_by_image(content: dict[str, Any]) -> dict[int, list[str]]:
+    """Read captions by image id."""
     found = defaultdict(list)
     for annotation in content["annotations"]:
         found[int(annotation["image_id"])].append(" ".join(annotation["caption"].split()))
     return found
 
 
-def objects(content: dict[str, Any], attributes: Mapping[int, tuple[str, ...]]) -> dict[int, list[AnnotatedObject]]:
-    """Boxes by image id, with the attributes known of them. Crowds are left out, as they give no count."""
+def objects_by_image(
+    content: dict[str, Any], attributes: Mapping[int, tuple[str, ...]]
+) -> dict[int, list[AnnotatedObject]]:
+    """Read boxes by image id, without crowds, as they give no count.
+
+    Args:
+        content: COCO's instances.
+        attributes: attribute names by id of the instance.
+    """
     categories = {category["id"]: category for category in content["categories"]}
     found = defaultdict(list)
     for annotation in content["annotations"]:
@@ -45,8 +52,8 @@ def objects(content: dict[str, Any], attributes: Mapping[int, tuple[str, ...]]) 
     return found
 
 
-def words(content: dict[str, Any]) -> dict[int, list[Word]]:
-    """Legible words by image id."""
+def words_by_image(content: dict[str, Any]) -> dict[int, list[Word]]:
+    """Read legible words by image id."""
     found = defaultdict(list)
     for key, annotation in content["anns"].items():
         image_id, box = int(annotation["image_id"]), box_of(annotation["bbox"])
@@ -56,8 +63,8 @@ def words(content: dict[str, Any]) -> dict[int, list[Word]]:
     return found
 
 
-def question_answers(questions: dict[str, Any], answers: dict[str, Any]) -> dict[int, list[tuple[str, str]]]:
-    """Pairs of question and answer by image id."""
+def questions_by_image(questions: dict[str, Any], answers: dict[str, Any]) -> dict[int, list[tuple[str, str]]]:
+    """Read pairs of question and answer by image id."""
     answer_of = {answer["question_id"]: answer["multiple_choice_answer"] for answer in answers["annotations"]}
     found = defaultdict(list)
     for question in questions["questions"]:

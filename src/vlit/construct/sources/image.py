@@ -1,4 +1,4 @@
-"""What the annotation sources say of one image, merged."""
+"""The annotations of one image, merged over the sources."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ Box = tuple[float, float, float, float]  # x, y, width, height in pixels
 
 @dataclass(frozen=True)
 class AnnotatedObject:
-    """One box of COCO's instances, with what COCO Attributes says of it (nothing for most of COCO's boxes)."""
+    """A box of COCO's instances with its attributes (most of COCO's boxes have none).
+
+    Attributes:
+        id: id of the instance.
+        kind: name of its category.
+        supercategory: name of the category's group.
+        box: box in pixels.
+        attributes: names of its attributes.
+    """
 
     id: int
     kind: str
@@ -21,7 +29,7 @@ class AnnotatedObject:
 
 @dataclass(frozen=True)
 class Word:
-    """One legible text instance of COCO-Text."""
+    """A legible text instance of COCO-Text; the box is in pixels."""
 
     id: int
     text: str
@@ -30,7 +38,18 @@ class Word:
 
 @dataclass(frozen=True)
 class ImageAnnotations:
-    """Everything the sources say of one image."""
+    """The annotations of one image.
+
+    Attributes:
+        image_id: COCO's id.
+        file_name: name of the image file.
+        width: width in pixels.
+        height: height in pixels.
+        captions: captions.
+        objects: boxes.
+        words: written words.
+        qa: pairs of question and answer.
+    """
 
     image_id: int
     file_name: str
@@ -42,7 +61,7 @@ class ImageAnnotations:
     qa: tuple[tuple[str, str], ...] = ()
 
     def restricted(self, sources: Sequence[str]) -> ImageAnnotations:
-        """Return the same image as seen through some of the `SOURCES` only."""
+        """Return the same image with the annotations of some of the `SOURCES` only."""
         objects = self.objects if "object" in sources else ()
         if "attribute" not in sources:
             objects = tuple(replace(thing, attributes=()) for thing in objects)
@@ -56,7 +75,7 @@ class ImageAnnotations:
 
 
 def box_of(values: Sequence[float]) -> Box:
-    """Exactly four numbers as a box.
+    """Return exactly four numbers as a box.
 
     Raises:
         ValueError: if there are more or fewer.

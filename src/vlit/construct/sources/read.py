@@ -1,4 +1,4 @@
-"""Reads the annotation sources of COCO 2014 images and merges them per image (paper section 4.2.1)."""
+"""Read the annotation sources of COCO 2014 images and merges them per image (paper section 4.2.1)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, TypeVar
 
 from vlit.common.errors import InputError
 from vlit.common.files import read_json
-from vlit.construct.sources import coco, coco_attributes, visual_genome
+from vlit.construct.sources import attributes, coco
 from vlit.construct.sources.image import AnnotatedObject, ImageAnnotations, Word
 
-Item = TypeVar("Item")
+Content = TypeVar("Content")
 
 SOURCES: tuple[str, ...] = ("caption", "object", "attribute", "ocr", "vqa")  # the paper's five
 EXTRA: tuple[str, ...] = ("visual_genome",)
-FILES: dict[str, tuple[str, ...]] = {
+SOURCE_FILES: dict[str, tuple[str, ...]] = {
     "caption": ("annotations/captions_train2014.json",),
     "object": ("annotations/instances_train2014.json",),
     "attribute": ("cocottributes.json",),
@@ -33,12 +33,12 @@ ALSO_PUBLISHED_AS = {
 def read_annotations(folder: str | Path, sources: Sequence[str] = SOURCES) -> list[ImageAnnotations]:
     """Read and merge annotation sources, in the order of image ids.
 
-    An image that a source says nothing of has nothing of that source; images without any caption or box are left out.
-    Boxes of crowds are left out, as they give no count.
+    A source need not annotate every image; images without any caption or box are left out. Boxes of crowds are left
+    out, as they give no count.
 
     Args:
-        folder: holds the files named in `FILES`, or what they are `ALSO_PUBLISHED_AS`.
-        sources: which of `SOURCES` and `EXTRA` to read. The files of the others need not exist; "attribute" and
+        folder: folder of the files in `SOURCE_FILES`, under these names or those they are `ALSO_PUBLISHED_AS`.
+        sources: names from `SOURCES` and `EXTRA`. The files of the others need not exist; "attribute" and
             "visual_genome" need "object".
 
     Raises:
@@ -52,20 +52,22 @@ def read_annotations(folder: str | Path, sources: Sequence[str] = SOURCES) -> li
     words: dict[int, list[Word]] = {}
     qa: dict[int, list[tuple[str, str]]] = {}
     if "caption" in sources:
-        listed, captions = _read("caption", folder, lambda content: (coco.images(content), coco.captions(content)))
+        listed, captions = _read(
+            "caption", folder, lambda content: (coco.listed_images(content), coco.captions_by_image(content))
+        )
         images |= listed
     if "object" in sources:
-        attributes = _read("attribute", folder, coco_attributes.attributes) if "attribute" in sources else {}
+        by_instance = _read("attribute", folder, attributes.attributes_by_instance) if "attribute" in sources else {}
         listed, objects = _read(
-            "object", folder, lambda content: (coco.images(content), coco.objects(content, attributes))
+            "object", folder, lambda content: (coco.listed_images(content), coco.objects_by_image(content, by_instance))
         )
         images |= listed
     if "visual_genome" in sources:
-        _dress(objects, images, _read("visual_genome", folder, visual_genome.regions))
+        _add_attributes(objects, images, _read("visual_genome", folder, attributes.boxes_by_image))
     if "ocr" in sources:
-        words = _read("ocr", folder, coco.words)
+        words = _read("ocr", folder, coco.words_by_image)
     if "vqa" in sources:
-        qa = _read("vqa", folder, coco.question_answers)
+        qa = _read("vqa", folder, coco.questions_by_image)
     return [
         ImageAnnotations(
             image_id,
@@ -92,9 +94,9 @@ def _check(sources: Sequence[str]) -> None:
             raise InputError(f"source {source} describes the boxes of source object: add object to the sources")
 
 
-def _read(source: str, folder: Path, parse: Callable[..., Item]) -> Item:
-    """Read a source's files and parse their contents; anything not as published is one clear line."""
-    paths = [_found(folder, name) for name in FILES[source]]
+def _read(source: str, folder: Path, parse: Callable[..., Content]) -> Content:
+    """Read a source's files and parse their contents; content in another format is an `InputError`."""
+    paths = [_found(folder, name) for name in SOURCE_FILES[source]]
     with _as_published(source, paths):
         return parse(*(_content(path, source) for path in paths))
 
@@ -106,8 +108,8 @@ def _found(folder: Path, name: str) -> Path:
 
 def _content(path: Path, source: str) -> Any:
     if path.suffix == ".jbl":
-        return coco_attributes.read_joblib(path)
-    return read_json(path, mend=f"get it with `python fetch.py`, or leave {source} out of the sources")
+        return attributes.read_joblib(path)
+    return read_json(path, mend=f"get it with `python -m vlit.construct.fetch`, or leave {source} out of the sources")
 
 
 @contextmanager
@@ -117,14 +119,14 @@ def _as_published(source: str, paths: Sequence[Path]) -> Iterator[None]:
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, ZeroDivisionError) as error:
         names = " and ".join(str(path) for path in paths)
         fault = f"{type(error).__name__}: {error}"
-        raise InputError(f"{names} not in the published format of source {source} ({fault}): fetch again") from None
+        raise InputError(f"{names} not in the published format of source {source} ({fault}): get them again") from None
 
 
-def _dress(
+def _add_attributes(
     objects: dict[int, list[AnnotatedObject]],
     images: dict[int, dict[str, Any]],
-    regions: dict[int, list[visual_genome.Region]],
+    boxes: dict[int, list[attributes.AttributedBox]],
 ) -> None:
-    for image_id in objects.keys() & regions.keys():
+    for image_id in objects.keys() & boxes.keys():
         width, height = images[image_id]["width"], images[image_id]["height"]
-        objects[image_id] = visual_genome.with_attributes(objects[image_id], regions[image_id], width, height)
+        objects[image_id] = attributes.with_attributes(objects[image_id], boxes[image_id], width, height)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from vlit.common.errors import InputError
-from vlit.common.files import read_json, write_json, write_jsonl
+from vlit.common.files import is_replaceable, read_json, replaced_folder, write_json, write_jsonl
 from vlit.construct.region_images import write_region_archive
 from vlit.construct.sources.image import ImageAnnotations
-from vlit.construct.sources.read import FILES, read_annotations
+from vlit.construct.sources.read import SOURCE_FILES, read_annotations
 from vlit.mini.datasets import llava, mimic_it, ours
 from vlit.mini.datasets.exchange import Conversation, Speaker, generate
 from vlit.mini.datasets.facts import ImageFacts
@@ -70,7 +68,7 @@ def build_mini_datasets(world_folder: str | Path, spec: MiniDatasetsSpec, folder
     if _is_built(folder, mark):
         return folder
     annotations = read_annotations(coco)
-    with replacing(folder, lambda: _is_built(folder, mark)) as fresh:
+    with replaced_folder(folder, MARK, what="build", is_current=lambda: _is_built(folder, mark)) as fresh:
         _write_llava(annotations, spec, fresh / "llava")
         _write_mimic_it(annotations, spec, fresh / "mimic_it", coco / IMAGES)
         _write_ours(annotations, spec, fresh / "ours", coco / IMAGES)
@@ -152,7 +150,7 @@ def _fingerprint(world: Path) -> Any:
     if record.is_file():
         return read_json(record)
     digest = hashlib.sha256()
-    for name in sorted(name for names in FILES.values() for name in names):
+    for name in sorted(name for names in SOURCE_FILES.values() for name in names):
         path = world / "coco" / name
         if path.is_file():
             digest.update(name.encode() + path.read_bytes())
@@ -160,30 +158,11 @@ def _fingerprint(world: Path) -> Any:
 
 
 def mark_of(folder: Path, name: str, what: str) -> object:
-    """What the file `name` of a folder says it was built from; None if the folder is absent or empty.
+    """Return what the file `name` of a folder says it was built from; None if the folder is absent or empty.
 
     Raises:
         InputError: if the folder holds something else than `what`.
     """
-    if (folder / name).is_file():
-        return read_json(folder / name, mend="remove the folder and build again")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} is there and no earlier {what}: move it away, or name another folder")
-    return None
-
-
-@contextmanager
-def replacing(folder: Path, is_built: Callable[[], bool]) -> Iterator[Path]:
-    """Yield a fresh folder to fill, which takes the place of `folder` on success.
-
-    If `is_built` then says that `folder` is there, another process was faster: its files are the same and stay.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
-        fresh = Path(temporary) / "fresh"
-        yield fresh
-        if is_built():
-            return
-        if folder.exists():
-            folder.replace(Path(temporary) / "earlier")
-        fresh.replace(folder)
+    if not is_replaceable(folder, name, what):
+        return None
+    return read_json(folder / name, mend="remove the folder and build again")

@@ -17,7 +17,8 @@ from vlit.common.errors import InputError
 from vlit.common.files import write_jsonl
 from vlit.construct.prompts import Request, in_format
 from vlit.llm.cache import ReplyCache
-from vlit.llm.request import Price, Reply
+from vlit.llm.limits import Price
+from vlit.llm.request import Reply
 from vlit.mini.datasets.exchange import Conversation
 from vlit.mini.datasets.facts import ImageFacts
 from vlit.mini.datasets.ours import GlobalSpeaker, NegativeSpeaker, RegionSpeaker
@@ -47,14 +48,25 @@ class OfflineGenerator:
             raise InputError(f"{self}: n must be at least 1, error_rate and malformed_rate between 0 and 1")
 
     @property
+    def name(self) -> str:
+        """Name in the place of a model's."""
+        return "offline"
+
+    @property
     def price(self) -> Price:
         """Nothing."""
         return Price()
 
     def body(self, request: Request) -> dict[str, Any]:
-        """The request with everything a candidate is drawn by."""
+        """The request with everything a candidate is drawn by.
+
+        Raises:
+            InputError: if it is no request of construction: a question about data, say.
+        """
+        if not isinstance(request, Request):
+            raise InputError("llm=offline writes conversations only: choose llm=server, batch, local or none")
         return {
-            "model": "offline",
+            "model": self.name,
             "request": request.id,
             "messages": list(request.messages),
             "n": self.n,

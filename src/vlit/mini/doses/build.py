@@ -9,9 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from vlit.common.files import read_json, write_json, write_jsonl
+from vlit.common.files import read_json, replaced_folder, write_json, write_jsonl
 from vlit.construct.sources.read import SOURCES, read_annotations
-from vlit.mini.datasets.build import mark_of, replacing
+from vlit.mini.datasets.build import mark_of
 from vlit.mini.datasets.exchange import Conversation
 from vlit.mini.datasets.facts import ImageFacts
 from vlit.mini.datasets.ours import coco_arc_records
@@ -50,7 +50,7 @@ def build_dose(
     images = [ImageFacts(image.restricted(SOURCES)) for image in read_annotations(Path(world_folder) / "coco")]
     asked = ask(images, chosen.settings, samples, seed)
     said, planted = say(asked, chosen.settings, [f"dose/global/{number:06d}" for number in range(samples)], seed)
-    with replacing(folder, lambda: _is_built(folder, mark)) as fresh:
+    with replaced_folder(folder, MANIFEST, what="dose", is_current=lambda: _is_built(folder, mark)) as fresh:
         write_json(fresh / "global.json", coco_arc_records(said))
         write_jsonl(fresh / PLANTED, (error.record() for error in planted))
         write_json(

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from vlit.common.errors import InputError
-from vlit.common.files import read_json, write_json
+from vlit.common.files import read_json, replaced_folder, write_json
 from vlit.mini.world.annotations import coco_attributes, coco_captions, coco_instances, coco_text, image_name
 from vlit.mini.world.benchmark import DIMENSIONS, benchmark_file, benchmark_items
 from vlit.mini.world.benchmark import image_name as benchmark_image_name
@@ -62,20 +59,8 @@ def build_world(spec: WorldSpec, folder: str | Path) -> Path:
     folder = Path(folder)
     if _is_built(spec, folder):
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
-    try:
-        _write(spec, part)
-        umask = os.umask(0)
-        os.umask(umask)
-        part.chmod(0o777 & ~umask)  # mkdtemp makes private folders
-        try:
-            part.rename(folder)
-        except OSError:
-            if not _is_built(spec, folder):  # else another process was faster: its world is the same
-                raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    with replaced_folder(folder, what="world", is_current=lambda: _is_built(spec, folder)) as fresh:
+        _write(spec, fresh)
     return folder
 
 

@@ -9,32 +9,16 @@ differ in the order of the guiding examples and, where the judge samples, in the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
-from vlit.data.images import DecodedImage
 from vlit.data.sample import Sample, Turn
 from vlit.quality.indicators.registry import Indicator, mean_of
-from vlit.quality.instruments import Judge
+from vlit.quality.instruments import Judge, Votes
 from vlit.quality.statistics import MeasureFault
-
-JUDGE_PROMPT = (
-    "You check answers about images. Look at the image, read the question and the answer, and decide whether all that "
-    "the answer says is true of the image: objects, numbers, colors, places, actions and written words. Knowledge of "
-    "the world in it must be right too. An answer that says less than it could is correct. Begin with Yes or No."
-)
-JUDGED_EXAMPLES = (
-    ("How many dogs are there?", "There are two dogs.", "an image with two dogs on grass", "Yes."),
-    ("What color is the car?", "The car is blue.", "an image with one red car", "No. The car is red."),
-    ("What does the sign say?", "It says EXIT.", "an image of a door with the sign OPEN", "No. The sign says OPEN."),
-    ("Is there a cat?", "No, there is no cat in the image.", "an image of an empty street", "Yes."),
-    ("Where is the cup?", "It is to the left of the plate.", "a table: a cup, and a plate right of it", "Yes."),
-)
 
 
 class Correctness:
@@ -43,7 +27,6 @@ class Correctness:
     Args:
         judge: the model that is asked.
         times: votes on each response; odd numbers have no ties except by abstentions.
-        workers: samples judged at once (a server answers many; a local model one).
     """
 
     name = "C"
@@ -57,26 +40,21 @@ class Correctness:
         ]
     )
 
-    def __init__(self, judge: Judge, times: int = 5, workers: int = 1) -> None:
-        self.judge, self.times, self.workers = judge, times, workers
+    def __init__(self, judge: Judge, times: int = 5) -> None:
+        self.judge, self.times = judge, times
         self.key = f"{judge.name}|{judge.key}|{times}"
 
     def rows(self, samples: Sequence[Sample]) -> list[dict[str, Any] | MeasureFault]:
-        """Judge each sample."""
-        with ThreadPoolExecutor(self.workers) as pool:
-            return list(pool.map(self._row, samples))
+        """Judge each sample; all are given to the judge together, so that a server is kept busy."""
+        cases = [[(sample, turn) for turn in _judged(sample)] if sample.images else [] for sample in samples]
+        votes = iter(self.judge.votes([case for some in cases for case in some], self.times))
+        return [self._row([next(votes) for _ in some]) if some else MeasureFault("no image") for some in cases]
 
-    def _row(self, sample: Sample) -> dict[str, Any] | MeasureFault:
-        if not sample.images:
-            return MeasureFault("no image")
-        try:
-            decoded = replace(sample, images=(DecodedImage.of(sample.images[-1]),))  # once for all its turns
-            turns = [turn for turn in sample.turns if turn.supervised]
-            verdicts = [count_votes(self.judge.votes(decoded, turn, self.times)) for turn in turns]
-        except MeasureFault as fault:
+    def _row(self, votes: list[Votes | MeasureFault]) -> dict[str, Any] | MeasureFault:
+        fault = next((each for each in votes if isinstance(each, MeasureFault)), None)
+        if fault is not None:
             return fault
-        except OSError:
-            return MeasureFault("unreadable image")
+        verdicts = [count_votes(each) for each in votes if not isinstance(each, MeasureFault)]
         if any(verdict.correct is None for verdict in verdicts):
             return MeasureFault("no verdict")
         return {
@@ -88,16 +66,8 @@ class Correctness:
         }
 
 
-def question(turn: Turn, time: int) -> str:
-    """Return the text a judge reads at a time: guiding examples, rotated by one each time, and the case."""
-    place = time % len(JUDGED_EXAMPLES)
-    rotated = JUDGED_EXAMPLES[place:] + JUDGED_EXAMPLES[:place]
-    shown = "\n\n".join(f"[{image}]\nQuestion: {q}\nAnswer: {a}\nVerdict: {v}" for q, a, image, v in rotated)
-    return f"{shown}\n\n[the image you see]\nQuestion: {turn.instruction}\nAnswer: {turn.response}\nVerdict:"
-
-
-_YES = re.compile(r"^\W*(?:(?:verdict|answer)\W+)?(yes|correct|right|true)\b", re.IGNORECASE)
-_NO = re.compile(r"^\W*(?:(?:verdict|answer)\W+)?(no|not|incorrect|wrong|false)\b", re.IGNORECASE)
+def _judged(sample: Sample) -> list[Turn]:
+    return [turn for turn in sample.turns if turn.supervised]
 
 
 @dataclass(frozen=True)
@@ -114,13 +84,6 @@ class Verdict:
         return self.yes > self.no if self.yes + self.no else None
 
 
-def read_vote(reply: str) -> bool | None:
-    """Return the verdict a reply begins with, or None."""
-    if _NO.match(reply):
-        return False
-    return True if _YES.match(reply) else None
-
-
 def count_votes(votes: Sequence[bool | None]) -> Verdict:
     """Count the votes on a response."""
     return Verdict(votes.count(True), votes.count(False), votes.count(None))
@@ -130,7 +93,7 @@ C = Indicator(
     key="C",
     label="Correctness",
     value=mean_of("correct", 100),
-    statistic=lambda instruments: Correctness(instruments.judge(), **instruments.options("judge", "times", "workers")),
+    statistic=lambda instruments: Correctness(instruments.judge(), **instruments.options("judge", "times")),
     needs=("judge",),
     distribution="agreement",
     ranks_by="agreement",

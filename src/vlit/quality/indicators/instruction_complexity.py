@@ -14,10 +14,11 @@ from typing import Any
 import pyarrow as pa
 
 from vlit.data.sample import Sample, Turn
-from vlit.llm.answers import Answers, Question
+from vlit.llm.cache import CachedModel
+from vlit.llm.request import Prompt, RequestFailed
 from vlit.quality.indicators.registry import Indicator, mean_of
 from vlit.quality.instruments import Instruments, NotConfiguredError
-from vlit.quality.statistics import MeasureFault
+from vlit.quality.statistics import MeasureFault, request_fault
 
 COMPLEXITY_PROMPT = (
     "You rate how complex an instruction about an image is, from 1 (one glance answers it) to 10 (several facts of "
@@ -41,18 +42,19 @@ class AskedComplexity:
     name = "I_cx"
     schema = pa.schema([("complexity", pa.float32())])
 
-    def __init__(self, answers: Answers) -> None:
-        self.answers, self.key = answers, f"llm|{answers.key}"
+    def __init__(self, llm: CachedModel) -> None:
+        self.llm, self.key = llm, f"llm|{llm.key}"
 
-    def questions(self, sample: Sample) -> list[Question]:
-        """Return one question for each turn."""
+    def prompts(self, sample: Sample) -> list[Prompt]:
+        """Return one prompt for each turn."""
         examples = [_case(Turn(instruction, reply)) + f" {score}" for instruction, reply, score in SCORED_EXAMPLES]
         shown = "\n\n".join(examples)
-        return [Question(COMPLEXITY_PROMPT, f"{shown}\n\n{_case(turn)}") for turn in sample.turns if turn.supervised]
+        turns = [turn for turn in sample.turns if turn.supervised]
+        return [self.llm.prompt(COMPLEXITY_PROMPT, f"{shown}\n\n{_case(turn)}") for turn in turns]
 
     def rows(self, samples: Sequence[Sample]) -> list[dict[str, Any] | MeasureFault]:
         """Return the mean of the scores of each sample's turns."""
-        return [_mean(replies) for replies in self.answers.by_sample(self, samples)]
+        return [_mean(replies) for replies in self.llm.by_group([self.prompts(sample) for sample in samples])]
 
 
 def read_score(reply: str) -> int:
@@ -67,9 +69,9 @@ def read_score(reply: str) -> int:
     return int(found.group(1))
 
 
-def _mean(replies: list[str] | MeasureFault) -> dict[str, Any] | MeasureFault:
-    if isinstance(replies, MeasureFault):
-        return replies
+def _mean(replies: list[str] | RequestFailed) -> dict[str, Any] | MeasureFault:
+    if isinstance(replies, RequestFailed):
+        return request_fault("language model", replies)
     try:
         scores = [read_score(reply) for reply in replies]
     except MeasureFault as fault:

@@ -17,10 +17,11 @@ from typing import Any
 import pyarrow as pa
 
 from vlit.data.sample import Sample
-from vlit.llm.answers import Answers, Question
+from vlit.llm.cache import CachedModel
+from vlit.llm.request import Prompt, RequestFailed
 from vlit.quality.indicators.registry import Indicator, Value
 from vlit.quality.instruments import Encode, Instruments, TagSystem
-from vlit.quality.statistics import MeasureFault, instructions
+from vlit.quality.statistics import MeasureFault, instructions, request_fault
 from vlit.quality.tags import PROPOSE, TASKS, TagSettings, first_tag, nearest_names
 
 SELECT = "You sort instructions about images into tasks. Reply with exactly one name from the list and nothing else."
@@ -52,22 +53,24 @@ class AskedTask:
     name = "T"
     schema = NearestTask.schema
 
-    def __init__(self, answers: Answers, encoder: Encode, system: TagSystem, selective: bool = True) -> None:
-        self.answers, self.encoder, self.selective = answers, encoder, selective
+    def __init__(self, llm: CachedModel, encoder: Encode, system: TagSystem, selective: bool = True) -> None:
+        self.llm, self.encoder, self.selective = llm, encoder, selective
         self.names = list(system.tags)
-        self.key = f"{'selective' if selective else 'generative'}|{answers.key}|{encoder.key}|{self.names}"
+        self.key = f"{'selective' if selective else 'generative'}|{llm.key}|{encoder.key}|{self.names}"
         self.vectors = encoder(self.names)
 
-    def questions(self, sample: Sample) -> list[Question]:
-        """Return one question for each instruction."""
+    def prompts(self, sample: Sample) -> list[Prompt]:
+        """Return one prompt for each instruction."""
         system = f"{SELECT}\nTasks: {', '.join(self.names)}" if self.selective else PROPOSE
-        return [Question(system, f"Instruction: {text}\nTask:") for text in instructions(sample)]
+        return [self.llm.prompt(system, f"Instruction: {text}\nTask:") for text in instructions(sample)]
 
     def rows(self, samples: Sequence[Sample]) -> list[dict[str, Any] | MeasureFault]:
         """Assign a task to each instruction and sample."""
         return [
-            replies if isinstance(replies, MeasureFault) else _row([self._tag(first_tag(reply)) for reply in replies])
-            for replies in self.answers.by_sample(self, samples)
+            request_fault("language model", replies)
+            if isinstance(replies, RequestFailed)
+            else _row([self._tag(first_tag(reply)) for reply in replies])
+            for replies in self.llm.by_group([self.prompts(sample) for sample in samples])
         ]
 
     def _tag(self, name: str) -> str:
@@ -87,7 +90,7 @@ def _statistic(instruments: Instruments) -> NearestTask | AskedTask:
     encoder, system = instruments.encoder(), instruments.tags()
     if instruments.llm is None:
         return NearestTask(encoder, system)
-    return AskedTask(instruments.llm, encoder, system, **instruments.options("llm", "selective"))
+    return AskedTask(instruments.llm, encoder, system, TagSettings(**instruments.options("tags")).selective)
 
 
 def _value(table: pa.Table, samples: Sequence[Sample], instruments: Instruments) -> Value:

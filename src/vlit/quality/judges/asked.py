@@ -1,29 +1,78 @@
-"""LLaVA 1.5 through transformers as a judge: the paper's own choice."""
+"""Vision-language models that are shown an image and answer whether a response about it is correct (paper 4.2.3).
+
+The paper's own choice is LLaVA 1.5: here through transformers, or any model behind an OpenAI-compatible server.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import torch
-from transformers import AutoProcessor, LlavaForConditionalGeneration
+from PIL import Image
 
 from vlit.common.errors import InputError
-from vlit.data.sample import Sample, Turn
-from vlit.llm.vision import ChatServer
-from vlit.quality.indicators.correctness import JUDGE_PROMPT, question, read_vote
+from vlit.data.sample import Turn
+from vlit.llm.cache import CachedModel, LanguageModel
+from vlit.llm.request import Prompt, RequestFailed, Sampling, data_url
+from vlit.quality.instruments import Case, Votes
+from vlit.quality.statistics import MeasureFault, request_fault
+
+_IMAGES_TOGETHER = 64  # cases whose images are in memory as text at once
+
+JUDGE_PROMPT = (
+    "You check answers about images. Look at the image, read the question and the answer, and decide whether all that "
+    "the answer says is true of the image: objects, numbers, colors, places, actions and written words. Knowledge of "
+    "the world in it must be right too. An answer that says less than it could is correct. Begin with Yes or No."
+)
+JUDGED_EXAMPLES = (
+    ("How many dogs are there?", "There are two dogs.", "an image with two dogs on grass", "Yes."),
+    ("What color is the car?", "The car is blue.", "an image with one red car", "No. The car is red."),
+    ("What does the sign say?", "It says EXIT.", "an image of a door with the sign OPEN", "No. The sign says OPEN."),
+    ("Is there a cat?", "No, there is no cat in the image.", "an image of an empty street", "Yes."),
+    ("Where is the cup?", "It is to the left of the plate.", "a table: a cup, and a plate right of it", "Yes."),
+)
+
+
+def question(turn: Turn, time: int) -> str:
+    """Return the text that a judge reads for vote `time`: the examples, rotated by one each time, and the case."""
+    place = time % len(JUDGED_EXAMPLES)
+    rotated = JUDGED_EXAMPLES[place:] + JUDGED_EXAMPLES[:place]
+    shown = "\n\n".join(f"[{image}]\nQuestion: {q}\nAnswer: {a}\nVerdict: {v}" for q, a, image, v in rotated)
+    return f"{shown}\n\n[the image you see]\nQuestion: {turn.instruction}\nAnswer: {turn.response}\nVerdict:"
+
+
+_YES = re.compile(r"^\W*(?:(?:verdict|answer)\W+)?(yes|correct|right|true)\b", re.IGNORECASE)
+_NO = re.compile(r"^\W*(?:(?:verdict|answer)\W+)?(no|not|incorrect|wrong|false)\b", re.IGNORECASE)
+
+
+def read_vote(reply: str) -> bool | None:
+    """Return the verdict that a reply begins with, or None."""
+    if _NO.match(reply):
+        return False
+    return True if _YES.match(reply) else None
 
 
 class LlavaJudge:
     """A local checkpoint in transformers' format, such as llava-hf/llava-1.5-7b-hf.
 
+    Args:
+        folder: folder of the checkpoint.
+        temperature: temperature of the sampling, above 0 as a response is judged several times.
+        dtype: type of the weights.
+        device: device of the model.
+
     Raises:
-        InputError: if nothing is at the folder.
+        InputError: if the folder contains no checkpoint.
     """
 
     name = "llava"
 
     def __init__(self, folder: str, temperature: float = 0.7, dtype: str = "auto", device: str = "cpu") -> None:
+        from transformers import AutoProcessor, LlavaForConditionalGeneration
+
         if not (Path(folder) / "config.json").is_file():
             raise InputError(f"no LLaVA at {folder}: get llava-hf/llava-1.5-7b-hf, or choose another judge")
         self.key = f"{Path(folder).name}|{temperature}"
@@ -32,16 +81,22 @@ class LlavaJudge:
         self.model: Any = LlavaForConditionalGeneration.from_pretrained(folder, dtype=dtype, local_files_only=True)
         self.model.to(device).eval()
 
-    @torch.inference_mode()
-    def votes(self, sample: Sample, turn: Turn, times: int) -> list[bool | None]:
-        """Ask `times` times, sampling with the time as seed."""
-        image = sample.images[-1].load()
-        return [self._vote(image, turn, time) for time in range(times)]
+    def votes(self, cases: Sequence[Case], times: int) -> list[Votes | MeasureFault]:
+        """Sample `times` votes on each response, with the number of the vote as seed."""
+        return [
+            MeasureFault("unreadable image")
+            if image is None
+            else [self._vote(image, turn, time) for time in range(times)]
+            for image, turns in _by_sample(cases)
+            for turn in turns
+        ]
 
-    def _vote(self, image: Any, turn: Turn, time: int) -> bool | None:
+    def _vote(self, image: Image.Image, turn: Turn, time: int) -> bool | None:
+        import torch
+
         text = f"USER: <image>\n{JUDGE_PROMPT}\n\n{question(turn, time)} ASSISTANT:"
         inputs = self.processor(images=image, text=text, return_tensors="pt").to(self.device, self.model.dtype)
-        with torch.random.fork_rng():
+        with torch.inference_mode(), torch.random.fork_rng():
             torch.manual_seed(time)
             new = self.model.generate(**inputs, do_sample=True, temperature=self.temperature, max_new_tokens=16)
         reply = self.processor.batch_decode(new[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)[0]
@@ -49,14 +104,56 @@ class LlavaJudge:
 
 
 class ServerJudge:
-    """Shows the server the image and asks for yes or no."""
+    """A model behind a server; all votes are requested together, so that the server is kept busy.
+
+    Args:
+        server: the model (`vlit.llm.server.ServerModel`).
+        replies: file of its replies; one process at a time.
+        temperature: temperature of the sampling, above 0 as a response is judged several times.
+        max_tokens: longest reply, in tokens.
+    """
 
     name = "server"
 
-    def __init__(self, server: ChatServer) -> None:
-        self.server, self.key = server, server.key
+    def __init__(
+        self, server: LanguageModel[Prompt], replies: str | Path, temperature: float = 0.7, max_tokens: int = 64
+    ) -> None:
+        self.model = CachedModel(server, replies, Sampling(temperature, 1, max_tokens))
+        self.key = f"{server.name}|{temperature}|{max_tokens}"
 
-    def votes(self, sample: Sample, turn: Turn, times: int) -> list[bool | None]:
-        """Ask `times` times, each with its seed."""
-        image = sample.images[-1].load()
-        return [read_vote(self.server(JUDGE_PROMPT, question(turn, time), image, seed=time)) for time in range(times)]
+    def votes(self, cases: Sequence[Case], times: int) -> list[Votes | MeasureFault]:
+        """Request `times` votes on each response, with the number of the vote as seed.
+
+        Raises:
+            InputError: if the server can't be reached or refuses the key or the model. What was answered is kept.
+        """
+        parts = [cases[start : start + _IMAGES_TOGETHER] for start in range(0, len(cases), _IMAGES_TOGETHER)]
+        return [votes for part in parts for votes in self._votes(part, times)]
+
+    def _votes(self, cases: Sequence[Case], times: int) -> list[Votes | MeasureFault]:
+        prompts: list[list[Prompt] | None] = []
+        for image, turns in _by_sample(cases):
+            url = None if image is None else data_url(image)
+            prompts += [None if url is None else self._prompts(url, turn, times) for turn in turns]
+        replies = iter(self.model.by_group([some for some in prompts if some is not None]))
+        return [MeasureFault("unreadable image") if some is None else _read(next(replies)) for some in prompts]
+
+    def _prompts(self, image: str, turn: Turn, times: int) -> list[Prompt]:
+        return [self.model.prompt(JUDGE_PROMPT, question(turn, time), image, seed=time) for time in range(times)]
+
+
+def _by_sample(cases: Sequence[Case]) -> Iterator[tuple[Image.Image | None, list[Turn]]]:
+    """Yield the image of each sample, decoded once (None if it is unreadable), with the turns to judge."""
+    for _, group in groupby(cases, key=lambda case: id(case[0])):
+        together = list(group)
+        try:
+            image = together[0][0].images[-1].load()
+        except OSError:
+            image = None
+        yield image, [turn for _, turn in together]
+
+
+def _read(replies: list[str] | RequestFailed) -> Votes | MeasureFault:
+    if isinstance(replies, RequestFailed):
+        return request_fault("judge", replies)
+    return [read_vote(reply) for reply in replies]

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from hydra.utils import instantiate
 
-from tests.llm.conftest import configured
+from tests.construct.conftest import configured
 from vlit.construct.judge import Rules, first_alike
-from vlit.construct.parse import Turn
+from vlit.data.sample import Turn
 
 GOOD = [Turn("What is circled?", "A dog."), Turn("Is it asleep?", "No, it runs.")]
 
@@ -23,8 +23,8 @@ def test_a_conversation_that_keeps_to_the_rules_passes(rules: Rules) -> None:
 @pytest.mark.parametrize(
     ("turns", "reason"),
     [
-        ([Turn("What does the description say?", "A dog.")], "speaks of 'the description'"),
-        ([Turn("Is there a dog?", "Yes, according to the given text.")], "speaks of 'the given text'"),
+        ([Turn("What does the description say?", "A dog.")], "mentions 'the description'"),
+        ([Turn("Is there a dog?", "Yes, according to the given text.")], "mentions 'the given text'"),
         ([Turn("Question?", "Answer.")], "repeats the format instead of filling it"),
         ([Turn("Is there a dog?", "Yes.")], "fewer than 2 turns"),
     ],
@@ -37,9 +37,9 @@ def test_words_that_only_contain_a_forbidden_phrase_are_free(rules: Rules) -> No
     assert rules.broken([Turn("Are the descriptions on the boxes legible?", "Yes.")], 1, None) is None
 
 
-@pytest.mark.parametrize("said", ["the circled object", "the thing in the box", "that zebra"])
-def test_a_region_is_named_by_the_mark_or_the_object(rules: Rules, said: str) -> None:
-    assert rules.broken([Turn(f"What about {said}?", "Fine.")], 1, "zebra") is None
+@pytest.mark.parametrize("name", ["the circled object", "the thing in the box", "that zebra"])
+def test_a_region_is_named_by_the_mark_or_the_object(rules: Rules, name: str) -> None:
+    assert rules.broken([Turn(f"What about {name}?", "Fine.")], 1, "zebra") is None
     assert rules.broken([Turn("What is it?", "An animal.")], 1, "zebra") == "does not name the region"
 
 

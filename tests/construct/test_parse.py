@@ -7,12 +7,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.construct.parse.malformed import GOOD, MALFORMED, TWO, WELL_FORMED
+from tests.construct.malformed import GOOD, MALFORMED, TWO, WELL_FORMED
 from vlit.construct.parse import Parsed, Unparsable, parse_reply
 
 
 def turns(parsed: Parsed | Unparsable) -> list[tuple[str, str]] | str:
-    return parsed.reason if isinstance(parsed, Unparsable) else [(turn.user, turn.ai) for turn in parsed.turns]
+    return (
+        parsed.reason
+        if isinstance(parsed, Unparsable)
+        else [(turn.instruction, turn.response) for turn in parsed.turns]
+    )
 
 
 @pytest.mark.parametrize(
@@ -47,11 +51,11 @@ def test_a_dictionary_would_lose_turns() -> None:
     assert len(json.loads(GOOD)) == 2 and turns(parse_reply(GOOD)) == TWO
 
 
-said = st.text(st.characters(exclude_categories=("Cs", "Cc", "Cf", "Zl", "Zp", "Co", "Cn", "Zs")), min_size=1).map(str)
+words = st.text(st.characters(exclude_categories=("Cs", "Cc", "Cf", "Zl", "Zp", "Co", "Cn", "Zs")), min_size=1).map(str)
 
 
-@given(st.lists(st.tuples(said, said), min_size=1, max_size=5))
-def test_whatever_is_said_in_the_format_is_read_back(conversation: list[tuple[str, str]]) -> None:
+@given(st.lists(st.tuples(words, words), min_size=1, max_size=5))
+def test_any_conversation_in_the_format_is_read_back(conversation: list[tuple[str, str]]) -> None:
     members = [f'"User": {json.dumps(user)}, "AI": {json.dumps(ai)}' for user, ai in conversation]
     assert turns(parse_reply("{" + ", ".join(members) + "}")) == conversation
 
@@ -66,11 +70,11 @@ def test_whatever_is_said_in_the_format_is_read_back(conversation: list[tuple[st
 @example('"User": "' + " \n" * 30_000)
 @example('"User": "a' + "}" * 30_000 + "x")
 @example("User: a" + "{" * 30_000 + "x\nAI: b" + "`" * 30_000)
-def test_no_text_makes_it_raise(text: str) -> None:
+def test_no_text_raises(text: str) -> None:
     parsed = parse_reply(text)
     if isinstance(parsed, Parsed):
-        assert all(turn.user and turn.ai for turn in parsed.turns)
-        json.dumps([(turn.user, turn.ai) for turn in parsed.turns], ensure_ascii=False).encode()
+        assert all(turn.instruction and turn.response for turn in parsed.turns)
+        json.dumps([(turn.instruction, turn.response) for turn in parsed.turns], ensure_ascii=False).encode()
 
 
 @settings(max_examples=300, deadline=None)
@@ -84,7 +88,7 @@ def test_no_damage_to_a_reply_makes_it_raise_or_invent_words(seed: int, damages:
         reply = reply or [" "]
     parsed = parse_reply("".join(reply))
     if isinstance(parsed, Parsed):
-        assert sum(len(turn.user) + len(turn.ai) for turn in parsed.turns) <= len(reply) * 4
+        assert sum(len(turn.instruction) + len(turn.response) for turn in parsed.turns) <= len(reply) * 4
 
 
 @pytest.mark.parametrize("length", range(0, len(GOOD)))

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from vlit.common.errors import InputError
-from vlit.construct import fetch as download
-from vlit.construct.fetch import Published, fetch, plan
+from vlit.construct.fetch import PublishedFile, download, dry_run, fetch
 
 CONTENT = bytes(range(256)) * 4000  # a megabyte
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -86,8 +85,8 @@ def server() -> Iterator[Server]:
         web.shutdown()
 
 
-def published(server: Server, name: str = "file.bin", **more: object) -> Published:
-    return Published(name, f"http://127.0.0.1:{server.server_address[1]}/{name}", **more)  # type: ignore[arg-type]
+def published(server: Server, name: str = "file.bin", **more: object) -> PublishedFile:
+    return PublishedFile(name, f"http://127.0.0.1:{server.server_address[1]}/{name}", **more)  # type: ignore[arg-type]
 
 
 def test_dropped_connections_are_resumed_where_they_broke(server: Server, tmp_path: Path) -> None:
@@ -100,7 +99,7 @@ def test_dropped_connections_are_resumed_where_they_broke(server: Server, tmp_pa
     assert len(server.log) == 8, "a file that is here is not fetched again"
 
 
-def test_another_run_goes_on_with_what_the_first_left(server: Server, tmp_path: Path) -> None:
+def test_another_run_continues_with_what_the_first_left(server: Server, tmp_path: Path) -> None:
     server.breaks, server.after = 3, 0
     (tmp_path / "file.bin.part").write_bytes(CONTENT[:300_000])
     with pytest.raises(InputError, match="3 times in a row: run the same command later"):
@@ -115,7 +114,7 @@ def test_a_part_that_is_complete_needs_no_byte(server: Server, tmp_path: Path) -
     assert download(published(server, md5=MD5), tmp_path, attempts=1, timeout=5).read_bytes() == CONTENT
 
 
-def test_a_part_longer_than_the_file_is_fetched_anew(server: Server, tmp_path: Path) -> None:
+def test_a_part_longer_than_the_file_is_fetched_again(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file.bin.part").write_bytes(CONTENT + b"more")
     path = download(published(server, md5=MD5), tmp_path, attempts=2, timeout=5, wait=0.01)
     assert path.read_bytes() == CONTENT
@@ -145,7 +144,7 @@ def test_an_absent_file_is_one_line_at_once(server: Server, tmp_path: Path) -> N
 
 
 def test_a_dry_run_prints_sizes_and_fetches_nothing(server: Server, tmp_path: Path) -> None:
-    lines = list(plan([published(server, md5=MD5), published(server, "other.bin")], tmp_path / "coco", timeout=5))
+    lines = list(dry_run([published(server, md5=MD5), published(server, "other.bin")], tmp_path / "coco", timeout=5))
     assert (
         "1.0 MB" in lines[0] and "md5" in lines[0] and "size ?" in lines[1] and lines[2].startswith("1.0 MB to fetch")
     )
@@ -170,7 +169,7 @@ def test_archives_are_unpacked_and_remembered(server: Server, tmp_path: Path) ->
     assert next(fetch([file], tmp_path, 3, 5)).endswith(" B"), "nothing is unpacked twice"
     (tmp_path / "a.zip").unlink()
     server.files["a.zip"] = archive({"annotations/one.json": b"another"})
-    with pytest.raises(InputError, match="not what an earlier download was"):
+    with pytest.raises(InputError, match="differs from an earlier download"):
         list(fetch([file], tmp_path, 3, 5))
 
 
