@@ -1,7 +1,7 @@
 """Measure the quality of a dataset: `python assess.py data=ours`.
 
-Every statistic is computed once a sample and kept; started again, it goes on where it stopped. `shard=3/16` does a
-part of the samples, and a last run without `shard` puts the parts together. `judge=server`, `judge=llava`,
+Every statistic is computed once a sample and kept; the same command resumes a run that was interrupted. `shard=3/16`
+measures a part of the samples, and a last run without `shard` puts the parts together. `judge=server`, `judge=llava`,
 `judge=family` and `llm=server` add the indicators that need a model.
 """
 
@@ -19,38 +19,48 @@ log = logging.getLogger("vlit.assess")
 
 @entry("assess")
 def main(cfg: DictConfig) -> None:
-    """From a dataset to `quality.json`."""
+    """Measure a dataset and write `quality.json` and `report.html`."""
+    from functools import partial
+
+    from hydra.utils import instantiate
+
     import vlit.common.torchvision_shim  # noqa: F401
     from vlit.common.files import write_json
+    from vlit.common.prepare import prepare
     from vlit.data.rejects import Rejects
     from vlit.data.subset import fingerprint
-    from vlit.quality.assess import assessment
+    from vlit.quality.assess import Assessment, instruments
     from vlit.quality.report import write_report
     from vlit.quality.statistics import Shard, StatisticsStore
     from vlit.tuning import setup
+    from vlit.tuning.samples import draw
 
     shard = Shard.parse(cfg.shard)
     setup.seed_everything(cfg.seed)
-    setup.prepare(cfg)
-    rejects = Rejects()
-    whole = setup.whole_dataset(cfg, rejects)
-    made = assessment(cfg, lambda: setup.likelihood_judge(cfg, whole))
-    name = cfg.data.get("curated_from") or cfg.data.name
-    store = StatisticsStore.of(Path(cfg.quality.folder), name, whole)
+    prepare(cfg)
+    source, curation, rejects = instantiate(cfg.data), instantiate(cfg.quality), Rejects()
+    features = curation.features()
+    # One decoding an image: what is decoded to check it is encoded at once. A shard encodes its own images only.
+    check = features.unreadable if shard.of == 1 else None
+    log.info("reading %s (%s)", source.store, source.annotations)
+    whole = source.load(rejects, check)
+    made = Assessment(instruments(cfg, lambda: features, partial(setup.likelihood_judge, cfg, whole)))
+    store = StatisticsStore.of(Path(cfg.quality.folder), source.store, whole)
     tables = made.statistics(store, whole, shard)
     if shard.of > 1:
         log.info("shard %s done in %s; when all are, run without shard", cfg.shard, store.folder)
         return
-    drawn = setup.samples(cfg, Rejects())
-    found = made.indicators(tables, drawn)
+    decoded_once = partial(features.unreadable, encode=False)
+    drawn = draw(cfg, source, whole, curation, lambda other: other.load(Rejects(), decoded_once)).samples
+    found = made.values(tables, drawn)
     found["details"]["set_aside_by_the_reader"] = rejects.counts()
-    head = {"data": cfg.data.name, "scale": cfg.scale, "data_size": cfg.data_size, "fingerprint": fingerprint(drawn)}
-    write_json(Path(cfg.output) / "quality.json", {**head, **found})
-    page = Path(cfg.output) / "report.html"
-    write_report(page, cfg.data.name, found, tables, drawn, made.response_clusters)
+    head = {"data": source.name, "scale": cfg.scale, "data_size": cfg.data_size, "fingerprint": fingerprint(drawn)}
+    output = Path(cfg.output)
+    write_json(output / "quality.json", {**head, **found})
+    write_report(output / "report.html", source.name, found, tables, drawn, made.clusters)
     for key, value in found["indicators"].items():
         log.info("%-9s %s", key, "-" if value is None else f"{value:.2f}")
-    log.info("wrote %s", Path(cfg.output) / "quality.json")
+    log.info("wrote %s", output / "quality.json")
 
 
 if __name__ == "__main__":

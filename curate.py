@@ -1,12 +1,12 @@
 """Filter a dataset by its stored statistics: `python curate.py data=ours quality.keep=0.8` makes `ours_qc`.
 
-Nothing is scored twice. Each sample that is not kept is in `rejects.jsonl` with its reason.
+Writes `kept_ids.json`, the list that `train.py data=ours_qc` tunes on, with the rules that made it; each sample that is
+not kept is in `rejects.jsonl` with its reason. Nothing is measured twice.
 """
 
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 from omegaconf import DictConfig
 
@@ -17,20 +17,21 @@ log = logging.getLogger("vlit.curate")
 
 @entry("curate")
 def main(cfg: DictConfig) -> None:
-    """From statistics to kept ids."""
+    """Write the kept ids of a dataset."""
     from hydra.utils import instantiate
 
-    import vlit.common.torchvision_shim  # noqa: F401
     from vlit.common.errors import InputError
+    from vlit.common.prepare import prepare
     from vlit.data.rejects import Rejects
-    from vlit.tuning import setup
 
-    if cfg.data.get("curated_from"):
-        raise InputError(f"data={cfg.data.name} is curated already: curate data={cfg.data.curated_from}")
-    setup.prepare(cfg)
-    samples = setup.whole_dataset(cfg, Rejects())
-    instantiate(cfg.quality).kept(cfg.data.name, samples)
-    log.info("wrote %s", Path(cfg.quality.folder) / cfg.data.name / "kept_ids.json")
+    source = instantiate(cfg.data)
+    if source.curated_from is not None:
+        raise InputError(f"data={source.name} is curated already: curate data={source.curated_from}")
+    curation = instantiate(cfg.quality)
+    prepare(cfg)
+    log.info("reading %s (%s)", source.name, source.annotations)
+    curation.curate(source.name, source.load(Rejects()))
+    log.info("wrote %s", curation.list_of(source.name))
 
 
 if __name__ == "__main__":

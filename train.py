@@ -27,12 +27,14 @@ def main(cfg: DictConfig) -> None:
         print(plan(cfg))
         return
     # Imported here so that `--help` and a misspelt override need not wait for torch.
+    from vlit.common.prepare import prepare
     from vlit.data.rejects import Rejects
     from vlit.data.subset import fingerprint
     from vlit.evaluation.runs import score_run
     from vlit.runs.attempt import attempt
     from vlit.runs.folder import resolved
     from vlit.tuning import setup
+    from vlit.tuning.samples import run_samples
     from vlit.tuning.tune import tune
 
     folder = setup.run_folder(cfg)
@@ -42,13 +44,13 @@ def main(cfg: DictConfig) -> None:
             log.info("done already: %s (force=true starts again)", folder.result)
             return
         setup.seed_everything(cfg.seed)
-        setup.prepare(cfg)  # mini scale: weights unpacked, world drawn, datasets written; paper scale: nothing
+        prepare(cfg)  # mini scale: weights unpacked, world drawn, datasets written; paper scale: nothing
         rejects = Rejects()
-        samples = setup.samples(cfg, rejects)
+        data = run_samples(cfg, rejects)  # reading, curating, equal size: a line in the log for each
         model = setup.model(cfg)
-        dataset = setup.dataset(cfg, model, samples, rejects)
+        dataset = setup.dataset(cfg, model, data.samples, rejects)
         rejects.write(folder.rejects)
-        folder.record_start(fingerprint(dataset.samples), setup.hardware())
+        folder.record_start(fingerprint(dataset.samples), setup.hardware(), data.curation)
         tune(model, dataset, run)
         score_run(cfg, setup.whole_model(cfg, model, folder), folder)
         log.info("wrote %s", folder.result)

@@ -13,13 +13,13 @@ from typing import Any
 
 from measuring import Spent, spent
 from synthetic_dataset import GivenEmbeddings, synthetic_samples
+from vlit.quality.indicators.tasks import NearestTags, NearestTask, balanced_ids
 
 from vlit.quality.assess import Assessment
 from vlit.quality.indicators.granularity import Objects
 from vlit.quality.indicators.instruction_complexity import RuleComplexity
 from vlit.quality.indicators.instruction_diversity import InstructionDiversity
 from vlit.quality.indicators.response_diversity import ResponseDiversity, ResponseEmbedding
-from vlit.quality.indicators.tasks import NearestTags, NearestTask, balanced_ids
 from vlit.quality.parsers import SpacyParser
 from vlit.quality.statistics import StatisticsStore
 

@@ -64,7 +64,10 @@ def test_the_world_needs_nothing_but_the_command(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["source=video"], "Could not find 'construct/source/video' Available options in 'construct/source': coco world"),
+        (
+            ["source=video"],
+            "Could not find 'construct/source/video'",
+        ),
         (["llm=oracle"], "Could not find 'llm/oracle' Available options in 'llm': batch local none offline server"),
         (["llm=none"], "llm=none writes no conversations: choose llm=server"),
         (["variants=[global,funny]"], "variants: funny is unknown"),

@@ -49,9 +49,9 @@ def test_every_combination_runs_to_a_result(grid: Path, model: str, data: str) -
 
 def test_the_compared_datasets_are_brought_to_the_size_of_the_smallest(grid: Path, compose) -> None:
     from vlit.data.rejects import Rejects
-    from vlit.tuning import setup
+    from vlit.tuning.samples import run_samples
 
-    sizes = {data: len(setup.samples(compose(f"data={data}"), Rejects())) for data in DATASETS}
+    sizes = {data: len(run_samples(compose(f"data={data}"), Rejects()).samples) for data in DATASETS}
     assert len(set(sizes.values())) == 1
     assert sizes["ours_qc"] < 60
 

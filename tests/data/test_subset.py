@@ -1,11 +1,28 @@
+"""Datasets as lists of ids: sources that only read, draws, curated lists, fingerprints."""
+
+import json
+import os
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vlit.common.errors import InputError
-from vlit.data.images import FileImage
+from vlit.data.formats.llava import read_llava
+from vlit.data.images import FileImage, unreadable
+from vlit.data.rejects import Rejects
 from vlit.data.sample import Sample, Turn
-from vlit.data.subset import KeptIds, equal_size, fingerprint, read_kept, sample_ids, select, write_kept
+from vlit.data.subset import (
+    InstructionSource,
+    KeptIds,
+    equal_size,
+    fingerprint,
+    read_kept,
+    sample_ids,
+    select,
+    write_kept,
+)
 
 IDS = st.lists(st.text(min_size=1, max_size=4), unique=True, max_size=30)
 
@@ -52,12 +69,22 @@ def test_select_keeps_the_lists_order():
 
 
 def test_kept_ids_round_trip(tmp_path):
-    kept = KeptIds("ours", "abc", ("ours/global/000001", "ours/global/000000"))
+    rules = {"rank_by": ["MD"], "keep": 0.8, "judge": None}
+    kept = KeptIds("ours", "abc", rules, ("ours/global/000001", "ours/global/000000"))
     write_kept(tmp_path / "kept_ids.json", kept)
     assert read_kept(tmp_path / "kept_ids.json") == kept
+    assert kept.digest != KeptIds("ours", "abc", rules, kept.ids[::-1]).digest
 
 
-@pytest.mark.parametrize("content", ['{"dataset": "ours", "ids": []}', "[]", '{"dataset": '])
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"dataset": "ours", "ids": []}',
+        '{"dataset": "ours", "fingerprint": "abc", "ids": ["a"]}',  # of a version without rules
+        "[]",
+        '{"dataset": ',
+    ],
+)
 def test_broken_kept_ids(tmp_path, content):
     (tmp_path / "kept_ids.json").write_text(content)
     with pytest.raises(InputError, match=r"kept_ids\.json"):
@@ -76,3 +103,55 @@ def test_fingerprint_follows_content_not_place(tmp_path, write_image):
     assert fingerprint(samples("here", response="b")) != here
     assert fingerprint(samples("here")[::-1]) != here
     assert fingerprint(samples("here")[:1]) != here
+
+
+@pytest.fixture
+def source(tmp_path, write_image):
+    """A source of three samples in LLaVA's format, one of them with a broken image."""
+    images = tmp_path / "images"
+    for name in ("a.png", "b.png"):
+        write_image(images / name)
+    (images / "cut.png").write_bytes(b"no image")
+    turns = [{"from": "human", "value": "What is it?"}, {"from": "gpt", "value": "A square."}]
+    entries = [{"id": name, "image": name, "conversations": turns} for name in ("a.png", "cut.png", "b.png")]
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps(entries))
+    return InstructionSource("mine_qc", partial(read_llava, file, images), str(file), str(images), "mine")
+
+
+def test_a_source_only_reads(source, tmp_path):
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    rejects = Rejects()
+    assert [sample.source_id for sample in source.load(rejects)] == ["a.png", "b.png"]
+    assert rejects.counts() == {"unreadable image": 1}
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    assert source.store == "mine"
+
+
+def test_a_sources_images_can_be_checked_by_another_decoder(source):
+    checked = []
+
+    def check(images):
+        checked.extend(images)
+        return unreadable(checked)
+
+    one, two = Rejects(), Rejects()
+    assert source.load(one, check) == source.load(two)
+    assert [(row.sample_id, row.reason) for row in one.rows] == [(row.sample_id, row.reason) for row in two.rows]
+    assert [image.path.name for image in checked] == ["a.png", "cut.png", "b.png"]
+
+
+def test_a_source_without_a_usable_sample_is_refused(source, tmp_path):
+    (tmp_path / "mine.json").write_text("[]")
+    with pytest.raises(InputError, match=r"mine\.json has no usable sample"):
+        source.load(Rejects())
+
+
+def test_the_state_of_a_source_follows_its_files(source, tmp_path):
+    before = source.state()
+    assert source.state() == before
+    os.utime(tmp_path / "mine.json", ns=(1, 1))
+    assert source.state() != before
+    (tmp_path / "mine.json").unlink()
+    with pytest.raises(InputError, match="no data at"):
+        source.state()

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from vlit.quality.indicators.tasks import balance
 
 from vlit.common.errors import InputError
 from vlit.data.formats.coco_arc import read_coco_arc
@@ -16,7 +17,6 @@ from vlit.mini.doses.build import build_dose, varied
 from vlit.mini.doses.design import PRINCIPLES, dose, doses
 from vlit.quality.indicators.instruction_complexity import RuleComplexity
 from vlit.quality.indicators.instruction_diversity import InstructionDiversity
-from vlit.quality.indicators.tasks import balance
 
 SAMPLES = 40
 DESIGN = {each.name: each for each in doses()}

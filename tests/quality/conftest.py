@@ -1,4 +1,4 @@
-"""A real local HTTP server that judges, scores and labels; a tiny model; an encoder; `assess.py`'s settings."""
+"""A real local HTTP server that judges, scores and labels; a CLIP, a tiny LLaMA, an encoder; `assess.py`'s settings."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ import numpy as np
 import pytest
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra.utils import instantiate
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 from PIL import Image
 
-from vlit.quality.sentence_encoder import Encode
+from vlit.models.clip import Clip
+from vlit.quality.image_features import ClipWeights, ImageFeatures
+from vlit.quality.instruments import Encode
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -88,7 +91,7 @@ def server() -> Iterator[ThreadingHTTPServer]:
 
 
 class HashEncoder:
-    """Unit vectors that follow from the texts alone, near each other for texts with the same first word."""
+    """Encodes texts to unit vectors by hash, near each other for texts with the same first word."""
 
     key = "hash"
 
@@ -105,6 +108,33 @@ def _noise(text: str) -> NDArray[np.float64]:
 @pytest.fixture(scope="session")
 def encode() -> Encode:
     return HashEncoder()
+
+
+class LoadedClip:
+    """A CLIP that has been loaded, as a source of features."""
+
+    name = "clip-mini"
+
+    def __init__(self, clip: Clip, key: str = "clip-mini|test") -> None:
+        self.clip, self.key = clip, key
+
+    def load(self) -> Clip:
+        return self.clip
+
+    def features(self, file: Path | None = None, batch_size: int = 256) -> ImageFeatures:
+        return ImageFeatures(self, file, batch_size)
+
+
+@pytest.fixture(scope="session")
+def clip_weights(compose) -> ClipWeights:
+    """The mini CLIP as `quality.clip` configures it."""
+    return instantiate(compose().quality.clip)
+
+
+@pytest.fixture(scope="session")
+def clip(clip_weights: ClipWeights) -> LoadedClip:
+    """The mini CLIP, loaded once."""
+    return LoadedClip(clip_weights.load())
 
 
 @pytest.fixture(scope="session")

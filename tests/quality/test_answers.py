@@ -18,9 +18,10 @@ from vlit.llm.request import Sampling
 from vlit.llm.server import ServerModel
 from vlit.quality.assess import PromptingMeasure
 from vlit.quality.indicators.instruction_complexity import AskedComplexity, read_score
-from vlit.quality.indicators.tasks import AskedTask, ProposedTags, TagSystem, first_tag, proposed_tags
-from vlit.quality.sentence_encoder import Encode
+from vlit.quality.indicators.task_diversity import AskedTask
+from vlit.quality.instruments import Encode, TagSystem
 from vlit.quality.statistics import MeasureFault
+from vlit.quality.tags import ProposedTags, first_tag, proposed_tags
 
 SAMPLES = [
     Sample("a", (), (Turn("How many cups are there?", "Two."), Turn("Why?", "It is a table for two."))),

@@ -1,4 +1,4 @@
-"""Ego-Splitting against its definition, built literally; DBSCAN against scikit-learn's."""
+"""Ego-Splitting against its definition, written out; DBSCAN against scikit-learn's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Matching degree against open_clip itself, and the filter that makes `ours_qc`."""
+"""Matching degree against open_clip itself, the filter that makes `ours_qc`, and the list it writes."""
 
 from __future__ import annotations
 
@@ -13,21 +13,17 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
+from tests.quality.conftest import LoadedClip
 from vlit.common.errors import InputError
 from vlit.common.files import read_jsonl
 from vlit.data.rejects import Rejects
 from vlit.data.sample import Sample, Turn
+from vlit.data.subset import read_kept
 from vlit.models import loading
 from vlit.models.clip import Clip
 from vlit.quality.curate import Curation
-from vlit.quality.image_features import ImageFeatures
 from vlit.quality.indicators.matching_degree import matching_degrees, texts_of
 from vlit.quality.statistics import MeasureFault, StatisticsStore
-
-
-@pytest.fixture(scope="module")
-def clip(compose) -> Clip:
-    return instantiate(compose().quality).clip()
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +31,7 @@ def samples(compose) -> list[Sample]:
     return instantiate(compose("data=ours").data).read(rejects=Rejects())
 
 
-def test_a_long_response_is_read_by_sentence_and_a_short_one_behind_its_instruction() -> None:
+def test_a_long_response_is_read_by_sentence_and_a_short_one_after_its_instruction() -> None:
     assert texts_of(Turn("Describe it.", "A cup is here. It is red!  Is it?")) == [
         "A cup is here.",
         "It is red!",
@@ -44,16 +40,14 @@ def test_a_long_response_is_read_by_sentence_and_a_short_one_behind_its_instruct
     assert texts_of(Turn("What color is the cup?", "Red")) == ["What color is the cup? Red"]
 
 
-def test_degrees_are_open_clips_own_cosines(clip: Clip, samples: list[Sample], cache: Path) -> None:
+def test_degrees_are_open_clips_own_cosines(clip: LoadedClip, samples: list[Sample], cache: Path) -> None:
     open_clip.add_model_config(cache / "weights" / "open_clip")
     model, _, preprocess = open_clip.create_model_and_transforms(
         "clip-mini", pretrained=str(cache / "weights" / "clip.safetensors")
     )
     model.eval()
     words = loading.load_tokenizer(cache / "weights" / "tokenizer")
-    for degree, sample in zip(
-        matching_degrees(samples[:8], ImageFeatures(clip, "mini", None, batch_size=3)), samples[:8], strict=True
-    ):
+    for degree, sample in zip(matching_degrees(samples[:8], clip.features(batch_size=3)), samples[:8], strict=True):
         turns = []
         for turn in sample.turns:
             cosines = []
@@ -70,48 +64,45 @@ def test_degrees_are_open_clips_own_cosines(clip: Clip, samples: list[Sample], c
 
 
 def test_the_filter_keeps_the_share_with_the_largest_least_degree(
-    clip: Clip, samples: list[Sample], tmp_path: Path
+    clip: LoadedClip, samples: list[Sample], tmp_path: Path
 ) -> None:
-    degrees = {
-        degree.sample_id: degree.least for degree in matching_degrees(samples, ImageFeatures(clip, "mini", None))
-    }
-    kept = Curation(lambda: clip, "mini", tmp_path, keep=0.5).kept("ours", samples)
+    degrees = {degree.sample_id: degree.least for degree in matching_degrees(samples, clip.features())}
+    kept = Curation(clip, tmp_path, keep=0.5).curate("ours", samples)
     assert len(kept.ids) == round(0.5 * len(samples))
     dropped = set(degrees) - set(kept.ids)
     assert min(degrees[id] for id in kept.ids) >= max(degrees[id] for id in dropped)
     rejected = read_jsonl(tmp_path / "ours" / "rejects.jsonl")
     assert {row["sample_id"] for row in rejected} == dropped
-    assert {row["reason"] for row in rejected} == {"matching degree below the threshold"}
+    assert {row["reason"] for row in rejected} == {"MD below the threshold"}
 
 
-def test_another_threshold_needs_no_scoring(clip: Clip, samples: list[Sample], tmp_path: Path) -> None:
-    Curation(lambda: clip, "mini", tmp_path, keep=0.5).kept("ours", samples)
+def test_another_threshold_needs_no_scoring(clip: LoadedClip, samples: list[Sample], tmp_path: Path) -> None:
+    Curation(clip, tmp_path, keep=0.5).curate("ours", samples)
 
-    def no_clip() -> Clip:
-        raise AssertionError("statistics were there")
+    class Absent(LoadedClip):
+        def load(self) -> Clip:
+            raise AssertionError("statistics were stored")
 
-    kept = Curation(no_clip, "mini", tmp_path, keep=0.9).kept("ours", samples)
+    kept = Curation(Absent(clip.clip), tmp_path, keep=0.9).curate("ours", samples)
     assert len(kept.ids) == round(0.9 * len(samples))
 
 
 def test_a_sample_without_an_image_is_set_aside_with_its_reason(
-    clip: Clip, samples: list[Sample], tmp_path: Path
+    clip: LoadedClip, samples: list[Sample], tmp_path: Path
 ) -> None:
     text = Sample("text/1", (), (Turn("What is two plus two?", "Four"),))
-    kept = Curation(lambda: clip, "mini", tmp_path, keep=1.0).kept("ours", [*samples[:3], text])
+    kept = Curation(clip, tmp_path, keep=1.0).curate("ours", [*samples[:3], text])
     assert "text/1" not in kept.ids
-    assert {"sample_id": "text/1", "reason": "no matching degree: no image"} in read_jsonl(
-        tmp_path / "ours" / "rejects.jsonl"
-    )
+    assert {"sample_id": "text/1", "reason": "no MD: no image"} in read_jsonl(tmp_path / "ours" / "rejects.jsonl")
 
 
 def test_an_impossible_share_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"quality.keep=1.5"):
-        Curation(lambda: None, "", tmp_path, keep=1.5)  # type: ignore[arg-type, return-value]
+        Curation(None, tmp_path, keep=1.5)  # type: ignore[arg-type]
 
 
 class Given:
-    """A measure of values that are given."""
+    """A measure with given values."""
 
     key = "given"
 
@@ -125,57 +116,91 @@ class Given:
 
 
 def test_both_statistics_rank_together_and_each_has_its_threshold(
-    clip: Clip, samples: list[Sample], tmp_path: Path
+    clip: LoadedClip, samples: list[Sample], tmp_path: Path
 ) -> None:
     samples = samples[:6]
     ids = [sample.id for sample in samples]
     store = StatisticsStore.of(tmp_path, "ours", samples)
     degrees = dict(zip(ids, [10.0, 20.0, 30.0, 40.0, 50.0, 60.0], strict=True))
     votes = dict(zip(ids, [1.0, 0.8, 0.6, 0.0, 0.2, None], strict=True))
-    measure = Given("matching_degree", "least", pa.float64(), degrees)
-    measure.key = "mini"
+    measure = Given("MD", "least", pa.float64(), degrees)
+    measure.key = clip.key
     store.compute(measure, samples)
-    store.compute(Given("correctness", "agreement", pa.float64(), votes), samples)
-    both = ("matching_degree", "correctness")
+    store.compute(Given("C", "agreement", pa.float64(), votes), samples)
+    both = ("MD", "C")
     # Ranks of the five with both: 1 2 3 4 5 and 5 4 3 1 2; sums 6 6 6 5 7; ties go by id, the larger id is kept.
-    kept = Curation(lambda: clip, "mini", tmp_path, rank_by=both, keep=0.6).kept("ours", samples)
+    kept = Curation(clip, tmp_path, rank_by=both, keep=0.6).curate("ours", samples)
     assert set(kept.ids) == {ids[4], *sorted(ids[:3])[1:]}
     reasons = {row["sample_id"]: row["reason"] for row in read_jsonl(tmp_path / "ours" / "rejects.jsonl")}
-    assert reasons[ids[5]] == "no correctness: server timed out"
-    assert reasons[ids[3]] == "matching degree and correctness below the threshold"
-    strict = Curation(lambda: clip, "mini", tmp_path, keep=1.0, matching_degree=20.0, correctness=0.5)
-    assert set(strict.kept("ours", samples).ids) == {ids[1], ids[2]}
+    assert reasons[ids[5]] == "no C: server timed out"
+    assert reasons[ids[3]] == "MD and C below the threshold"
+    strict = Curation(clip, tmp_path, keep=1.0, least={"MD": 20.0, "C": 0.5})
+    assert set(strict.curate("ours", samples).ids) == {ids[1], ids[2]}
     reasons = {row["sample_id"]: row["reason"] for row in read_jsonl(tmp_path / "ours" / "rejects.jsonl")}
-    assert reasons[ids[0]] == "matching degree below the threshold"
-    assert reasons[ids[4]] == "correctness below the threshold"
+    assert reasons[ids[0]] == "MD below the threshold"
+    assert reasons[ids[4]] == "C below the threshold"
 
 
-def test_a_balanced_draw_is_even_over_tasks(clip: Clip, samples: list[Sample], tmp_path: Path) -> None:
+def test_a_balanced_draw_is_even_over_tasks(clip: LoadedClip, samples: list[Sample], tmp_path: Path) -> None:
     tasks = {sample.id: "rare" if place < 6 else "frequent" for place, sample in enumerate(samples)}
-    StatisticsStore.of(tmp_path, "ours", samples).compute(Given("tasks", "task", pa.string(), tasks), samples)
-    kept = Curation(lambda: clip, "mini", tmp_path, keep=1.0, balanced=14).kept("ours", samples)
+    StatisticsStore.of(tmp_path, "ours", samples).compute(Given("T", "task", pa.string(), tasks), samples)
+    kept = Curation(clip, tmp_path, keep=1.0, balanced=14).curate("ours", samples)
     assert Counter(tasks[name] for name in kept.ids) == {"rare": 6, "frequent": 8}
     reasons = Counter(row["reason"] for row in read_jsonl(tmp_path / "ours" / "rejects.jsonl"))
     assert reasons == {"not drawn: its task, frequent, has enough": len(samples) - 14}
 
 
-def test_statistics_nobody_has_measured_are_named(clip: Clip, samples: list[Sample], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no complete statistics of correctness .* run assess.py"):
-        Curation(lambda: clip, "mini", tmp_path, correctness=0.5).kept("ours", samples[:3])
-    with pytest.raises(
-        InputError, match=r"quality.rank_by=\['luck'\]: one or more of matching_degree, correctness, contrast"
-    ):
-        Curation(lambda: clip, "mini", tmp_path, rank_by=["luck"])
+def test_statistics_that_are_not_stored_are_named(clip: LoadedClip, samples: list[Sample], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no complete statistics of C .* run assess.py"):
+        Curation(clip, tmp_path, least={"C": 0.5}).curate("ours", samples[:3])
+    with pytest.raises(InputError, match=r"quality.rank_by=\['luck'\]: one or more of MD, C, C_contrast"):
+        Curation(clip, tmp_path, rank_by=["luck"])
 
 
-def test_of_two_judges_one_must_be_named(clip: Clip, samples: list[Sample], tmp_path: Path) -> None:
+def test_of_two_judges_one_must_be_named(clip: LoadedClip, samples: list[Sample], tmp_path: Path) -> None:
     samples = samples[:4]
     store = StatisticsStore.of(tmp_path, "ours", samples)
     for key, agreement in (("one|a", 0.0), ("two|b", 1.0)):
-        measure = Given("correctness", "agreement", pa.float64(), {sample.id: agreement for sample in samples})
+        measure = Given("C", "agreement", pa.float64(), {sample.id: agreement for sample in samples})
         measure.key = key
         store.compute(measure, samples)
-    with pytest.raises(InputError, match=r"2 statistics of correctness .*'one|a', 'two|b'"):
-        Curation(lambda: clip, "mini", tmp_path, keep=1.0, correctness=0.5).kept("ours", samples)
-    kept = Curation(lambda: clip, "mini", tmp_path, keep=1.0, correctness=0.5, judge="two").kept("ours", samples)
+    with pytest.raises(InputError, match=r"2 statistics of C .*'one|a', 'two|b'"):
+        Curation(clip, tmp_path, keep=1.0, least={"C": 0.5}).curate("ours", samples)
+    kept = Curation(clip, tmp_path, keep=1.0, least={"C": 0.5}, judge="two").curate("ours", samples)
     assert len(kept.ids) == 4
+
+
+def test_the_list_has_its_rules_and_one_made_with_others_is_refused_by_both(
+    clip: LoadedClip, samples: list[Sample], tmp_path: Path
+) -> None:
+    half = Curation(clip, tmp_path, keep=0.5, command="python curate.py scale=mini")
+    assert half.made("ours") is None
+    kept = half.curate("ours", samples)
+    assert read_kept(tmp_path / "ours" / "kept_ids.json") == kept == half.made("ours")
+    assert kept.rules["keep"] == 0.5 and kept.rules["rank_by"] == ["MD"]
+    with pytest.raises(InputError) as refused:
+        Curation(clip, tmp_path, command="python curate.py scale=mini").made("ours")
+    message = str(refused.value)
+    assert "made with quality.keep=0.5, but quality.keep=0.8 here" in message
+    assert "add quality.keep=0.5" in message and "`python curate.py scale=mini data=ours`" in message
+    other = Curation(clip, tmp_path, keep=0.5, least={"MD": 30.0}, balanced=4)
+    with pytest.raises(InputError) as refused:
+        other.made("ours")
+    message = str(refused.value)
+    assert (
+        "made with quality.balanced=null quality.least.MD=null, but quality.least.MD=30.0 quality.balanced=4" in message
+    )
+    assert "data=ours quality.keep=0.5 quality.least.MD=30.0 quality.balanced=4 quality.seed=0`" in message
+
+
+def test_a_list_made_from_other_data_is_refused(clip: LoadedClip, samples: list[Sample], tmp_path: Path) -> None:
+    curation = Curation(clip, tmp_path)
+    kept = curation.curate("ours", samples)
+    curation.check(kept, samples)
+    with pytest.raises(InputError, match=r"kept_ids.json was made from other data than ours now has .*data=ours"):
+        curation.check(kept, samples[1:])
+
+
+def test_a_threshold_on_what_has_no_values_by_sample_is_refused(clip: LoadedClip, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"quality.least.Balance: thresholds are on MD, C, C_contrast"):
+        Curation(clip, tmp_path, least={"Balance": 1.0})

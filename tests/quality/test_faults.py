@@ -1,4 +1,4 @@
-"""A dataset with every kind of fault, assessed whole, in shards and after a kill: counted, resumable, nothing lost."""
+"""A dataset with every kind of fault, assessed whole, in shards and after a kill: faults counted, nothing lost."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from hydra.utils import instantiate
 from PIL import Image
 
+from tests.quality.conftest import LoadedClip
 from vlit.common.errors import InputError
 from vlit.common.files import read_json, read_jsonl
 from vlit.data.images import Base64Image, FileImage
@@ -24,17 +24,13 @@ from vlit.data.sample import Sample, Turn
 from vlit.llm.cache import CachedModel
 from vlit.llm.request import Sampling
 from vlit.llm.server import ServerModel
-from vlit.quality.assess import Assessment, Tags
+from vlit.quality.assess import Assessment
+from vlit.quality.indicators.complexity_rule import RuleComplexity
 from vlit.quality.indicators.correctness import Correctness
-from vlit.quality.indicators.granularity import Objects
-from vlit.quality.indicators.instruction_complexity import AskedComplexity, RuleComplexity
-from vlit.quality.indicators.matching_degree import MatchingMeasure
-from vlit.quality.indicators.response_diversity import ResponseDiversity, ResponseEmbedding
-from vlit.quality.indicators.tasks import NearestTags, NearestTask
+from vlit.quality.instruments import Encode, Instruments
 from vlit.quality.judges.asked import ServerJudge
 from vlit.quality.parsers import SpacyParser
 from vlit.quality.report import write_report
-from vlit.quality.sentence_encoder import Encode
 from vlit.quality.statistics import Shard, StatisticsStore
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,79 +48,84 @@ def samples(folder: Path) -> list[Sample]:
         Sample(f"good{n}", (picture(n),), (Turn(f"What color is cup number {n}?", f"It is red, cup {n}."),))
         for n in range(8)
     ]
-    asked = "What color is the cup?"
+    question = "What color is the cup?"
     return [
         *good[:3],
-        Sample("unreadable", (FileImage(folder / "cut.jpg"),), (Turn(asked, "It is red."),)),
-        Sample("empty", (picture(1),), (Turn(asked, ""),)),
+        Sample("unreadable", (FileImage(folder / "cut.jpg"),), (Turn(question, "It is red."),)),
+        Sample("empty", (picture(1),), (Turn(question, ""),)),
         *good[3:5],
-        Sample("bytes", (picture(1),), (Turn(asked, "It is \udcff red."),)),
-        Sample("long", (picture(1),), (Turn(asked, "It is a red cup. " * 2942),)),
+        Sample("bytes", (picture(1),), (Turn(question, "It is \udcff red."),)),
+        Sample("long", (picture(1),), (Turn(question, "It is a red cup. " * 2942),)),
         Sample("refused", (picture(1),), (Turn("Is it broken?", "It is broken."),)),
         *good[5:],
     ]
 
 
-def assessment(clip, server: ThreadingHTTPServer, folder: Path, encode: Encode) -> Assessment:
+def assessment(clip: LoadedClip, server: ThreadingHTTPServer, folder: Path, encode: Encode) -> Assessment:
     url = f"http://127.0.0.1:{server.server_port}/v1"
     model = ServerModel("m", base_url=url, attempts=1)
     seer = ServerModel("seer", base_url=url, attempts=1)
-    return Assessment(
-        measures={
-            "MD": lambda: MatchingMeasure(lambda: clip, "mini", folder / "features.sqlite", 8),
-            "C": lambda: Correctness(ServerJudge(seer, folder / "judge.sqlite"), times=3),
-            "OG": lambda: Objects(SpacyParser()),
-            "R": lambda: ResponseEmbedding(encode),
-            "I_cx": lambda: AskedComplexity(CachedModel(model, folder / "replies.sqlite", Sampling(0.0, 1, 64))),
-            "I_cx_rule": RuleComplexity,
-        },
+    instruments = Instruments(
+        features=lambda: clip.features(folder / "features.sqlite", 8),
         encoder=lambda: encode,
-        propose=NearestTags,
-        assign=NearestTask,
-        tags=Tags(redundancy=1.1),
-        response_diversity=ResponseDiversity(min_samples=2),
+        parser=SpacyParser,
+        judge=lambda: ServerJudge(seer, folder / "judge.sqlite"),
+        llm=CachedModel(model, folder / "replies.sqlite", Sampling(0.0, 1, 64)),
+        settings={"judge": {"times": 3}, "tags": {"redundancy": 1.1}, "response_diversity": {"min_samples": 2}},
     )
+    return Assessment(instruments)
 
 
 def test_every_fault_is_counted_and_shards_end_as_one_pass(
-    compose, server: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encode: Encode
+    clip: LoadedClip, server: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encode: Encode
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "any")
-    clip = instantiate(compose().quality).clip()
     data = samples(tmp_path)
     one, many = StatisticsStore(tmp_path / "one", 4), StatisticsStore(tmp_path / "many", 4)
     whole = assessment(clip, server, tmp_path, encode)
     tables = whole.statistics(one, data, Shard())
-    found = whole.indicators(tables, data)
+    found = whole.values(tables, data)
     text = {"empty text": 1, "text is not valid Unicode": 1}
+    refused = {**text, "language model: status 500 (attempt 1)": 1}
     assert found["details"]["faults"] == {
         "MD": {**text, "unreadable image": 1},
         "C": {**text, "unreadable image": 1, "judge: status 500 (attempt 1)": 1},
-        "OG": text, "R": text, "I_cx_rule": text, "tags": text, "T": text,
-        "I_cx": {**text, "language model: status 500 (attempt 1)": 1},
+        "OG": text, "R": text, "I_cx_rule": text, "I_cx": refused, "tags": refused, "T": refused,
     }  # fmt: skip
     assert not found["reasons"] and all(value is not None for value in found["indicators"].values())
+    assert list(found["indicators"]) == ["MD", "C", "T", "I_div", "R", "OG", "I_cx", "Balance", "I_cx_rule"]
     for table in tables.values():
         assert table["sample_id"].to_pylist() == [sample.id for sample in data]
     row = {row["sample_id"]: row for row in tables["MD"].to_pylist()}["long"]
     assert row["fault"] is None and 0 < row["mean"] <= 100
 
-    asked = len(server.requests)  # type: ignore[attr-defined]
+    requests = len(server.requests)  # type: ignore[attr-defined]
     parted = assessment(clip, server, tmp_path, encode)
     for number in (3, 1, 2):
         assert parted.statistics(many, data, Shard(number, 3)) == {}
     again = parted.statistics(many, data, Shard())
     assert {key: table.equals(tables[key]) for key, table in again.items()} == dict.fromkeys(tables, True)
-    assert parted.indicators(again, data) == found
-    failed = list(server.requests[asked:])  # type: ignore[attr-defined]
+    assert parted.values(again, data) == found
+    failed = list(server.requests[requests:])  # type: ignore[attr-defined]
     assert all("broken" in str(request["messages"][-1]["content"]) for request in failed), "nothing is asked twice"
 
-    write_report(tmp_path / "report.html", "ours", found, tables, data, whole.response_clusters)
+    write_report(tmp_path / "report.html", "ours", found, tables, data, whole.clusters)
     page = (tmp_path / "report.html").read_text("utf-8")
     assert "1 unreadable image" in page and "judge: status 500 (attempt 1)" in page
 
 
-def test_a_judge_that_is_down_stops_the_run_and_the_next_one_goes_on(
+def test_what_is_not_configured_stays_empty_with_its_reason(encode: Encode, tmp_path: Path) -> None:
+    made = Assessment(Instruments())
+    data = [Sample("a", (), (Turn("Why is it red?", "Because."),))]
+    found = made.values(made.statistics(StatisticsStore(tmp_path), data, Shard()), data)
+    assert {key for key, value in found["indicators"].items() if value is not None} == {"I_cx_rule"}
+    assert found["reasons"]["C"] == "no judge that is asked: assess.py judge=server or judge=llava"
+    assert "llm=server" in found["reasons"]["I_cx"]
+    assert found["reasons"]["T"] == found["reasons"]["Balance"] == found["reasons"]["R"]
+    assert "C_contrast" not in found["indicators"], "a stand-in without a value is left out"
+
+
+def test_a_judge_that_is_down_stops_the_run_and_the_next_run_resumes_it(
     server: ThreadingHTTPServer, tmp_path: Path
 ) -> None:
     data = samples(tmp_path)[:3]
@@ -137,9 +138,9 @@ def test_a_judge_that_is_down_stops_the_run_and_the_next_one_goes_on(
     store.compute(judge(server.server_port), data[:1])
     with pytest.raises(InputError, match="no server at"):
         store.compute(judge(9), data)
-    asked = len(server.requests)  # type: ignore[attr-defined]
+    requests = len(server.requests)  # type: ignore[attr-defined]
     assert not store.compute(judge(server.server_port), data)
-    assert len(server.requests) == asked + 3 * 2, "the first sample's part is there"  # type: ignore[attr-defined]
+    assert len(server.requests) == requests + 3 * 2, "the first sample's part is there"  # type: ignore[attr-defined]
 
 
 SCRIPT = """
@@ -161,7 +162,7 @@ class Slow(RuleComplexity):
         return super().rows(samples)
 
 
-def test_a_shard_that_is_killed_goes_on_and_the_merged_file_is_that_of_one_pass(tmp_path: Path) -> None:
+def test_a_killed_shard_resumes_and_the_files_are_those_of_one_pass(tmp_path: Path) -> None:
     data, whole, parts = slow_samples(), StatisticsStore(tmp_path / "whole", 2), StatisticsStore(tmp_path / "parts", 2)
     whole.compute(RuleComplexity(), data)
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
@@ -177,7 +178,8 @@ def test_a_shard_that_is_killed_goes_on_and_the_merged_file_is_that_of_one_pass(
     parts.compute(RuleComplexity(), data, Shard(2, 2))
     assert start().wait() == 0
     assert {path: path.stat().st_mtime_ns for path in done} == done, "what was there is not computed again"
-    assert parts.merge(RuleComplexity(), data).read_bytes() == whole.merge(RuleComplexity(), data).read_bytes()
+    found = [[part.read_bytes() for part in sorted(one.folder.rglob("part-*"))] for one in (parts, whole)]
+    assert len(found[0]) == 12 and found[0] == found[1]
 
 
 @pytest.mark.parametrize("read", [read_json, read_jsonl])

@@ -9,10 +9,13 @@ import pytest
 
 from vlit.common.errors import InputError
 from vlit.data.sample import Sample, Turn
-from vlit.quality.indicators.instruction_complexity import RuleComplexity, rule_score
-from vlit.quality.indicators.instruction_diversity import InstructionDiversity, elements
+from vlit.quality.indicators import BY_KEY
+from vlit.quality.indicators.balance import balance, balanced_ids
+from vlit.quality.indicators.complexity_rule import I_CX_RULE, RuleComplexity, rule_score
+from vlit.quality.indicators.instruction_diversity import InstructionDiversity, content_words
 from vlit.quality.indicators.response_diversity import ResponseDiversity
-from vlit.quality.indicators.tasks import NearestTask, balance, balanced_ids, tag_system, tasks_in_use
+from vlit.quality.indicators.task_diversity import NearestTask, tasks_in_use
+from vlit.quality.tags import TagSettings, tag_system
 
 
 class Angles:
@@ -33,19 +36,19 @@ def test_a_tag_system_by_hand() -> None:
     # rare 1. Coverage 0.15 leaves rare out; redundancy 0.92 merges number into count and keeps hue.
     proposed = [["Count", "number."]] * 4 + [["count", "count"]] + [["color", "hue"]] * 2 + [["color"], ["rare"], []]
     encode = Angles(count=0, number=20, color=90, hue=115, rare=200)
-    system = tag_system(proposed, encode, coverage=0.15, redundancy=0.92)
+    system = tag_system(proposed, encode, TagSettings(coverage=0.15, redundancy=0.92))
     assert system.tags == ("count", "color", "hue")
     assert system.merged == {"number": "count"}
     assert system.coverage == {"count": 0.5, "color": 0.3, "hue": 0.2}
-    assert tag_system(proposed, encode, 0.15, 0.90).tags == ("count", "color")
-    assert tag_system(proposed, encode, 0.15, 0.92, most=1).tags == ("count",)
+    assert tag_system(proposed, encode, TagSettings(0.15, 0.90)).tags == ("count", "color")
+    assert tag_system(proposed, encode, TagSettings(0.15, 0.92, most=1)).tags == ("count",)
     with pytest.raises(InputError, match="no tag covers"):
-        tag_system(proposed, encode, coverage=0.9)
+        tag_system(proposed, encode, TagSettings(coverage=0.9))
 
 
 def test_a_samples_task_is_its_most_frequent_and_the_first_on_a_tie() -> None:
     encode = Angles(count=0, color=90, one=10, two=80, three=85)
-    system = tag_system([["count"], ["color"]], encode, 0.1, 0.9)
+    system = tag_system([["count"], ["color"]], encode, TagSettings(0.1, 0.9))
     samples = [
         Sample("a", (), (Turn("two", "x"), Turn("one", "x"), Turn("three", "x"))),
         Sample("b", (), (Turn("one", "x"), Turn("two", "x"), Turn("two", "x", supervised=False))),
@@ -74,7 +77,8 @@ def test_balanced_sampling_is_even_as_far_as_tasks_reach() -> None:
 
 
 def test_instruction_diversity_by_hand() -> None:
-    assert elements("What is the color of the fire-hydrant's cap?") == ["color", "fire", "hydrant's", "cap"]
+    assert content_words("What is the color of the fire-hydrant's cap?") == ["color", "fire", "hydrant's", "cap"]
+    assert content_words("What’s a DOG that isn't, can't or won't be 2 x 40 cm?") == ["dog", "won't", "40", "cm"]
     instructions = [("a", "Is the cup red?"), ("a", "Is the dog brown?"), ("a", "Is the red cup big?"), ("b", "Is it?")]
     value, clusters = InstructionDiversity().of(instructions)
     assert clusters == {"a": 2, "b": 0}  # cup-red-big, dog-brown
@@ -91,7 +95,8 @@ def test_response_diversity_is_the_natural_log_of_clusters_without_noise() -> No
 
 
 def test_the_stand_in_of_complexity_has_its_own_name_and_ranks_reasoning_above_naming() -> None:
-    assert RuleComplexity.indicator == "I_cx_rule"
+    assert BY_KEY["I_cx_rule"] is I_CX_RULE and I_CX_RULE.stand_in_for == "I_cx"
+    assert RuleComplexity.name == I_CX_RULE.key
     naming = rule_score(Turn("What is it?", "A cup."))
     reasoning = rule_score(Turn("Why might the man, who holds an umbrella, look up at the sky?", "It may rain."))
     assert 1 <= naming < 2 < reasoning <= 10

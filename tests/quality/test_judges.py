@@ -42,7 +42,7 @@ def sample(response: str, image: Base64Image | FileImage = RED) -> Sample:
     return Sample(response, (image,), (Turn("What color is it?", response),))
 
 
-def test_the_most_frequent_vote_wins_a_tie_is_no_and_silence_is_no_verdict() -> None:
+def test_the_most_frequent_vote_wins_a_tie_is_no_and_abstentions_are_no_verdict() -> None:
     assert count_votes([True, True, False]).correct is True
     assert count_votes([True, False, None]).correct is False
     assert count_votes([None, None, True]).correct is True

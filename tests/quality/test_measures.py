@@ -1,4 +1,4 @@
-"""Matching degree as a stored statistic, the objects of an instruction, and a family of ours as a judge."""
+"""Matching degree as a stored statistic, the elements of an instruction, and a model of ours as a judge."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
+from tests.quality.conftest import LoadedClip
 from vlit.common.errors import InputError
 from vlit.data.collate import Item, collate
 from vlit.data.images import FileImage
@@ -15,9 +16,8 @@ from vlit.data.rejects import Rejects
 from vlit.data.sample import Sample, Turn
 from vlit.data.templates import TEMPLATES
 from vlit.quality.curate import Curation
-from vlit.quality.image_features import ImageFeatures
 from vlit.quality.indicators.contrast import Contrast
-from vlit.quality.indicators.granularity import Objects
+from vlit.quality.indicators.granularity import Elements
 from vlit.quality.indicators.matching_degree import MatchingMeasure, matching_degrees
 from vlit.quality.judges.likelihood import FamilyJudge
 from vlit.quality.parsers import SpacyParser
@@ -30,26 +30,23 @@ def samples(compose) -> list[Sample]:
     return instantiate(compose("data=ours").data).read(rejects=Rejects())
 
 
-def test_stored_degrees_are_the_filters(compose, samples: list[Sample], tmp_path: Path) -> None:
-    clip = instantiate(compose().quality).clip()
+def test_stored_degrees_are_the_filters(clip: LoadedClip, samples: list[Sample], tmp_path: Path) -> None:
     broken = tmp_path / "cut.jpg"
     broken.write_bytes(b"\xff\xd8 no image")
     odd = Sample("broken", (FileImage(broken),), (Turn("What?", "A red cup."),))
-    measure = MatchingMeasure(lambda: clip, "mini")
+    measure = MatchingMeasure(clip.features())
     store = StatisticsStore(tmp_path / "store", 16)
     assert store.compute(measure, [*samples, odd]) == {"unreadable image": 1}
     stored = {row["sample_id"]: row["least"] for row in store.read(measure, [*samples, odd]).to_pylist()}
-    direct = {
-        degree.sample_id: degree.least for degree in matching_degrees(samples, ImageFeatures(clip, "mini", None, 64))
-    }
+    direct = {degree.sample_id: degree.least for degree in matching_degrees(samples, clip.features(batch_size=64))}
     assert stored.pop("broken") is None
     assert stored == pytest.approx(direct, abs=1e-4)
-    kept = Curation(lambda: clip, "mini", tmp_path).kept("ours", samples)
+    kept = Curation(clip, tmp_path).curate("ours", samples)
     assert set(sorted(stored, key=stored.__getitem__)[-len(kept.ids) :]) == set(kept.ids)
 
 
 @pytest.mark.parametrize("name", ["llava", "blip2", "openflamingo"])
-def test_a_familys_evidence_is_that_of_whole_forward_passes(family, samples: list[Sample], name: str) -> None:
+def test_the_evidence_of_a_model_is_that_of_whole_forward_passes(family, samples: list[Sample], name: str) -> None:
     cfg, model, encoder = family(name)
     template, sample = TEMPLATES[cfg.model.template], samples[0]
     turn, other = sample.turns[0], next(one for one in samples if one.images[-1].key != sample.images[-1].key)
@@ -57,7 +54,7 @@ def test_a_familys_evidence_is_that_of_whole_forward_passes(family, samples: lis
     found = judge.evidence(sample, turn, 1)
     pieces = [*template.question_prompt(turn.instruction), *template.answer(turn.response)]
     encoded = encoder.training(pieces, "x")
-    said, short = [], []
+    totals, short = [], []
     for image in (sample.images[-1], other.images[-1]):
         pixels = model.image_transform(image.load()).unsqueeze(0)
         batch = collate([Item("x", encoded.input_ids, encoded.labels, pixels)], model.tokenizer.pad_token_id)
@@ -65,12 +62,12 @@ def test_a_familys_evidence_is_that_of_whole_forward_passes(family, samples: lis
             rows = model(batch)[0].log_softmax(dim=-1)
         places = [place for place, label in enumerate(encoded.labels) if label != -100]
         tokens = [float(rows[place - 1, encoded.labels[place]]) for place in places]
-        said.append(sum(tokens))
+        totals.append(sum(tokens))
         entropies = [-float((rows[place - 1].exp() * rows[place - 1]).sum()) for place in places]
         short.append(min(token + entropy for token, entropy in zip(tokens, entropies, strict=True)))
-    assert found.lift == pytest.approx(said[0] - said[1], abs=1e-3)
+    assert found.lift == pytest.approx(totals[0] - totals[1], abs=1e-3)
     assert found.weakest == pytest.approx(short[0], abs=1e-3)
-    assert found.votes == (said[0] > said[1],)
+    assert found.votes == (totals[0] > totals[1],)
 
 
 def test_contrast_keeps_the_worst_response_and_is_the_same_again(family, samples: list[Sample]) -> None:
@@ -88,11 +85,11 @@ def test_contrast_keeps_the_worst_response_and_is_the_same_again(family, samples
     assert [str(fault) for fault in Contrast(alone).rows(samples[:1])] == ["no other image to contrast with"]
 
 
-def test_objects_are_nominal_heads_and_a_compound_is_one() -> None:
+def test_elements_are_nominal_heads_and_a_compound_is_one() -> None:
     pytest.importorskip("spacy")
-    asked = "The coffee cup is on the table."
-    row = Objects(SpacyParser()).rows([Sample("a", (), (Turn(asked, "Yes."), Turn("Is it big?", "No.")))])[0]
-    assert row == {"objects": 1.0, "elements": ["cup", "table"]}
+    instruction = "The coffee cup is on the table."
+    row = Elements(SpacyParser()).rows([Sample("a", (), (Turn(instruction, "Yes."), Turn("Is it big?", "No.")))])[0]
+    assert row == {"number": 1.0, "elements": ["cup", "table"]}
 
 
 def test_a_sentence_encoder_gives_unit_vectors_whatever_the_batch() -> None:
@@ -113,9 +110,11 @@ def test_a_missing_encoder_is_named(tmp_path: Path) -> None:
 
 def test_processes_parse_as_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("spacy")
-    monkeypatch.setattr("vlit.quality.parsers._FEW", 3)
-    asked = [f"Is the {word} {place} the table red?" for word in ("cup", "dog", "train") for place in ("on", "near")]
-    samples = [Sample(text, (), (Turn(text, "Yes."),)) for text in asked]
+    monkeypatch.setattr("vlit.quality.parsers._FEWEST_TEXTS", 3)
+    instructions = [
+        f"Is the {word} {place} the table red?" for word in ("cup", "dog", "train") for place in ("on", "near")
+    ]
+    samples = [Sample(text, (), (Turn(text, "Yes."),)) for text in instructions]
     several = SpacyParser(batch_size=2, workers=2)
-    assert Objects(several).rows(samples) == Objects(SpacyParser(batch_size=2)).rows(samples)
+    assert Elements(several).rows(samples) == Elements(SpacyParser(batch_size=2)).rows(samples)
     several.close()

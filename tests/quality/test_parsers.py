@@ -1,4 +1,4 @@
-"""The choice of parser, and HanLP's graphs in the form its documentation and its code give them."""
+"""The choice of parser, and HanLP's graphs in the form of its documentation and its code."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from hydra.utils import instantiate
 
 from vlit.common.errors import InputError
-from vlit.quality.assess import assessment
-from vlit.quality.parsers import HanlpParser, SpacyParser, elements
+from vlit.quality.assess import instruments
+from vlit.quality.parsers import HanlpParser, SpacyParser, nouns_with_role
 
 
 def test_nouns_with_a_role_count_and_compounds_once() -> None:
@@ -18,20 +18,20 @@ def test_nouns_with_a_role_count_and_compounds_once() -> None:
     tags = ["VBZ", "DT", "JJ", "NN", "NN", "IN", "NNP", "NNP", "."]
     graph = [[], [], [], [(5, "compound")], [(2, "BV"), (3, "ARG1"), (6, "ARG1")], [(0, "root")],
              [(8, "compound")], [(6, "ARG2")], []]  # fmt: skip
-    assert elements(tokens, tags, graph) == ["hydrant", "street"]
+    assert nouns_with_role(tokens, tags, graph) == ["hydrant", "street"]
     universal = ["AUX", "DET", "ADJ", "NOUN", "NOUN", "ADP", "PROPN", "PROPN", "PUNCT"]
-    assert elements(tokens, universal, graph) == ["hydrant", "street"]
+    assert nouns_with_role(tokens, universal, graph) == ["hydrant", "street"]
 
 
 def test_a_noun_without_a_role_does_not_count_and_one_that_only_governs_does() -> None:
-    assert elements(["dogs", "bark", "cats"], ["NNS", "VBP", "NNS"], [[], [(1, "of")], []]) == ["dogs"]
+    assert nouns_with_role(["dogs", "bark", "cats"], ["NNS", "VBP", "NNS"], [[], [(1, "of")], []]) == ["dogs"]
 
 
 @pytest.mark.skipif(find_spec("hanlp") is not None, reason="HanLP is installed")
-def test_without_hanlp_one_line_says_what_to_do(assess_config) -> None:
-    made = assessment(assess_config("parser=hanlp"), lambda: None)
+def test_without_hanlp_one_line_names_what_to_install(assess_config) -> None:
+    made = instruments(assess_config("parser=hanlp"), lambda: None, lambda: None)
     with pytest.raises(InputError, match="pip install hanlp, or parser=spacy"):
-        made.measures["OG"]()
+        made.parser()
 
 
 @pytest.mark.skipif(find_spec("hanlp") is None, reason="HanLP is not installed")

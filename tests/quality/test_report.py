@@ -1,4 +1,4 @@
-"""The report page shows every part of an assessment, and an image that can't be read as such."""
+"""The report page shows every part of an assessment, and names an image that can't be decoded."""
 
 from __future__ import annotations
 
@@ -35,8 +35,10 @@ def test_the_page_has_indicators_distributions_maps_and_samples(tmp_path: Path) 
     }  # fmt: skip
     write_report(tmp_path / "report.html", "ours", found, tables, samples, {"a": 0, "b": -1})
     page = (tmp_path / "report.html").read_text()
-    assert "25.00" in page and "no judge" in page and "unreadable image" in page
+    assert "25.00" in page and "no judge" in page and "MD: 1 unreadable image" in page
+    assert "Matching degree" in page and page.count("<svg") == 4, "a histogram, tasks, and two maps"
+    assert "object recognition" in page and "advice" in page
     assert "MD: least by sample" in page and "Samples of each task" in page
     assert "cluster 0: 1" in page and "Responses by task" in page
-    assert page.count("data:image/png;base64,") == 1 and "<figure>unreadable image" in page
+    assert page.count("data:image/png;base64,") == 1 and page.count("unreadable image") == 2, "a fault, a sample"
     assert "What is &lt;this&gt;?" in page and "<this>" not in page

@@ -1,4 +1,4 @@
-"""Statistics once a sample: shards merge to one pass, kills lose nothing, faults are rows with reasons."""
+"""Statistics once a sample: shards give the files of one pass, kills lose nothing, faults are rows with reasons."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from vlit.common.errors import InputError
 from vlit.data.sample import Sample, Turn
-from vlit.quality.indicators.instruction_complexity import RuleComplexity
+from vlit.quality.indicators.complexity_rule import RuleComplexity
 from vlit.quality.statistics import MeasureFault, Shard, StatisticsStore
 
 
@@ -23,17 +23,17 @@ def made(number: int) -> list[Sample]:
 
 
 class Lengths:
-    """Counts letters; refuses samples whose response says so; can die in the middle."""
+    """Counts letters; refuses samples whose response contains "refuse"; can stop in the middle."""
 
     name, key = "lengths", "1"
     schema = pa.schema([("letters", pa.int64())])
 
-    def __init__(self, dies_after: int | None = None) -> None:
-        self.dies_after, self.calls = dies_after, 0
+    def __init__(self, stops_after: int | None = None) -> None:
+        self.stops_after, self.calls = stops_after, 0
 
     def rows(self, samples):
         self.calls += 1
-        if self.dies_after is not None and self.calls > self.dies_after:
+        if self.stops_after is not None and self.calls > self.stops_after:
             raise KeyboardInterrupt
         return [
             MeasureFault("refused") if "refuse" in sample.turns[0].response
@@ -42,9 +42,16 @@ class Lengths:
         ]  # fmt: skip
 
 
+def files(store: StatisticsStore) -> dict[str, bytes]:
+    """Every file of a store by its name, with its content."""
+    return {
+        str(path.relative_to(store.folder)): path.read_bytes() for path in store.folder.rglob("*") if path.is_file()
+    }
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 40), st.integers(1, 7), st.integers(1, 9))
-def test_merged_shards_are_one_pass(tmp_path_factory, number: int, shards: int, part: int) -> None:
+def test_shards_together_are_one_pass(tmp_path_factory, number: int, shards: int, part: int) -> None:
     samples = made(number)
     one = StatisticsStore(tmp_path_factory.mktemp("one"), part)
     many = StatisticsStore(tmp_path_factory.mktemp("many"), part)
@@ -54,13 +61,13 @@ def test_merged_shards_are_one_pass(tmp_path_factory, number: int, shards: int, 
     table = many.read(RuleComplexity(), samples)
     assert table.equals(one.read(RuleComplexity(), samples))
     assert table["sample_id"].to_pylist() == [sample.id for sample in samples]
-    assert many.merge(RuleComplexity(), samples).read_bytes() == one.merge(RuleComplexity(), samples).read_bytes()
+    assert files(many) == files(one)
 
 
-def test_a_killed_run_goes_on_with_the_first_missing_part(tmp_path: Path) -> None:
+def test_a_killed_run_resumes_with_the_first_missing_part(tmp_path: Path) -> None:
     samples, store = made(10), StatisticsStore(tmp_path, 3)
     with pytest.raises(KeyboardInterrupt):
-        store.compute(Lengths(dies_after=2), samples)
+        store.compute(Lengths(stops_after=2), samples)
     with pytest.raises(InputError, match="2 of 4 parts of lengths are missing"):
         store.read(Lengths(), samples)
     again = Lengths()
@@ -82,7 +89,7 @@ def test_faults_keep_their_rows_and_are_counted_again_when_resumed(tmp_path: Pat
     store = StatisticsStore(tmp_path, 2)
     faults = store.compute(Lengths(), samples)
     assert faults == {"empty text": 1, "text is not valid Unicode": 1, "refused": 1, "no turn": 1}
-    assert store.compute(Lengths(dies_after=0), samples) == faults
+    assert store.compute(Lengths(stops_after=0), samples) == faults
     rows = {row["sample_id"]: row for row in store.read(Lengths(), samples).to_pylist()}
     assert len(rows) == len(samples)
     assert rows["long"]["letters"] == 50_000

@@ -23,10 +23,10 @@ def make(folder):
 START = """
 import sys
 from omegaconf import OmegaConf
-from vlit.tuning import setup
+from vlit.common.prepare import prepare
 folder = sys.argv[1]
 step = {"_target_": "maker.make", "folder": folder}
-setup.prepare(OmegaConf.create({"prepare": [step, step], "paths": {"cache": folder + "/cache"}}))
+prepare(OmegaConf.create({"prepare": [step, step], "paths": {"cache": folder + "/cache"}}))
 """
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from vlit.data.images import unreadable
 from vlit.data.rejects import Rejects
-from vlit.data.sample import Sample, Turn
+from vlit.data.sample import ImageSource, Sample, Turn
+
+Unreadable = Callable[[Iterable[ImageSource]], dict[ImageSource, str]]  # images -> those that can't be decoded, and why
 
 IMAGE_TAG = "<image>"
 
@@ -50,9 +52,15 @@ def _checked_text(text: object, role: str) -> str:
     return text
 
 
-def keep_readable(samples: list[Sample], rejects: Rejects, threads: int = 8) -> list[Sample]:
-    """Decode every image and set aside the samples with one that can't be, before a worker stumbles over it."""
-    faults = unreadable((image for sample in samples for image in sample.images), threads)
+def keep_readable(samples: list[Sample], rejects: Rejects, check: Unreadable = unreadable) -> list[Sample]:
+    """Set aside the samples with an image that can't be decoded, before a loader process finds out.
+
+    Args:
+        samples: as read.
+        rejects: receives those set aside.
+        check: finds the unreadable among images; the default decodes each of them once.
+    """
+    faults = check(image for sample in samples for image in sample.images)
     kept = []
     for sample in samples:
         fault = next((faults[image] for image in sample.images if image in faults), None)

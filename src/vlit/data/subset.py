@@ -1,31 +1,131 @@
-"""A dataset is a list of ids over a store: drawing equal sizes (section 5.1.2) and keeping curated lists."""
+"""Datasets as ordered lists of sample ids over a store: their sources, curated lists, and draws of equal size.
+
+Reading a dataset only reads. What is left of it for training is a list of ids: `curate.py` writes the list of a curated
+dataset with the rules that made it, and equal sizes (section 5.1.2) are drawn from ids.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from vlit.common.errors import InputError
 from vlit.common.files import read_json, write_json
+from vlit.data.checks import Unreadable, keep_readable
 from vlit.data.images import portable_key
+from vlit.data.rejects import Rejects
 from vlit.data.sample import Sample
+
+Reader = Callable[..., list[Sample]]
+
+
+@dataclass(frozen=True)
+class InstructionSource:
+    """One of the compared datasets: its name and the files it is read from.
+
+    Attributes:
+        name: `llava`, `mimic_it`, `ours`, `ours_qc`.
+        read: the reader with its files; takes the rejects and `check_images`.
+        annotations: file or folder the reader reads, for messages and overrides.
+        images: folder or file of its images.
+        curated_from: name of the dataset it is the curated part of, or None.
+    """
+
+    name: str
+    read: Reader
+    annotations: str
+    images: str
+    curated_from: str | None = None
+
+    @property
+    def store(self) -> str:
+        """Name of the dataset whose samples it reads: of a curated one, that of the uncurated."""
+        return self.curated_from or self.name
+
+    def load(self, rejects: Rejects, unreadable: Unreadable | None = None) -> list[Sample]:
+        """Read every sample of the store; nothing is written, drawn or filtered here.
+
+        Args:
+            rejects: receives the unusable samples.
+            unreadable: finds the images that can't be decoded; None leaves that to the reader, which decodes all.
+
+        Raises:
+            InputError: if there is no usable sample.
+        """
+        if unreadable is None:
+            samples = self.read(rejects=rejects)
+        else:
+            samples = keep_readable(self.read(rejects=rejects, check_images=False), rejects, unreadable)
+        if not samples:
+            raise InputError(f"{self.annotations} has no usable sample: {rejects.summary()}")
+        return samples
+
+    def state(self) -> str:
+        """Identify what `load` reads: the reader's arguments, and names, sizes and times of the files.
+
+        Raises:
+            InputError: if there is no file.
+        """
+        path = Path(self.annotations)
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file()]
+        if not states:
+            raise InputError(f"no data at {path} for dataset {self.name}: see the README on where to get it")
+        arguments = sorted(self.read.keywords.items()) if isinstance(self.read, partial) else []
+        images = Path(self.images)
+        return f"{arguments} {states} {images.stat().st_mtime_ns if images.exists() else None}"
 
 
 @dataclass(frozen=True)
 class KeptIds:
-    """A curated list: the ids kept of a dataset, and the fingerprint of the dataset they were chosen from."""
+    """A curated dataset: the ids kept of a store, and what they follow from.
+
+    Attributes:
+        dataset: name of the store.
+        fingerprint: of the store's samples (`fingerprint`).
+        rules: settings of the filter that made the list, by name.
+        ids: ids kept, in the store's order.
+    """
 
     dataset: str
     fingerprint: str
+    rules: Mapping[str, Any]
     ids: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the ids, in order."""
+        return hashlib.sha256("\n".join(self.ids).encode()).hexdigest()
+
+
+def write_kept(path: Path, kept: KeptIds) -> None:
+    """Write a curated list (`kept_ids.json`), whole or not at all."""
+    write_json(path, asdict(kept))
+
+
+def read_kept(path: Path) -> KeptIds:
+    """Read a curated list.
+
+    Raises:
+        InputError: if the file is absent, cut off or in another format.
+    """
+    content = read_json(path, mend="write it with `python curate.py`")
+    try:
+        return KeptIds(content["dataset"], content["fingerprint"], dict(content["rules"]), tuple(content["ids"]))
+    except (KeyError, TypeError, ValueError):
+        raise InputError(
+            f"{path} has no dataset, fingerprint, rules and ids of a curated list: write it with `python curate.py`"
+        ) from None
 
 
 def equal_size(sizes: Mapping[str, int]) -> int:
-    """The size all compared datasets are brought to: the smallest (section 5.1.2).
+    """Return the size all compared datasets are brought to: the smallest (section 5.1.2).
 
     Raises:
         InputError: if there is no dataset or one is empty.
@@ -54,7 +154,7 @@ def sample_ids(ids: Sequence[str], size: int, seed: int) -> list[str]:
 
 
 def select(samples: Sequence[Sample], ids: Iterable[str]) -> list[Sample]:
-    """Look the ids up, in their order.
+    """Return the samples with the given ids, in the order of the ids.
 
     Raises:
         InputError: if the store lacks an id.
@@ -70,27 +170,8 @@ def select(samples: Sequence[Sample], ids: Iterable[str]) -> list[Sample]:
     return [store[item] for item in ids]
 
 
-def write_kept(path: Path, kept: KeptIds) -> None:
-    """Write a curated list (`kept_ids.json`), whole or not at all."""
-    write_json(path, asdict(kept))
-
-
-def read_kept(path: Path) -> KeptIds:
-    """Read a curated list.
-
-    Raises:
-        InputError: if the file is absent, cut off or in another format.
-    """
-    content = read_json(path, mend="write it with `python curate.py`")
-    try:
-        kept = KeptIds(content["dataset"], content["fingerprint"], tuple(content["ids"]))
-    except (KeyError, TypeError):
-        raise InputError(f"{path} is not a list of kept ids: it needs dataset, fingerprint and ids") from None
-    return kept
-
-
 def fingerprint(samples: Iterable[Sample]) -> str:
-    """Hash of a dataset's content, in order: ids, texts and images (by content or, for files, name and size).
+    """Hash a dataset's content, in order: ids, texts and images (by content or, for files, name and size).
 
     The folder the data lies in has no part in it.
     """

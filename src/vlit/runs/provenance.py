@@ -15,12 +15,15 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def provenance(data_fingerprint: str, hardware: Mapping[str, Any], earlier: Mapping[str, Any]) -> dict[str, Any]:
+def provenance(
+    data_fingerprint: str, hardware: Mapping[str, Any], curation: Mapping[str, Any] | None, earlier: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return the content of `provenance.json` at the start of a run.
 
     Args:
         data_fingerprint: hash of the samples.
         hardware: what the run runs on, without the name of the machine.
+        curation: rules and digest of the curated list the samples were drawn from, or None.
         earlier: what an interrupted start wrote; its time stays the start, this one is appended to `resumed`. Empty
             for a new run.
     """
@@ -29,6 +32,7 @@ def provenance(data_fingerprint: str, hardware: Mapping[str, Any], earlier: Mapp
         "dirty": dirty(),
         "packages": {name: _version(name) for name in PACKAGES},
         "data_fingerprint": data_fingerprint,
+        "curation": None if curation is None else dict(curation),
         "hardware": dict(hardware),
         "start": earlier.get("start", now()),
         "resumed": [*earlier.get("resumed", []), now()] if earlier else [],

@@ -1,107 +1,155 @@
-"""A dataset as it is tuned on: read, curated where it is a curated one, and brought to the common size (5.1.2)."""
+"""The data step of a run: read the dataset, keep its curated ids, draw the common size (5.1.2).
+
+Each step names itself in the log. Reading only reads. A curated dataset is what its list of kept ids says; the list is
+made here, with the configured rules, only where there is none.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
 
 from vlit.common.errors import InputError
-from vlit.common.files import read_json, write_json
+from vlit.common.files import locked, read_json, write_json
 from vlit.data.rejects import Rejects
 from vlit.data.sample import Sample
-from vlit.data.subset import equal_size, sample_ids, select
+from vlit.data.subset import InstructionSource, KeptIds, equal_size, sample_ids, select
 from vlit.quality.curate import Curation
 
 log = logging.getLogger(__name__)
 
-Reader = Callable[..., list[Sample]]
+Read = Callable[[InstructionSource], list[Sample]]
 
 
 @dataclass(frozen=True)
-class DatasetSpec:
-    """One of the compared datasets.
+class DrawnSamples:
+    """The samples of a run.
 
     Attributes:
-        name: `llava`, `mimic_it`, `ours`, `ours_qc`.
-        read: the reader with its files; takes the rejects.
-        annotations: the file or folder the reader reads, for messages and overrides.
-        images: the folder or file of its images.
-        curated_from: the name of the dataset it is the curated part of, or None.
+        samples: in the order of the store.
+        kept: the curated list they were drawn from, or None.
     """
 
-    name: str
-    read: Reader
-    annotations: str
-    images: str
-    curated_from: str | None = None
+    samples: list[Sample]
+    kept: KeptIds | None
 
-    def load(self, curation: Curation, rejects: Rejects) -> list[Sample]:
-        """Read and, where it is a curated dataset, keep its ids only."""
-        samples = self.read(rejects=rejects)
-        if not samples:
-            raise InputError(f"{self.annotations} holds no usable sample: {rejects.summary()}")
-        if self.curated_from is None:
-            return samples
-        return select(samples, curation.kept(self.curated_from, samples).ids)
+    @property
+    def curation(self) -> dict[str, Any] | None:
+        """What `provenance.json` records of the curated list."""
+        if self.kept is None:
+            return None
+        return {
+            "dataset": self.kept.dataset,
+            "kept": len(self.kept.ids),
+            "rules": dict(self.kept.rules),
+            "sha256": self.kept.digest,
+        }
 
 
-def common_size(datasets: Mapping[str, DatasetSpec], chosen: DatasetSpec, count: int, curation: Curation) -> int:
-    """The size of the smallest of the compared datasets, the chosen one with `count` samples among them.
+def run_samples(cfg: DictConfig, rejects: Rejects) -> DrawnSamples:
+    """Read the configured dataset and return the samples of the run.
 
-    Sizes are remembered beside the curation's statistics, by the files' names, sizes and times.
+    Args:
+        cfg: the configuration of `train.py` or `assess.py`.
+        rejects: receives what the reader sets aside.
+    """
+    chosen: InstructionSource = instantiate(cfg.data)
+    return draw(cfg, chosen, read(chosen, rejects), instantiate(cfg.quality), lambda other: read(other, Rejects()))
+
+
+def read(source: InstructionSource, rejects: Rejects) -> list[Sample]:
+    """Read every sample of a store, and log it."""
+    log.info("reading %s (%s)", source.store, source.annotations)
+    return source.load(rejects)
+
+
+def draw(
+    cfg: DictConfig, chosen: InstructionSource, store: Sequence[Sample], curation: Curation, read_other: Read
+) -> DrawnSamples:
+    """Keep the curated ids of a dataset that has been read, and draw the common size.
+
+    Args:
+        cfg: the configuration: `datasets`, `data_size` ("equal", the smallest of them; "all"; or a number), `seed`.
+        chosen: the dataset.
+        store: every sample of its store.
+        curation: reads and makes lists of kept ids.
+        read_other: reads the store of a dataset it is compared with.
+
+    Raises:
+        InputError: for another `data_size` or one above the dataset's, and for a list that does not fit.
+    """
+    kept = None if chosen.curated_from is None else kept_ids(chosen, store, curation)
+    samples = list(store) if kept is None else select(store, kept.ids)
+    size = cfg.data_size
+    if size == "equal":
+        compared = {name: instantiate(other) for name, other in cfg.datasets.items()}
+        size = _common_size(chosen, store, len(samples), compared, curation, read_other)
+    elif size == "all":
+        size = len(samples)
+    elif not isinstance(size, int) or size <= 0:
+        raise InputError(f"data_size={size}: it is `equal`, `all` or a number of samples")
+    drawn = select(samples, sample_ids([sample.id for sample in samples], size, cfg.seed))
+    log.info(
+        "drawing %d of %d samples of %s (data_size=%s seed=%s)", len(drawn), len(samples), chosen.name, cfg.data_size,
+        cfg.seed,
+    )  # fmt: skip
+    return DrawnSamples(drawn, kept)
+
+
+def kept_ids(source: InstructionSource, store: Sequence[Sample], curation: Curation) -> KeptIds:
+    """Return the list of a curated dataset; where there is none, make it with the configured rules.
+
+    Raises:
+        InputError: if the list was made with other rules or from other samples.
+    """
+    name, file = source.store, curation.list_of(source.store)
+    with locked(file.with_name("curating.lock")):  # runs that start together find the list of the first
+        kept = curation.made(name)
+        if kept is None:
+            log.info("curating %s (%s)", name, curation.described())
+            return curation.curate(name, store)
+        curation.check(kept, store)
+    log.info("keeping %d of %d samples of %s, as %s lists them (%s)", len(kept.ids), len(store), name, file,
+             curation.described())  # fmt: skip
+    return kept
+
+
+def _common_size(
+    chosen: InstructionSource,
+    store: Sequence[Sample],
+    count: int,
+    compared: Mapping[str, InstructionSource],
+    curation: Curation,
+    read_other: Read,
+) -> int:
+    """Return the size of the smallest of the compared datasets, the chosen one with `count` samples among them.
+
+    Sizes are kept next to the statistics, by the state of the files and the curated list.
     """
     memory = Path(curation.folder) / "sizes.json"
     known = read_json(memory) if memory.exists() else {}
+    stores = {chosen.state(): store}
     sizes = {chosen.name: count}
-    for name, dataset in datasets.items():
+    for name, other in compared.items():
         if name == chosen.name:
             continue
-        key = f"{name} {_state(dataset)} {curation.rules if dataset.curated_from else ''}"
+        state = other.state()
+        kept = None if other.curated_from is None else curation.made(other.curated_from)
+        key = f"{name} {state} {kept.digest if kept else ''}"
         if key not in known:
-            known[key] = len(dataset.load(curation, Rejects()))
+            if state not in stores:
+                stores[state] = read_other(other)
+            if other.curated_from is not None:
+                kept = kept_ids(other, stores[state], curation)
+                key = f"{name} {state} {kept.digest}"
+            known[key] = len(stores[state] if kept is None else kept.ids)
             write_json(memory, known)
         sizes[name] = known[key]
-    log.info("sizes of the compared datasets: %s", ", ".join(f"{name} {size}" for name, size in sizes.items()))
+    log.info("equal size: %s", ", ".join(f"{name} {size}" for name, size in sizes.items()))
     return equal_size(sizes)
-
-
-def tuning_samples(
-    chosen: DatasetSpec, datasets: Mapping[str, DatasetSpec], size: int | str, seed: int, curation: Curation,
-    rejects: Rejects,
-) -> list[Sample]:  # fmt: skip
-    """The samples of a run.
-
-    Args:
-        chosen: the dataset.
-        datasets: the datasets it is compared with.
-        size: "equal" (the smallest of them), "all", or a number.
-        seed: of the draw.
-        curation: makes curated datasets.
-        rejects: receives what the reader sets aside.
-
-    Raises:
-        InputError: for another `size`, or one above the dataset's.
-    """
-    samples = chosen.load(curation, rejects)
-    if size == "equal":
-        wanted = common_size(datasets, chosen, len(samples), curation)
-    elif size == "all":
-        wanted = len(samples)
-    elif isinstance(size, int) and size > 0:
-        wanted = size
-    else:
-        raise InputError(f"data_size={size}: it is `equal`, `all` or a number of samples")
-    drawn = select(samples, sample_ids([sample.id for sample in samples], wanted, seed))
-    log.info("%s: %d of %d samples drawn (data_size=%s)", chosen.name, len(drawn), len(samples), size)
-    return drawn
-
-
-def _state(dataset: DatasetSpec) -> str:
-    path = Path(dataset.annotations)
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file()]
-    if not states:
-        raise InputError(f"no data at {path} for dataset {dataset.name}: see the README on where to get it")
-    return str(states)

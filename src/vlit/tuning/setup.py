@@ -18,7 +18,6 @@ from lightning.pytorch.plugins.environments import SLURMEnvironment
 from omegaconf import DictConfig, OmegaConf
 
 from vlit.common.errors import InputError
-from vlit.common.files import locked
 from vlit.data.dataset import InstructionDataset
 from vlit.data.encode import Encoder
 from vlit.data.rejects import Rejects
@@ -31,7 +30,6 @@ from vlit.quality.judges.likelihood import FamilyJudge
 from vlit.runs.folder import RunFolder
 from vlit.runs.upgrade import read_config
 from vlit.tuning.callbacks import CheckpointFile
-from vlit.tuning.samples import tuning_samples
 from vlit.tuning.tune import TuningRun, load_trained
 
 log = logging.getLogger(__name__)
@@ -49,36 +47,6 @@ def seed_everything(seed: int) -> None:
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*treespec.*")
     warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
-
-
-def prepare(cfg: DictConfig) -> None:
-    """Make missing weights and datasets: the scale's `prepare` steps, and the dose where that is the dataset.
-
-    Runs that start together, as in a sweep, wait for the first to make them.
-    """
-    steps = [*cfg.prepare, *([cfg.dose] if "dose" in cfg else [])]
-    if steps:
-        with locked(Path(cfg.paths.cache) / "preparing.lock"):
-            for step in steps:
-                instantiate(step)
-
-
-def samples(cfg: DictConfig, rejects: Rejects) -> list[Sample]:
-    """Return the run's samples; `rejects` receives what the reader sets aside."""
-    compared = {name: instantiate(dataset) for name, dataset in cfg.datasets.items()}
-    return tuning_samples(instantiate(cfg.data), compared, cfg.data_size, cfg.seed, instantiate(cfg.quality), rejects)
-
-
-def whole_dataset(cfg: DictConfig, rejects: Rejects) -> list[Sample]:
-    """Return every sample of the configured dataset, of a curated one also those that are not kept.
-
-    Raises:
-        InputError: if there is none.
-    """
-    read: list[Sample] = instantiate(cfg.data).read(rejects=rejects)
-    if not read:
-        raise InputError(f"{cfg.data.annotations} holds no usable sample: {rejects.summary()}")
-    return read
 
 
 def model(cfg: DictConfig) -> VisionLanguageModel:

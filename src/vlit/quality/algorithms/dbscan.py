@@ -1,10 +1,10 @@
 """DBSCAN (Ester et al., 1996; Schubert et al., 2017) for tens of thousands of embeddings, block by block.
 
-scikit-learn's `DBSCAN` holds every neighbourhood in memory. Here distances come in blocks of a matrix product over half
-the pairs, in single precision; pairs too near the radius for that are measured again in double. Pairs are
-kept while they fit a budget, and found a second time when they don't, so memory is bounded in any data. The labels are
-scikit-learn's, to the number: clusters in the order of their first core point, -1 for noise, and a border point
-belongs to the first cluster that has a core point in its reach.
+scikit-learn's `DBSCAN` keeps every neighbourhood in memory. Here distances come in blocks of a matrix product over half
+the pairs, in single precision; pairs too near the radius for that are measured again in double precision. Pairs are
+kept while they fit a budget, and found a second time when they don't, so memory is bounded for any data. The labels
+equal scikit-learn's: clusters in the order of their first core point, -1 for noise, and a border point belongs to the
+first cluster that has a core point within the radius.
 """
 
 from __future__ import annotations
@@ -13,30 +13,28 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from vlit.common.errors import InputError
+from vlit.quality.algorithms import Integers, join_labels
 
-Integers = NDArray[np.int64]
 NOISE = -1
 _BLOCK = 2048
 _PAIR_BUDGET = 20_000_000  # pairs kept between the two passes: 320 MB
 
 
 def dbscan(points: NDArray[np.floating], eps: float, min_samples: int) -> Integers:
-    """Cluster points (n, d) by Euclidean distance.
+    """Cluster points by Euclidean distance.
 
     Args:
-        points: finite coordinates.
-        eps: radius of a neighbourhood; a distance of exactly `eps` is inside.
-        min_samples: points in a core point's neighbourhood, itself among them.
+        points: finite coordinates (n, d).
+        eps: radius of a neighbourhood, in the unit of the coordinates; a distance of exactly `eps` is inside.
+        min_samples: least number of points in a core point's neighbourhood, itself included.
 
     Returns:
         Labels (n,): 0, 1 ... and -1 for noise.
 
     Raises:
-        InputError: for a radius or a number that is not above 0, or coordinates that are not finite.
+        InputError: if the radius or the number is not above 0, or a coordinate is not finite.
     """
     if eps <= 0 or min_samples < 1:
         raise InputError(f"DBSCAN with eps={eps}, min_samples={min_samples}: both are above 0")
@@ -57,7 +55,7 @@ def dbscan(points: NDArray[np.floating], eps: float, min_samples: int) -> Intege
     labels = np.arange(len(points))
     for one, two in kept if kept is not None else neighbours(points, eps):
         both = core[one] & core[two]
-        labels = _joined(labels, one[both], two[both])
+        labels = join_labels(labels, one[both], two[both])
     found = np.full(len(points), NOISE, np.int64)
     found[core] = _by_first(labels[core])
     _join_borders(found, core, kept if kept is not None else neighbours(points, eps))
@@ -65,7 +63,7 @@ def dbscan(points: NDArray[np.floating], eps: float, min_samples: int) -> Intege
 
 
 def neighbours(points: NDArray[np.floating], eps: float) -> Iterator[tuple[Integers, Integers]]:
-    """Pairs (i, j), i < j, at most `eps` apart, in blocks of at most 2048 x 2048 points."""
+    """Yield the pairs (i, j), i < j, at most `eps` apart, in blocks of at most 2048 x 2048 points."""
     if not len(points):
         return
     single, half = _centred(points)
@@ -90,7 +88,10 @@ def neighbours(points: NDArray[np.floating], eps: float) -> Iterator[tuple[Integ
 
 
 def _centred(points: NDArray[np.floating]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Points around their mean in single precision, and half their squared lengths (n, 1), without a double copy."""
+    """Return points around their mean in single precision, and half their squared lengths (n, 1).
+
+    Works block by block, so that no copy in double precision is made.
+    """
     middle = np.mean(points, axis=0, dtype=np.float64)
     single = np.empty(points.shape, np.float32)
     half = np.empty((len(points), 1), np.float32)
@@ -113,15 +114,6 @@ def _measure_again(
         some = doubtful[start : start + 20_000]
         apart = points[one[some]].astype(np.float64) - points[two[some]]
         inside[some] = (apart**2).sum(axis=1) <= eps**2
-
-
-def _joined(labels: Integers, one: Integers, two: Integers) -> Integers:
-    left, right = labels[one], labels[two]
-    differ = left != right
-    if not differ.any():
-        return labels
-    graph = coo_array((np.ones(int(differ.sum()), np.int8), (left[differ], right[differ])), shape=(len(labels),) * 2)
-    return connected_components(graph, directed=False)[1].astype(np.int64)[labels]
 
 
 def _by_first(labels: Integers) -> Integers:

@@ -1,9 +1,9 @@
 """Ego-Splitting (Epasto et al., 2017) with connected components in both steps, the paper's clustering of elements.
 
-Ego-Splitting splits a node into personas, one a component of its neighbourhood (the ego-net without the ego), joins
-personas along the edges of the graph, and clusters the persona graph. With connected components in both steps this has
-a short form. Two edges at a node `u` belong to one persona of `u` exactly if a chain of triangles through `u` leads
-from one to the other; so the clusters are the classes of edges under "share a triangle". Nothing but triangles has to
+Ego-Splitting splits a node into personas, one for each component of its neighbourhood (the ego-net without the ego),
+joins personas along the edges of the graph, and clusters the persona graph. With connected components in both steps
+this has a short form. Two edges at a node `u` belong to one persona of `u` exactly if a chain of triangles through `u`
+leads from one to the other; so the clusters are the classes of edges under "share a triangle". Only triangles have to
 be found, and no ego-net is built. Nodes without an edge have no persona and no cluster.
 """
 
@@ -12,16 +12,14 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
-Integers = NDArray[np.int64]
+from vlit.quality.algorithms import Integers, join_labels
+
 _PAIRS_AT_ONCE = 2_000_000  # bounds memory: about 100 MB
 
 
 def unique_edges(pairs: Integers) -> Integers:
-    """Undirected edges (m, 2), each once with the smaller node first, without loops; sorted."""
+    """Return undirected edges (m, 2), each once with the smaller node first, without loops; sorted."""
     given = np.asarray(pairs, np.int64).reshape(-1, 2)
     low, high = np.minimum(given[:, 0], given[:, 1]), np.maximum(given[:, 0], given[:, 1])
     if not (low != high).any():
@@ -34,10 +32,10 @@ def unique_edges(pairs: Integers) -> Integers:
 
 
 def edge_clusters(pairs: Integers) -> tuple[Integers, Integers]:
-    """The cluster of every edge.
+    """Cluster the edges of a graph.
 
     Args:
-        pairs: (k, 2) nodes from 0 on, in any order and repeated at will.
+        pairs: edges (k, 2) between nodes numbered from 0, in any order; they may repeat.
 
     Returns:
         The unique edges (m, 2) and their clusters (m,), numbered from 0 without gaps.
@@ -66,14 +64,18 @@ def edge_clusters(pairs: Integers) -> tuple[Integers, Integers]:
         third = np.minimum(np.searchsorted(keys, closing), len(keys) - 1)
         closed = keys[third] == closing
         one, two, third = one[closed], two[closed], third[closed]
-        labels = _joined(labels, np.concatenate([one, one]), np.concatenate([two, third]))
+        labels = join_labels(labels, np.concatenate([one, one]), np.concatenate([two, third]))
     clusters = np.empty(len(edges), np.int64)
     clusters[order] = labels
     return edges, clusters
 
 
 def cluster_sizes(pairs: Integers) -> Integers:
-    """The number of nodes in each cluster (clusters overlap: a node counts in each of its clusters)."""
+    """Count the nodes in each cluster (clusters overlap: a node counts in each of its clusters).
+
+    Args:
+        pairs: edges (k, 2), as in `edge_clusters`.
+    """
     edges, clusters = edge_clusters(pairs)
     if not len(edges):
         return np.zeros(0, np.int64)
@@ -89,12 +91,3 @@ def _blocks(partners: Integers) -> list[tuple[int, int]]:
         done = total[cuts[-1] - 1] if cuts[-1] else 0
         cuts.append(max(cuts[-1] + 1, int(np.searchsorted(total, done + _PAIRS_AT_ONCE, side="right"))))
     return list(pairwise(cuts))
-
-
-def _joined(labels: Integers, left: Integers, right: Integers) -> Integers:
-    one, two = labels[left], labels[right]
-    differ = one != two
-    if not differ.any():
-        return labels
-    graph = coo_array((np.ones(int(differ.sum()), np.int8), (one[differ], two[differ])), shape=(len(labels),) * 2)
-    return connected_components(graph, directed=False)[1].astype(np.int64)[labels]

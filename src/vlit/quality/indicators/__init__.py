@@ -1,1 +1,22 @@
-"""The quality indicators of Table 4, one file each (paper section 4.1)."""
+"""The quality indicators, one file each (paper section 4.1), and their registry.
+
+`INDICATORS` are the paper's eight, in the order of Table 4; `BY_KEY` has the stand-ins and what users register too. To
+add one: write a file here with an `Indicator` and list it below.
+"""
+
+from vlit.quality.indicators.balance import BALANCE
+from vlit.quality.indicators.complexity_rule import I_CX_RULE
+from vlit.quality.indicators.contrast import C_CONTRAST
+from vlit.quality.indicators.correctness import C
+from vlit.quality.indicators.granularity import OG
+from vlit.quality.indicators.instruction_complexity import I_CX
+from vlit.quality.indicators.instruction_diversity import I_DIV
+from vlit.quality.indicators.matching_degree import MD
+from vlit.quality.indicators.registry import BY_KEY, Indicator, Value, register
+from vlit.quality.indicators.response_diversity import R
+from vlit.quality.indicators.task_diversity import T
+
+__all__ = ["BY_KEY", "INDICATORS", "STAND_INS", "Indicator", "Value", "register"]
+
+INDICATORS = tuple(map(register, (MD, C, T, I_DIV, R, OG, I_CX, BALANCE)))
+STAND_INS = tuple(map(register, (C_CONTRAST, I_CX_RULE)))

@@ -16,19 +16,20 @@ from typing import Any
 import pyarrow as pa
 
 from vlit.data.sample import Sample, Turn
-from vlit.quality.judges.asked import Judge, Votes
+from vlit.quality.indicators.registry import Indicator, mean_of
+from vlit.quality.instruments import Judge, Votes
 from vlit.quality.statistics import MeasureFault
 
 
 class Correctness:
-    """The statistic.
+    """The statistic of C.
 
     Args:
-        judge: the judge.
-        times: votes on a response; odd numbers have no ties but for abstentions.
+        judge: the model that is asked.
+        times: votes on each response; odd numbers have no ties except by abstentions.
     """
 
-    name = "correctness"
+    name = "C"
     schema = pa.schema(
         [
             ("correct", pa.float32()),
@@ -71,7 +72,7 @@ def _judged(sample: Sample) -> list[Turn]:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Votes of one sample; `correct` is None if nobody voted."""
+    """Numbers of votes on one response."""
 
     yes: int
     no: int
@@ -79,10 +80,23 @@ class Verdict:
 
     @property
     def correct(self) -> bool | None:
-        """The most frequent vote."""
+        """The most frequent vote; a tie is no, and abstentions alone are None."""
         return self.yes > self.no if self.yes + self.no else None
 
 
 def count_votes(votes: Sequence[bool | None]) -> Verdict:
-    """Count them."""
+    """Count the votes on a response."""
     return Verdict(votes.count(True), votes.count(False), votes.count(None))
+
+
+C = Indicator(
+    key="C",
+    label="Correctness",
+    value=mean_of("correct", 100),
+    statistic=lambda instruments: Correctness(instruments.judge(), **instruments.options("judge", "times")),
+    needs=("judge",),
+    distribution="agreement",
+    ranks_by="agreement",
+    symbol="C",
+    row="C",
+)

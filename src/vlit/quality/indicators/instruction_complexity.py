@@ -1,11 +1,8 @@
-"""Instruction complexity (I): a score from 1 to 10 by a language model that saw scored examples (4.2.3, Table 4).
+"""Instruction complexity (I_cx): a score from 1 to 10 by a language model that saw scored examples (4.2.3, Table 4).
 
-The paper fixes LLaMA-2, instruction and reply as input, manually scored examples, 1 to 10, and the mean. The
-examples are ours. A sample's score is the mean over its turns. LLaMA-2 or any other model runs through transformers,
-behind an OpenAI-compatible server, or by batch files (`vlit.llm`).
-
-Offline there is a stand-in, `RuleComplexity`, a count of surface signs. It is no language model's score and is always
-reported under its own name, `I_cx_rule`, never as `I_cx`.
+The paper fixes LLaMA-2, instruction and reply as input, manually scored examples, 1 to 10, and the mean. The examples
+are ours. A sample's score is the mean over its turns. LLaMA-2 or any other model runs through transformers, behind an
+OpenAI-compatible server, or by batch files (`vlit.llm`). Offline there is a stand-in, `I_cx_rule`.
 """
 
 from __future__ import annotations
@@ -19,14 +16,16 @@ import pyarrow as pa
 from vlit.data.sample import Sample, Turn
 from vlit.llm.cache import CachedModel
 from vlit.llm.request import Prompt, RequestFailed
+from vlit.quality.indicators.registry import Indicator, mean_of
+from vlit.quality.instruments import Instruments, NotConfiguredError
 from vlit.quality.statistics import MeasureFault, request_fault
 
-SYSTEM = (
+COMPLEXITY_PROMPT = (
     "You rate how complex an instruction about an image is, from 1 (one glance answers it) to 10 (several facts of "
     "the image and outside knowledge must be combined in steps). Use the reply to see what was asked "
     "for. Give the number only."
 )
-EXAMPLES = (
+SCORED_EXAMPLES = (
     ("Is there a dog?", "Yes.", 1),
     ("What color is the bus?", "The bus is red.", 2),
     ("How many people wear a hat?", "Three of the five people wear a hat.", 4),
@@ -35,49 +34,31 @@ EXAMPLES = (
     ("Plan a day in this town from what the sign and the map show.", "Start at the museum, which ...", 9),
 )
 _NUMBER = re.compile(r"\b(10|[1-9])(?:\.0)?\b")
-_REASONS = re.compile(
-    r"\b(why|how come|reason|explain|infer|conclude|compare|differ\w*|would|could|might|if|because)\b"
-)
-_OPEN = re.compile(r"\b(describe|detail|write|story|plan|suggest|discuss|analy[sz]e)\b")
-_LINKS = re.compile(r"\b(and|or|but|while|which|that|when|between|relative|considering|based on)\b|[,;]")
 
 
 class AskedComplexity:
-    """The language model's score."""
+    """The statistic of I_cx: the language model's score."""
 
-    name = "instruction_complexity"
-    indicator = "I_cx"
+    name = "I_cx"
     schema = pa.schema([("complexity", pa.float32())])
 
     def __init__(self, llm: CachedModel) -> None:
         self.llm, self.key = llm, f"llm|{llm.key}"
 
     def prompts(self, sample: Sample) -> list[Prompt]:
-        """Make a prompt for each turn."""
-        shown = "\n\n".join(_case(Turn(text, reply)) + f" {score}" for text, reply, score in EXAMPLES)
-        return [self.llm.prompt(SYSTEM, f"{shown}\n\n{_case(turn)}") for turn in sample.turns if turn.supervised]
+        """Return one prompt for each turn."""
+        examples = [_case(Turn(instruction, reply)) + f" {score}" for instruction, reply, score in SCORED_EXAMPLES]
+        shown = "\n\n".join(examples)
+        turns = [turn for turn in sample.turns if turn.supervised]
+        return [self.llm.prompt(COMPLEXITY_PROMPT, f"{shown}\n\n{_case(turn)}") for turn in turns]
 
     def rows(self, samples: Sequence[Sample]) -> list[dict[str, Any] | MeasureFault]:
-        """The mean of the scores of a sample's turns."""
+        """Return the mean of the scores of each sample's turns."""
         return [_mean(replies) for replies in self.llm.by_group([self.prompts(sample) for sample in samples])]
 
 
-class RuleComplexity:
-    """The offline stand-in: words of reasoning, open requests, connectives and length, on a scale from 1 to 10."""
-
-    name = "rule_complexity"
-    indicator = "I_cx_rule"
-    schema = AskedComplexity.schema
-    key = "rule|1"
-
-    def rows(self, samples: Sequence[Sample]) -> list[dict[str, Any] | MeasureFault]:
-        """Score each sample."""
-        turns = [[rule_score(turn) for turn in sample.turns if turn.supervised] for sample in samples]
-        return [{"complexity": sum(scores) / len(scores)} for scores in turns]
-
-
 def read_score(reply: str) -> int:
-    """The first whole number from 1 to 10 in a reply.
+    """Return the first whole number from 1 to 10 in a reply.
 
     Raises:
         MeasureFault: if there is none.
@@ -98,13 +79,26 @@ def _mean(replies: list[str] | RequestFailed) -> dict[str, Any] | MeasureFault:
     return {"complexity": sum(scores) / len(scores)}
 
 
-def rule_score(turn: Turn) -> float:
-    """1, 3 for reasoning, 2 for an open request, links (at most 2), length of instruction and response (at most 2)."""
-    asked = turn.instruction.lower()
-    score = 1.0 + 3.0 * bool(_REASONS.search(asked)) + 2.0 * bool(_OPEN.search(asked))
-    score += min(2.0, 0.5 * len(_LINKS.findall(asked)))
-    return score + min(1.0, len(asked.split()) / 40) + min(1.0, len(turn.response.split()) / 100)
-
-
 def _case(turn: Turn) -> str:
     return f"Instruction: {turn.instruction}\nReply: {turn.response[:2000]}\nScore:"
+
+
+def _statistic(instruments: Instruments) -> AskedComplexity:
+    if instruments.llm is None:
+        raise NotConfiguredError(
+            "no language model: assess.py llm=server, llm=batch or llm=local (I_cx_rule is the offline stand-in)"
+        )
+    return AskedComplexity(instruments.llm)
+
+
+I_CX = Indicator(
+    key="I_cx",
+    label="Instruction complexity",
+    value=mean_of("complexity"),
+    statistic=_statistic,
+    needs=("llm",),
+    distribution="complexity",
+    symbol="I",
+    row="IC",
+    in_table_15=True,
+)

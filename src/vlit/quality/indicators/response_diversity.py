@@ -1,16 +1,16 @@
 """Response diversity (R): semantic clusters among responses (paper 4.2.3 "Diversity", Table 4).
 
 The paper fixes: SimCSE embeddings, DBSCAN, the log of the number of clusters. It leaves open DBSCAN's radius and
-number, the base of the logarithm, and the unit. Here a sample is one text, its responses one after another;
-embeddings have
-unit length; the logarithm is natural (2.3, as printed for "Ours", is then ten clusters); a dataset without a
+number, the base of the logarithm, and the unit. Here a sample is one text, its responses one after another; embeddings
+have unit length; the logarithm is natural (2.3, as printed for "Ours", is then ten clusters); a dataset without a
 cluster has 0 like one with a single one; noise is no cluster. Any encoder can be configured; offline it is
-all-MiniLM-L6-v2, whose values are not to be compared with SimCSE's.
+all-MiniLM-L6-v2, whose values can't be compared with SimCSE's.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,14 +21,15 @@ from numpy.typing import NDArray
 
 from vlit.data.sample import Sample
 from vlit.quality.algorithms.dbscan import dbscan
-from vlit.quality.sentence_encoder import Encode, responses
-from vlit.quality.statistics import MeasureFault
+from vlit.quality.indicators.registry import Indicator, Value
+from vlit.quality.instruments import Encode, Instruments
+from vlit.quality.statistics import MeasureFault, responses
 
 
 class ResponseEmbedding:
-    """The statistic: one embedding a sample, in half precision."""
+    """The statistic of R: one embedding a sample, in half precision."""
 
-    name = "response_embedding"
+    name = "R"
     schema = pa.schema([("embedding", pa.list_(pa.float16()))])
 
     def __init__(self, encoder: Encode) -> None:
@@ -50,11 +51,34 @@ class ResponseDiversity:
     min_samples: int = 5
 
     def of(self, embeddings: NDArray[np.floating]) -> tuple[float, NDArray[np.int64]]:
-        """The log of the number of clusters, and the cluster of each embedding (-1: noise)."""
+        """Return the log of the number of clusters, and the cluster of each embedding (-1: noise).
+
+        Args:
+            embeddings: unit vectors (n, width).
+        """
         labels = dbscan(embeddings, self.eps, self.min_samples)
         return math.log(max(1, int(labels.max(initial=-1)) + 1)), labels
 
 
 def vectors(column: pa.ChunkedArray) -> NDArray[np.float16]:
-    """The stored embeddings (n, width) of samples that have one, without a Python number for each coordinate."""
+    """Return the stored embeddings (n, width) of samples that have one, without a Python number a coordinate."""
     return column.combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1)
+
+
+def _value(table: pa.Table, samples: Sequence[Sample], instruments: Instruments) -> Value:
+    settings = ResponseDiversity(**instruments.options("response_diversity"))
+    number, labels = settings.of(vectors(table["embedding"]))
+    clusters = dict(zip(table["sample_id"].to_pylist(), labels.tolist(), strict=True))
+    return Value(number, {"response_clusters": dict(Counter(map(str, clusters.values())).most_common())}, clusters)
+
+
+R = Indicator(
+    key="R",
+    label="Response diversity",
+    value=_value,
+    statistic=lambda instruments: ResponseEmbedding(instruments.encoder()),
+    needs=("encoder",),
+    symbol="R",
+    row="RD",
+    in_table_15=True,
+)

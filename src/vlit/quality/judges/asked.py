@@ -9,14 +9,15 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from PIL import Image
 
 from vlit.common.errors import InputError
-from vlit.data.sample import Sample, Turn
+from vlit.data.sample import Turn
 from vlit.llm.cache import CachedModel, LanguageModel
 from vlit.llm.request import Prompt, RequestFailed, Sampling, data_url
+from vlit.quality.instruments import Case, Votes
 from vlit.quality.statistics import MeasureFault, request_fault
 
 _IMAGES_TOGETHER = 64  # cases whose images are in memory as text at once
@@ -33,19 +34,6 @@ JUDGED_EXAMPLES = (
     ("Is there a cat?", "No, there is no cat in the image.", "an image of an empty street", "Yes."),
     ("Where is the cup?", "It is to the left of the plate.", "a table: a cup, and a plate right of it", "Yes."),
 )
-
-Case = tuple[Sample, Turn]  # a sample with images, and the turn whose response is judged
-Votes = list[bool | None]  # True, False, or None for an abstention
-
-
-class Judge(Protocol):
-    """A model that judges responses, each several times."""
-
-    name: str
-    key: str
-
-    def votes(self, cases: Sequence[Case], times: int) -> list[Votes | MeasureFault]:
-        """Return `times` votes on each response, or why it can't be judged."""
 
 
 def question(turn: Turn, time: int) -> str:

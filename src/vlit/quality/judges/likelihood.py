@@ -1,9 +1,9 @@
-"""What one of our own models knows of a response by likelihood, against other images and against its own words.
+"""A model of ours as a judge by likelihood: a response against other images, and its tokens against their expectation.
 
-Small models say yes to everything, whatever they are asked, but they know more than they say. Two comparisons are made:
-the response's likelihood with its own image against that with other images of the dataset, and each of its tokens
-against what the model expects in that place. That is another measurement than an asked verdict, and it is
-reported under its own name, `C_contrast`, never as `C`.
+Small models answer yes to every question about correctness, but their likelihoods tell right from wrong better. Two
+comparisons are made: the response's log-likelihood with its own image against that with other images of the dataset,
+and each of its tokens against what the model expects in that place. That is another measurement than a verdict that is
+asked for, and it is reported under its own name, `C_contrast`, never as `C`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,36 +19,21 @@ from vlit.data.collate import Item, collate
 from vlit.data.encode import IGNORED, Encoder, NoSupervisedToken, UnusableText
 from vlit.data.sample import ImageSource, Sample, Turn
 from vlit.data.templates import Template
+from vlit.quality.instruments import Evidence
 from vlit.quality.statistics import MeasureFault
 
-_IMAGES_KEPT = 4096  # encoded images held in memory
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What speaks for a response.
-
-    Attributes:
-        votes: for each other image, whether the response is likelier with its own.
-        lift: log-likelihood with its own image less that of a mixture of the others.
-        weakest: the least, over its tokens, of log-probability plus entropy: how far a token falls short of what the
-            model's own tokens have on average in that place. Where much can be said, an unlikely token is no surprise.
-    """
-
-    votes: tuple[bool, ...]
-    lift: float
-    weakest: float
+_IMAGES_KEPT = 4096  # encoded images in memory
 
 
 class FamilyJudge:
-    """Evidence of a model of ours.
+    """Compares responses by the likelihoods of a model of ours.
 
     Args:
-        model: a `VisionLanguageModel`.
-        encoder: its encoder.
-        template: its template.
+        model: a `VisionLanguageModel`, put into evaluation mode.
+        encoder: its encoder of prompts.
+        template: its chat template.
         pool: images to contrast with.
-        key: names the model's weights.
+        key: name of the model and its weights.
     """
 
     name = "family_contrast"
@@ -63,7 +47,7 @@ class FamilyJudge:
 
     @torch.inference_mode()
     def evidence(self, sample: Sample, turn: Turn, times: int) -> Evidence:
-        """Compare a response under its image and `times` others, drawn by the sample's id.
+        """Compare a response with its own image and with `times` others, drawn by the sample's id.
 
         Raises:
             MeasureFault: if the text can't be encoded, or the dataset has no other image.
@@ -80,18 +64,18 @@ class FamilyJudge:
         except (NoSupervisedToken, UnusableText):
             raise MeasureFault("text can't be encoded") from None
         features = torch.cat([self._features(image) for image in images])
-        empty = torch.zeros(1, 3, 1, 1)  # the model is given features and looks at no pixel
+        empty = torch.zeros(1, 3, 1, 1)  # the model takes the features instead
         items = [Item(sample.id, encoded.input_ids, encoded.labels, empty) for _ in images]
         batch = collate(items, int(self.model.tokenizer.pad_token_id))
         logits = self.model(batch, features)
-        learned = batch.labels[0, 1:] != IGNORED
-        log_probabilities = logits[:, :-1][:, learned].float().log_softmax(dim=-1)
-        tokens = batch.labels[0, 1:][learned]
-        said = log_probabilities.gather(2, tokens.expand(len(images), -1).unsqueeze(2)).squeeze(2)
-        totals = said.sum(dim=1)
+        supervised = batch.labels[0, 1:] != IGNORED
+        log_probabilities = logits[:, :-1][:, supervised].float().log_softmax(dim=-1)
+        tokens = batch.labels[0, 1:][supervised]
+        scored = log_probabilities.gather(2, tokens.expand(len(images), -1).unsqueeze(2)).squeeze(2)
+        totals = scored.sum(dim=1)
         mixture = totals[1:].logsumexp(dim=0) - torch.log(torch.tensor(float(len(images) - 1)))
         entropy = -(log_probabilities[0].exp() * log_probabilities[0]).sum(dim=-1)
-        weakest = (said[0] + entropy).min()
+        weakest = (scored[0] + entropy).min()
         votes = tuple(bool(totals[0] > other) for other in totals[1:])
         return Evidence(votes, float(totals[0] - mixture), float(weakest))
 
