@@ -30,13 +30,16 @@ from vlit.sweep import multirun
 
 
 def entry(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
-    """Make a function of a configuration a command: `conf/` beside its file, errors of the user in one line.
+    """Make a function of a configuration a command, which reports errors of the user in one line.
+
+    Its configuration is in the next `conf/` above its file.
 
     Exit status: 0 done, 1 bad input or configuration, 130 interrupted. A bug keeps its traceback.
     """
 
     def decorate(task: Callable[[DictConfig], None]) -> Callable[[], None]:
-        configurations = Path(inspect.getfile(task)).resolve().parent / "conf"
+        script = Path(inspect.getfile(task)).resolve()
+        configurations = next(folder / "conf" for folder in script.parents if (folder / "conf").is_dir())
 
         @functools.wraps(task)
         def reporting(cfg: DictConfig) -> None:
