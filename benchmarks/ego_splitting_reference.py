@@ -1,8 +1,8 @@
 """karateclub's `EgoNetSplitter` with connected components in both steps, as Epasto et al. (2017) define the method.
 
 Two things of it are changed. Its second step is Louvain's method; here it is connected components. And before fitting
-it adds a loop at every node, which puts the ego into its own ego-net: every ego-net is then one component, every node
-has one persona, and nothing is split. Here the loops are left out, as the method has them left out.
+it adds a loop at every node, which makes the ego part of its own ego-net: every ego-net is then one component, every
+node has one persona, and nothing is split. The method has no such loops, and they are left out here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from vlit.quality.algorithms.ego_splitting import edge_clusters
 
 
 def reference_splitter() -> Callable[[nx.Graph], int]:
-    """Graph with nodes 0, 1 ... -> number of clusters by karateclub.
+    """Return a function from a graph with nodes 0, 1 ... to the number of its clusters by karateclub.
 
     Raises:
         InputError: if karateclub is not installed.
@@ -51,18 +51,18 @@ def reference_splitter() -> Callable[[nx.Graph], int]:
 
 
 def cluster_count(edges: NDArray[np.int64]) -> int:
-    """The same by ours, of edges (m, 2)."""
+    """Count the clusters of edges (m, 2) by our Ego-Splitting."""
     return int(edge_clusters(edges)[1].max(initial=-1)) + 1
 
 
 def edges_of(graph: nx.Graph) -> NDArray[np.int64]:
-    """What ours is given."""
+    """Return the edges (m, 2) of a graph."""
     return np.array(graph.edges, np.int64).reshape(-1, 2)
 
 
 @cache
 def _ego_net_splitter() -> Any:
-    """Karateclub's class alone: `import karateclub` asks for gensim and more that it has no use for."""
+    """Import karateclub's class alone: `import karateclub` needs gensim and more, which the class does not use."""
     spec = find_spec("karateclub")
     if spec is None or spec.origin is None:
         raise InputError("no karateclub to compare with: pip install --no-deps karateclub==1.3.3 python-louvain==0.16")

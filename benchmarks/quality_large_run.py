@@ -1,63 +1,72 @@
-"""The large run: what `assess.py` does with a dataset of so many samples, without images and models.
+"""The large run: what `assess.py` does with a dataset of many samples, without images and models.
 
-Statistics go to Parquet in parts and are read again, and the indicators are computed from them. Embeddings are given:
-the time they take to look up is left out.
+Statistics go to Parquet in parts and are read again, and the indicators are computed from them. Embeddings are
+precomputed: the time they take to look up is left out.
 """
 
 from __future__ import annotations
 
 import tempfile
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 from measuring import Spent, spent
+from numpy.typing import NDArray
 from synthetic_dataset import GivenEmbeddings, synthetic_samples
-from vlit.quality.indicators.tasks import NearestTags, NearestTask, balanced_ids
 
 from vlit.quality.assess import Assessment
-from vlit.quality.indicators.granularity import Objects
-from vlit.quality.indicators.instruction_complexity import RuleComplexity
-from vlit.quality.indicators.instruction_diversity import InstructionDiversity
-from vlit.quality.indicators.response_diversity import ResponseDiversity, ResponseEmbedding
+from vlit.quality.indicators import BY_KEY
+from vlit.quality.indicators.balance import balanced_ids
+from vlit.quality.instruments import Instruments
 from vlit.quality.parsers import SpacyParser
-from vlit.quality.statistics import StatisticsStore
+from vlit.quality.statistics import Measure, StatisticsStore
+from vlit.quality.tags import proposals
+
+ALGORITHMS = {"I_div": "clusters", "R": "DBSCAN"}  # indicators whose values cost more than a mean
 
 
-class Clock:
-    """Something called, and the time it has taken so far."""
+class Timed:
+    """An encoder, and the time it has taken so far."""
 
-    def __init__(self, task: Any, key: str = "") -> None:
-        self.task, self.key, self.spent = task, key, Spent(0.0, 0.0)
+    def __init__(self, encode: GivenEmbeddings) -> None:
+        self.encode, self.key, self.spent = encode, encode.key, Spent(0.0, 0.0)
 
-    def __call__(self, *given: Any) -> Any:
-        """The task's result."""
-        more, found = spent(lambda: self.task(*given))
+    def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Encode texts."""
+        more, found = spent(lambda: self.encode(texts))
         self.spent = Spent(self.spent.wall + more.wall, self.spent.cpu + more.cpu)
         return found
 
-    of = __call__
-
 
 def large_run(number: int, dims: int, workers: int) -> dict[str, Any]:
-    """Seconds by step, and the indicators."""
+    """Measure the steps of an assessment.
+
+    Args:
+        number: samples.
+        dims: width of the embeddings.
+        workers: processes that parse.
+
+    Returns:
+        Seconds by step, the indicators, and the size of the dataset.
+    """
     samples = synthetic_samples(number)
     steps: dict[str, Spent] = {}
-    encode = Clock(GivenEmbeddings(dims), "given")
-    clusters, distances = Clock(InstructionDiversity().of), Clock(ResponseDiversity().of)
-    made = Assessment(
-        {}, lambda: encode, NearestTags, NearestTask, instruction_diversity=clusters, response_diversity=distances
-    )  # type: ignore[arg-type]
+    encode, parser = Timed(GivenEmbeddings(dims)), SpacyParser(workers=workers)
+    made = Assessment(Instruments(encoder=lambda: encode, parser=lambda: parser))
     with tempfile.TemporaryDirectory() as folder:
-        took, store = spent(lambda: StatisticsStore.of(Path(folder), "synthetic", samples))
-        steps["fingerprint of the dataset"] = took
+        steps["fingerprint of the dataset"], store = spent(
+            lambda: StatisticsStore.of(Path(folder), "synthetic", samples)
+        )
 
-        def computed(name: str, make: Any) -> Any:
-            def compute() -> Any:
-                measure = make()
+        def computed(name: str, make: Callable[[Instruments], Measure]) -> pa.Table:
+            def compute() -> pa.Table:
+                measure = make(made.instruments)
                 store.compute(measure, samples)
-                if name == "OG":
-                    measure.parser.close()
                 return store.read(measure, samples)
 
             before = encode.spent
@@ -67,20 +76,23 @@ def large_run(number: int, dims: int, workers: int) -> dict[str, Any]:
             print(f"{number} {name}: {steps[f'{name}: statistic']}", flush=True)
             return table
 
-        tables = {
-            "OG": computed("OG", lambda: Objects(SpacyParser(workers=workers))),
-            "I_cx_rule": computed("I_cx_rule", RuleComplexity),
-            "R": computed("R", lambda: ResponseEmbedding(encode)),
-        }
-        tags = computed("tags", lambda: NearestTags(encode))
-        steps["tag system"], system = spent(lambda: made.system(tags))
-        tables["T"] = computed("T", lambda: NearestTask(encode, system))
-        took, found = spent(lambda: made.indicators(tables, samples))
-    steps["I_div: clusters"], steps["R: DBSCAN"] = clusters.spent, distances.spent
-    inner = [clusters.spent, distances.spent]
-    steps["other indicators"] = Spent(
-        took.wall - sum(one.wall for one in inner), took.cpu - sum(one.cpu for one in inner)
-    )
+        tables = {key: computed(key, BY_KEY[key].statistic) for key in ("OG", "I_cx_rule", "R")}  # type: ignore[arg-type]
+        parser.close()
+        tags = computed("tags", proposals)
+        steps["tag system"], system = spent(lambda: made.tag_system(tags))
+        made.instruments = replace(made.instruments, tags=lambda: system)
+        tables["T"] = computed("T", BY_KEY["T"].statistic)  # type: ignore[arg-type]
+        indicators, others = {}, Spent(0.0, 0.0)
+        for key, indicator in BY_KEY.items():
+            if indicator.source in tables:
+                table = tables[indicator.source]
+                took, value = spent(partial(indicator.value, table, samples, made.instruments))
+                indicators[key] = value.number
+                if key in ALGORITHMS:
+                    steps[f"{key}: {ALGORITHMS[key]}"] = took
+                else:
+                    others = Spent(others.wall + took.wall, others.cpu + took.cpu)
+        steps["other indicators"] = others
     tasks = dict(zip(tables["T"]["sample_id"].to_pylist(), tables["T"]["task"].to_pylist(), strict=True))
     steps["balanced sampling"], _ = spent(lambda: balanced_ids(tasks, number // 2, 0))
     return {
@@ -90,5 +102,5 @@ def large_run(number: int, dims: int, workers: int) -> dict[str, Any]:
         "wall": sum(one.wall for one in steps.values()),
         "cpu": sum(one.cpu for one in steps.values()),
         "embeddings_looked_up": asdict(encode.spent),
-        "indicators": {key: value for key, value in found["indicators"].items() if value is not None},
+        "indicators": indicators,
     }

@@ -1,10 +1,10 @@
 """Speed of the indicators: `python benchmarks/quality_speed.py` (options: `name=value`).
 
 Parts: `large_run` (see `quality_large_run`), `ego_splitting`, `dbscan`, `matching`, `matching_published` and
-`embedding`, each against its reference on the same input in the same process, with a check that both agree. Beside wall
-time stands processor time, which other programs on the machine disturb less; both ratios are given. What is measured is
-kept in `OUTPUT.json` as soon as it is, and a part that is there is not measured again (`force=true` does); tables and
-plot (`.md`, `.png`) are drawn from it each time. karateclub comes with `make bench-quality`.
+`embedding`, each against its reference on the same input in the same process, with a check that both agree. Processor
+time is given next to wall time, as other programs on the machine disturb it less. Each result is kept in `OUTPUT.json`
+at once, and a part that is there is not measured again (`force=true` does); tables and plot (`.md`, `.png`) are drawn
+from it each time. karateclub comes with `make bench-quality`.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ DEFAULTS = {
 }  # fmt: skip
 
 
-def compared(ours: Spent, theirs: Spent) -> dict[str, Any]:
-    """Both times, and how many times faster ours is."""
+def compared(ours: Spent, reference: Spent) -> dict[str, Any]:
+    """Return both times, and how many times faster ours is."""
     return {
-        "ours": asdict(ours), "reference": asdict(theirs),
-        "times_faster": {"wall": theirs.wall / ours.wall, "cpu": theirs.cpu / ours.cpu},
+        "ours": asdict(ours), "reference": asdict(reference),
+        "times_faster": {"wall": reference.wall / ours.wall, "cpu": reference.cpu / ours.cpu},
     }  # fmt: skip
 
 
 def ego_splitting(options: Any) -> dict[str, Any]:
-    """Against karateclub's EgoNetSplitter, configured with connected components (see `ego_splitting_reference`)."""
+    """Compare with karateclub's EgoNetSplitter with connected components (see `ego_splitting_reference`)."""
     from ego_splitting_reference import cluster_count, edges_of, reference_splitter
 
-    theirs = reference_splitter()
+    reference = reference_splitter()
     differ = 0
     for seed in range(200):
         graph = nx.gnp_random_graph(10 + seed % 60, 0.02 + 0.3 * (seed % 7) / 7, seed=seed)
-        differ += graph.number_of_edges() > 0 and cluster_count(edges_of(graph)) != theirs(graph)
+        differ += graph.number_of_edges() > 0 and cluster_count(edges_of(graph)) != reference(graph)
     large = nx.powerlaw_cluster_graph(options.nodes, 8, 0.5, seed=0)
-    edges = edges_of(large)  # each is given its own form: the product has edges, karateclub takes a graph
-    slow, expected = min((spent(lambda: theirs(large)) for _ in range(3)), key=lambda pair: pair[0].cpu)
+    edges = edges_of(large)  # each gets its own form of the graph: ours edges, karateclub networkx's
+    slow, expected = min((spent(lambda: reference(large)) for _ in range(3)), key=lambda pair: pair[0].cpu)
     fast, number = min((spent(lambda: cluster_count(edges)) for _ in range(5)), key=lambda pair: pair[0].cpu)
     return {
         "random_graphs_that_differ": differ, "nodes": options.nodes, "edges": len(edges),
@@ -66,7 +66,7 @@ def _ours_dbscan(number: int, dims: int) -> tuple[Spent, np.ndarray]:
     return spent(lambda: dbscan(points, 0.5, 5))
 
 
-def _their_dbscan(number: int, dims: int) -> tuple[Spent, np.ndarray]:
+def _reference_dbscan(number: int, dims: int) -> tuple[Spent, np.ndarray]:
     from sklearn.cluster import DBSCAN
     from synthetic_dataset import clustered
 
@@ -75,18 +75,18 @@ def _their_dbscan(number: int, dims: int) -> tuple[Spent, np.ndarray]:
 
 
 def dbscan(options: Any) -> dict[str, Any]:
-    """Against scikit-learn's DBSCAN, with the peak of memory of each."""
+    """Compare with scikit-learn's DBSCAN, with the peak of memory of each."""
     (fast, labels), memory = peak(_ours_dbscan, options.points, options.dims)
-    (slow, expected), their_memory = peak(_their_dbscan, options.points, options.dims)
+    (slow, expected), reference_memory = peak(_reference_dbscan, options.points, options.dims)
     return {
         "points": options.points, "dims": options.dims, "equal_labels": bool((labels == expected).all()),
         "clusters": int(labels.max()) + 1, **compared(fast, slow), "peak_mib": memory,
-        "reference_peak_mib": their_memory,
+        "reference_peak_mib": reference_memory,
     }  # fmt: skip
 
 
 def embedding(options: Any) -> dict[str, Any]:
-    """Sentence embedding throughput, against sentence-transformers where it is installed."""
+    """Measure sentence embedding, and compare with sentence-transformers where it is installed."""
     from synthetic_dataset import synthetic_samples
 
     from vlit.quality.sentence_encoder import SentenceEncoder
@@ -102,19 +102,19 @@ def embedding(options: Any) -> dict[str, Any]:
         model = load_model("cpu")
     except ImportError:
         return {**found, "sentence_transformers": "not installed"}
-    slow, theirs = spent(lambda: model.encode(texts, batch_size=64, normalize_embeddings=True))
-    return {**found, **compared(took, slow), "largest_difference": float(abs(ours - theirs).max())}
+    slow, expected = spent(lambda: model.encode(texts, batch_size=64, normalize_embeddings=True))
+    return {**found, **compared(took, slow), "largest_difference": float(abs(ours - expected).max())}
 
 
 def matching(options: Any) -> dict[str, Any]:
-    """Matching degree by the mini CLIP against open_clip's bare forward passes (see `matching_speed`)."""
+    """Compare matching degree by the mini CLIP with open_clip's bare forward passes (see `matching_speed`)."""
     from matching_speed import measure, mini
 
     return measure(mini(Path(options.cache)), options.images)
 
 
 def matching_published(options: Any) -> dict[str, Any]:
-    """The same by the smallest published CLIP."""
+    """Compare matching degree by the smallest published CLIP in the same way."""
     from matching_speed import measure, published
 
     return measure(published(), options.images // 8)
@@ -130,7 +130,7 @@ PARTS = {
 
 
 def large_runs(options: Any, known: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A row for each number of samples that has none yet; writes nothing."""
+    """Return a row for each number of samples, measuring those that `known` lacks."""
     from quality_large_run import large_run
 
     rows = {row["samples"]: row for row in known if not options.force}
@@ -144,7 +144,7 @@ def large_runs(options: Any, known: list[dict[str, Any]]) -> list[dict[str, Any]
 
 
 def main() -> None:
-    """Measure what is asked for and not there yet, then draw tables and plot."""
+    """Measure the chosen parts that have no result yet, then draw tables and plot."""
     given = OmegaConf.from_dotlist(sys.argv[1:])
     unknown = sorted(str(key) for key in set(given) - set(DEFAULTS))
     if unknown:

@@ -11,7 +11,12 @@ REFERENCES = {"ego_splitting": "karateclub", "dbscan": "scikit-learn", "embeddin
 
 
 def write(found: dict[str, Any], output: Path) -> None:
-    """Write `output.md`, and `output.png` if there are large runs."""
+    """Write `output.md`, and `output.png` if there are large runs.
+
+    Args:
+        found: content of `output.json`.
+        output: path without an ending.
+    """
     parts = ["# Speed of the quality indicators", ""]
     rows = [(name, found[name]) for name in REFERENCES if "times_faster" in found.get(name, {})]
     if rows:
@@ -32,7 +37,7 @@ def write(found: dict[str, Any], output: Path) -> None:
 
 
 def _large(rows: list[dict[str, Any]]) -> list[str]:
-    lines = ["Cost against the number of samples, embeddings given; seconds of processors (wall):", ""]
+    lines = ["Cost against the number of samples, with precomputed embeddings; seconds of processors (wall):", ""]
     lines += ["| step | " + " | ".join(f"{row['samples']:,}" for row in rows) + " |", "|---" * (len(rows) + 1) + "|"]
     for name in rows[-1]["steps"]:
         steps = [row["steps"][name] for row in rows]
@@ -46,7 +51,7 @@ def _large(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _plot(rows: list[dict[str, Any]], path: Path) -> None:
-    """Processor seconds against samples, a line a step, both axes logarithmic."""
+    """Plot processor seconds against samples, a line a step, both axes logarithmic."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(7, 5))

@@ -1,7 +1,7 @@
-"""Samples of LLaVA-Instruct-150K's lengths out of random words, and embeddings of their texts.
+"""Samples of random words with LLaVA-Instruct-150K's lengths, and embeddings of their texts.
 
 Its three files have 58k conversations, 23k descriptions and 77k pieces of reasoning in 126, 20.5 and 79.6 MB; without
-JSON's own characters that is about 1400, 630 and 780 characters a sample. Descriptions are asked for by one of 16
+JSON's own characters that is about 1400, 630 and 780 characters a sample. A description is requested by one of 16
 sentences (LLaVA's appendix prints them); all other instructions differ. Assumed: turns of a conversation (3 to 6),
 words of an instruction, spread around the means. Words are those of all-MiniLM-L6-v2's vocabulary, which lists frequent
 ones first, drawn by Zipf's law.
@@ -28,7 +28,7 @@ PROMPTS = 16  # wordings of the request for a description
 
 
 def synthetic_samples(number: int, seed: int = 0) -> list[Sample]:
-    """So many samples without images, the kinds mixed; a smaller number is a beginning of a larger one."""
+    """Return `number` samples without images, the kinds mixed; a smaller number is the start of a larger one."""
     draw = _Words(seed)
     kinds = np.repeat(list(SHARES), list(SHARES.values()))
     prompts = [draw.text(*INSTRUCTION["description"], end="?") for _ in range(PROMPTS)]
@@ -38,14 +38,14 @@ def synthetic_samples(number: int, seed: int = 0) -> list[Sample]:
         turns = []
         for _ in range(int(draw.rng.integers(TURNS[0], TURNS[1] + 1)) if kind == "conversation" else 1):
             described = kind == "description"
-            asked = prompts[place % PROMPTS] if described else draw.text(*INSTRUCTION[kind], end="?")
-            turns.append(Turn(asked, draw.text(*RESPONSE[kind])))
+            instruction = prompts[place % PROMPTS] if described else draw.text(*INSTRUCTION[kind], end="?")
+            turns.append(Turn(instruction, draw.text(*RESPONSE[kind])))
         found.append(Sample(f"s{place:06d}", (), tuple(turns), task=kind))
     return found
 
 
 def clustered(number: int, dims: int, seed: int = 0) -> NDArray[np.float32]:
-    """Unit vectors around 200 centres, and a third of them noise."""
+    """Return unit vectors (number, dims) around 200 centres, a third of them noise."""
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(200, dims))
     spread = np.where(rng.random(number) < 1 / 3, 1.0, 0.2)[:, None]
@@ -54,7 +54,7 @@ def clustered(number: int, dims: int, seed: int = 0) -> NDArray[np.float32]:
 
 
 class GivenEmbeddings:
-    """Stands in for a sentence encoder whose embeddings are there already: a text's vector follows from its hash."""
+    """A sentence encoder with precomputed embeddings: a text's vector follows from its hash."""
 
     key = "given"
 
@@ -64,7 +64,7 @@ class GivenEmbeddings:
         self.noise = rng.normal(size=(20_011, dims)).astype(np.float32)
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors (n, dims), clustered as `clustered` has them."""
+        """Return unit vectors (n, dims), distributed as in `clustered`."""
         hashes = np.array([zlib.crc32(text.encode()) for text in texts], np.int64)
         spread = np.where(hashes % 3 == 0, 1.0, 0.2).astype(np.float32)[:, None]
         points = self.centres[hashes // 3 % len(self.centres)] + spread * self.noise[hashes % len(self.noise)]
@@ -80,7 +80,7 @@ class _Words:
         self.pool = np.array(words)[self.rng.choice(len(words), 4_000_000, p=weights / weights.sum())]
 
     def text(self, low: int, high: int, end: str = ".") -> str:
-        """Sentences, between so many words together."""
+        """Return sentences of `low` to `high` words together."""
         length = int(self.rng.integers(low, high + 1))
         start = int(self.rng.integers(0, len(self.pool) - high))
         words = self.pool[start : start + length].tolist()

@@ -1,9 +1,9 @@
 """How well the indicators find planted errors: `python experiments/planted_errors.py`, after `assess.py data=ours`.
 
-The mini world's side file says which samples of `ours` hold an error; only this script reads it. For each score (least
-matching degree, agreement of the judge, both by the mean of their ranks) and kind of error: the area under the ROC
-curve over samples, with a bootstrap interval over samples. Then precision and recall of the default filter. A kind is
-compared with all right samples.
+The mini world's side file lists the samples of `ours` that contain an error; only this script reads it. For each score
+(least matching degree, agreement and margin of the judge, their mean rank) and kind of error: the area under the ROC
+curve over samples, with a bootstrap interval over samples. Then precision and recall of the default filter. Samples
+with a kind of error are compared with all samples without any.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ RESAMPLES = 1000
 
 
 def auc(scores: NDArray[np.float64], wrong: NDArray[np.bool_]) -> float:
-    """Chance that a wrong sample scores below a right one, ties by half."""
+    """Return the probability that a wrong sample scores below a right one; a tie counts half."""
     ranks = rankdata(-scores)
     number = int(wrong.sum())
     return float((ranks[wrong].sum() - number * (number + 1) / 2) / (number * (len(wrong) - number)))
 
 
 def interval(scores: NDArray[np.float64], wrong: NDArray[np.bool_], seed: int = 0) -> list[float]:
-    """95% bootstrap interval of the area, right and wrong samples drawn apart."""
+    """Return the 95% bootstrap interval of the area; right and wrong samples are drawn separately."""
     rng = np.random.default_rng(seed)
     right_places, wrong_places = np.flatnonzero(~wrong), np.flatnonzero(wrong)
     found = []
@@ -44,7 +44,7 @@ def interval(scores: NDArray[np.float64], wrong: NDArray[np.bool_], seed: int = 
 
 
 def read_scores(folder: Path, measure: str, column: str) -> dict[str, float]:
-    """A stored statistic by sample, the newest if there are several; {} if there is none."""
+    """Return a stored statistic by sample, the newest if there are several; {} if there is none."""
     stores = sorted(folder.glob(f"statistics-*/{measure}-*"), key=lambda path: path.stat().st_mtime)
     if not stores:
         return {}
@@ -54,12 +54,21 @@ def read_scores(folder: Path, measure: str, column: str) -> dict[str, float]:
 
 
 def evaluate(statistics: Path, data: Path, keep: float) -> dict[str, object]:
-    """Areas by score and kind, and the default filter."""
+    """Compute the areas by score and kind, and what the default filter drops.
+
+    Args:
+        statistics: folder of the dataset's statistics.
+        data: folder of the dataset, with its side file.
+        keep: share of samples that the filter keeps.
+
+    Raises:
+        InputError: if there are no statistics or no side file.
+    """
     scores = {
-        "MD": read_scores(statistics, "matching_degree", "least"),
-        "C": read_scores(statistics, "correctness", "agreement"),
-        "C_contrast votes": read_scores(statistics, "contrast", "agreement"),
-        "C_contrast": read_scores(statistics, "contrast", "margin"),
+        "MD": read_scores(statistics, "MD", "least"),
+        "C": read_scores(statistics, "C", "agreement"),
+        "C_contrast votes": read_scores(statistics, "C_contrast", "agreement"),
+        "C_contrast": read_scores(statistics, "C_contrast", "margin"),
     }
     scores = {name: some for name, some in scores.items() if some}
     side_file = data / "planted_errors.jsonl"
@@ -105,7 +114,7 @@ def evaluate(statistics: Path, data: Path, keep: float) -> dict[str, object]:
 
 @entry("assess")
 def main(cfg: DictConfig) -> None:
-    """Evaluate and write `planted_errors.json` beside the indicators."""
+    """Evaluate the scores and write `planted_errors.json` next to the indicators."""
     statistics = Path(cfg.quality.folder) / cfg.data.name
     found = evaluate(statistics, Path(cfg.data.annotations), cfg.quality.keep)
     for name, kinds in found["areas"].items():  # type: ignore[attr-defined]

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vlit.analysis.indicators import INDICATORS
 from vlit.analysis.measurements import COLUMNS, Quality, Scores, average_seeds, paper_name
 from vlit.common.errors import InputError
 from vlit.common.files import read_json, read_jsonl, write_jsonl
+from vlit.quality.indicators import INDICATORS
 from vlit.runs.folder import RunFolder
 
 PACKED = "runs.jsonl"

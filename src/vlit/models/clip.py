@@ -95,10 +95,3 @@ def load_clip(name: str, weights: str, configs: str | None, tokenizer: str | Non
             return tokenize(words, texts, context)
 
     return Clip(model, CropTransform(configuration["vision_cfg"]["image_size"]), to_ids)
-
-
-def clip_key(name: str, weights: str) -> str:
-    """Return a key of a model and its weights file, by size and time: results of another file are not this model's."""
-    file = Path(weights)
-    found = file.stat() if file.exists() else None
-    return f"{name}|{file.name}|{(found.st_size, found.st_mtime_ns) if found else None}"
