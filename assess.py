@@ -25,9 +25,9 @@ def main(cfg: DictConfig) -> None:
     from hydra.utils import instantiate
 
     import vlit.common.torchvision_shim  # noqa: F401
+    from vlit.common.entry import prepare
     from vlit.common.files import write_json
-    from vlit.common.prepare import prepare
-    from vlit.data.rejects import Rejects
+    from vlit.data.sample import Rejects
     from vlit.data.subset import fingerprint
     from vlit.quality.assess import Assessment, instruments
     from vlit.quality.report import write_report

@@ -20,9 +20,9 @@ def main(cfg: DictConfig) -> None:
     """Write the kept ids of a dataset."""
     from hydra.utils import instantiate
 
+    from vlit.common.entry import prepare
     from vlit.common.errors import InputError
-    from vlit.common.prepare import prepare
-    from vlit.data.rejects import Rejects
+    from vlit.data.sample import Rejects
 
     source = instantiate(cfg.data)
     if source.curated_from is not None:

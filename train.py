@@ -27,8 +27,8 @@ def main(cfg: DictConfig) -> None:
         print(plan(cfg))
         return
     # Imported here so that `--help` and a misspelt override need not wait for torch.
-    from vlit.common.prepare import prepare
-    from vlit.data.rejects import Rejects
+    from vlit.common.entry import prepare
+    from vlit.data.sample import Rejects
     from vlit.data.subset import fingerprint
     from vlit.evaluation.runs import score_run
     from vlit.runs.attempt import attempt

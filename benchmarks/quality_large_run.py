@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from synthetic_dataset import GivenEmbeddings, synthetic_samples
 
 from vlit.quality.assess import Assessment
-from vlit.quality.indicators import BY_KEY
 from vlit.quality.indicators.balance import balanced_ids
+from vlit.quality.indicators.registry import BY_KEY
 from vlit.quality.instruments import Instruments
 from vlit.quality.parsers import SpacyParser
 from vlit.quality.statistics import Measure, StatisticsStore

@@ -24,7 +24,7 @@ from torch import nn
 import vlit.common.torchvision_shim  # noqa: F401  (before anything that imports torchvision)
 from vlit.common.errors import InputError
 from vlit.common.files import write_json
-from vlit.data.collate import Batch
+from vlit.data.dataset import Batch
 from vlit.data.encode import IGNORED
 from vlit.evaluation.ranking import QuestionBatch, choice_scores
 from vlit.evaluation.seed_bench import LETTERS

@@ -38,13 +38,12 @@ from torch.utils.data import Dataset
 
 from vlit.common.errors import InputError
 from vlit.common.files import write_json
-from vlit.data.collate import Batch, Item, collate
+from vlit.data.dataset import Batch, Item, collate
 from vlit.data.encode import IGNORED
-from vlit.data.sampler import epoch_batches
 from vlit.models import llava, loading
 from vlit.models.forward import token_loss
 from vlit.tuning.callbacks import Progress, StepMetrics
-from vlit.tuning.data import InstructionData
+from vlit.tuning.data import InstructionData, epoch_batches
 from vlit.tuning.module import InstructionTuning
 from vlit.tuning.optimization import cosine_with_warmup, matrices
 

@@ -6,20 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from vlit.analysis.tables.hyperparameters import (
-    MODELS,
-    SETTINGS,
-    compare_hyperparameters,
-    paper_configuration,
-)
-from vlit.analysis.tables.survey import (
-    Node,
-    Survey,
-    dataset_tree,
-    find_rows,
-    read_survey,
-    survey_tables,
-)
+from vlit.analysis.tables.hyperparameters import MODELS, SETTINGS, compare_hyperparameters, paper_configuration
+from vlit.analysis.tables.survey import Node, Survey, dataset_tree, find_rows, read_survey, survey_tables
 from vlit.common.errors import InputError
 
 CONF = Path(__file__).parents[2] / "conf"

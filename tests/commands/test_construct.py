@@ -15,7 +15,7 @@ from tests.construct.conftest import world  # noqa: F401  (a fixture)
 from tests.llm.conftest import running
 from vlit.common.files import read_json
 from vlit.data.formats.coco_arc import read_coco_arc
-from vlit.data.rejects import Rejects
+from vlit.data.sample import Rejects
 
 
 def run(command: str, *overrides: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from tests.conftest import ROOT
-from vlit.common.help import groups
+from vlit.common.entry import groups
 
 COMMANDS = [path.name for path in sorted(ROOT.glob("*.py"))]
 

@@ -48,7 +48,7 @@ def test_every_combination_runs_to_a_result(grid: Path, model: str, data: str) -
 
 
 def test_the_compared_datasets_are_brought_to_the_size_of_the_smallest(grid: Path, compose) -> None:
-    from vlit.data.rejects import Rejects
+    from vlit.data.sample import Rejects
     from vlit.tuning.samples import run_samples
 
     sizes = {data: len(run_samples(compose(f"data={data}"), Rejects()).samples) for data in DATASETS}

@@ -25,9 +25,9 @@ from vlit.common.errors import InputError
 from vlit.common.files import read_json, read_jsonl
 from vlit.construct.pipeline import construct
 from vlit.data.formats.coco_arc import read_coco_arc
-from vlit.data.rejects import Rejects
+from vlit.data.sample import Rejects
 from vlit.llm.batch import BatchModel
-from vlit.llm.limits import Price
+from vlit.llm.request import Price
 
 Start = Callable[[float, float], RunningServer]
 pytestmark = pytest.mark.usefixtures("key")

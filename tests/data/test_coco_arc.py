@@ -7,8 +7,7 @@ import pytest
 from vlit.common.errors import InputError
 from vlit.data.formats.coco_arc import read_coco_arc
 from vlit.data.images import FileImage, ZipImage
-from vlit.data.rejects import Rejects
-from vlit.data.sample import Turn
+from vlit.data.sample import Rejects, Turn
 
 TURN = {"User": "What is it?", "AI": "A bus."}
 

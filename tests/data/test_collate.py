@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlit.data.collate import Item, collate
+from vlit.data.dataset import Item, collate
 from vlit.data.encode import IGNORED
 
 ROWS = st.lists(st.lists(st.integers(1, 50), min_size=1, max_size=12), min_size=1, max_size=5)

@@ -7,14 +7,12 @@ import torch
 from torch.utils.data import DataLoader
 
 from vlit.common.errors import InputError
-from vlit.data.collate import collate
-from vlit.data.dataset import InstructionDataset
+from vlit.data.dataset import InstructionDataset, collate
 from vlit.data.encode import IGNORED, Encoder
 from vlit.data.images import FileImage
-from vlit.data.rejects import Rejects
-from vlit.data.sample import Sample, Turn
-from vlit.data.sampler import LengthGroupedSampler
+from vlit.data.sample import Rejects, Sample, Turn
 from vlit.data.templates import BLIP2
+from vlit.tuning.data import LengthGroupedSampler
 
 
 def to_pixels(image):

@@ -6,8 +6,7 @@ import pytest
 
 from vlit.data.checks import keep_readable
 from vlit.data.images import Base64Image, FileImage, ZipImage, portable_key, unreadable
-from vlit.data.rejects import Rejects
-from vlit.data.sample import Sample, Turn
+from vlit.data.sample import Rejects, Sample, Turn
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA"])

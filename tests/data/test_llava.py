@@ -5,8 +5,7 @@ import pytest
 from vlit.common.errors import InputError
 from vlit.data.formats.llava import read_llava
 from vlit.data.images import FileImage
-from vlit.data.rejects import Rejects
-from vlit.data.sample import Sample, Turn
+from vlit.data.sample import Rejects, Sample, Turn
 
 
 def said(*values):

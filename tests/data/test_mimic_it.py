@@ -8,8 +8,7 @@ import pytest
 from vlit.common.errors import InputError
 from vlit.data.formats.mimic_it import read_mimic_it
 from vlit.data.images import Base64Image
-from vlit.data.rejects import Rejects
-from vlit.data.sample import Turn
+from vlit.data.sample import Rejects, Turn
 
 DATA = {
     "LA_INS_000001": {"instruction": "What?", "answer": "A dog.", "image_ids": ["LA_IMG_1"], "rel_ins_ids": []},

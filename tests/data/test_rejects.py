@@ -1,5 +1,5 @@
 from vlit.common.files import read_jsonl
-from vlit.data.rejects import Rejects
+from vlit.data.sample import Rejects
 
 
 def test_counts_summary_and_file(tmp_path):

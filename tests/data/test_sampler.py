@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vlit.common.errors import InputError
-from vlit.data.sampler import LengthGroupedSampler, epoch_batches
+from vlit.tuning.data import LengthGroupedSampler, epoch_batches
 
 LENGTHS = st.lists(st.integers(1, 99), min_size=4, max_size=300)
 SIZES = st.integers(1, 5)

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from vlit.common.errors import InputError
 from vlit.data.formats.llava import read_llava
 from vlit.data.images import FileImage, unreadable
-from vlit.data.rejects import Rejects
-from vlit.data.sample import Sample, Turn
+from vlit.data.sample import Rejects, Sample, Turn
 from vlit.data.subset import (
     InstructionSource,
     KeptIds,

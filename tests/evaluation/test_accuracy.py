@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlit.evaluation.accuracy import accuracy
-from vlit.evaluation.seed_bench import COLUMNS
+from vlit.evaluation.seed_bench import COLUMNS, accuracy
 
 
 def wilson(right: int, asked: int) -> tuple[float, float]:

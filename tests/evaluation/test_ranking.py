@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.conftest import FAMILIES
 from vlit.common.files import read_jsonl
 from vlit.data.images import FileImage
-from vlit.data.rejects import Rejects
+from vlit.data.sample import Rejects
 from vlit.data.templates import TEMPLATES
 from vlit.evaluation.evaluate import Scoring, _share, evaluate
 from vlit.evaluation.ranking import QuestionEncoder, choice_scores, read_answer

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from vlit.common.errors import InputError
-from vlit.data.rejects import Rejects
+from vlit.data.sample import Rejects
 from vlit.evaluation.seed_bench import COLUMNS, DIMENSIONS, read_questions, shuffled_images
 
 

@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-from vlit.llm.limits import Price
-from vlit.llm.request import Prompt, Sampling
+from vlit.llm.request import Price, Prompt, Sampling
 from vlit.llm.server import ServerModel
 
 KEY = "sk-this-key-must-never-be-written"

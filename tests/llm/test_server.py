@@ -13,8 +13,18 @@ from PIL import Image
 from tests.llm.conftest import FIVE, RunningServer, prompts, server_model
 from vlit.common.errors import InputError
 from vlit.llm.cache import CachedModel, ReplyCache
-from vlit.llm.limits import TOKENS_PER_IMAGE, Pacer, Price, most_tokens
-from vlit.llm.request import Prompt, Reply, RequestFailed, Sampling, data_url, key_of
+from vlit.llm.request import (
+    TOKENS_PER_IMAGE,
+    Pacer,
+    Price,
+    Prompt,
+    Reply,
+    RequestFailed,
+    Sampling,
+    data_url,
+    key_of,
+    most_tokens,
+)
 from vlit.llm.server import ServerModel
 
 Start = Callable[[float, float], RunningServer]

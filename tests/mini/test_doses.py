@@ -10,12 +10,11 @@ import pytest
 
 from vlit.common.errors import InputError
 from vlit.data.formats.coco_arc import read_coco_arc
-from vlit.data.rejects import Rejects
-from vlit.data.sample import Sample
+from vlit.data.sample import Rejects, Sample
 from vlit.mini.doses.build import build_dose, varied
 from vlit.mini.doses.design import PRINCIPLES, dose, doses
 from vlit.quality.indicators.balance import balance
-from vlit.quality.indicators.complexity_rule import RuleComplexity
+from vlit.quality.indicators.instruction_complexity import RuleComplexity
 from vlit.quality.indicators.instruction_diversity import InstructionDiversity
 
 SAMPLES = 40

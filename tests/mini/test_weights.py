@@ -14,13 +14,7 @@ from transformers import Blip2VisionModel, CLIPVisionModel
 
 from tests.conftest import ROOT
 from vlit.common.errors import InputError
-from vlit.mini.weights import (
-    load_exactly,
-    mini_configuration,
-    to_blip2_vision_model,
-    to_clip_vision_model,
-    unpack,
-)
+from vlit.mini.weights import load_exactly, mini_configuration, to_blip2_vision_model, to_clip_vision_model, unpack
 
 PARTS = ROOT / "weights" / "mini"
 

@@ -15,7 +15,7 @@ from transformers import Blip2ForConditionalGeneration, OPTForCausalLM
 from tests.conftest import ROOT
 from tests.models.test_families import batch_of
 from vlit.common.errors import InputError
-from vlit.data.collate import Batch
+from vlit.data.dataset import Batch
 from vlit.data.encode import IGNORED
 from vlit.evaluation.ranking import QuestionBatch, choice_scores
 from vlit.models import checkpoints, loading

@@ -9,7 +9,7 @@ from PIL import Image
 from tests.conftest import FAMILIES
 from tests.models.facts import FACTS
 from vlit.common.errors import InputError
-from vlit.data.collate import Batch, Item, collate
+from vlit.data.dataset import Batch, Item, collate
 from vlit.data.encode import IGNORED
 from vlit.data.templates import TEMPLATES
 from vlit.models.forward import token_loss, unsupervised_prefix

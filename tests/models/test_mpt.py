@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from tests.models.test_families import batch_of
 from vlit.common.errors import InputError
-from vlit.data.collate import Batch
+from vlit.data.dataset import Batch
 from vlit.data.encode import IGNORED, Encoder
 from vlit.evaluation.ranking import QuestionBatch, choice_scores
 from vlit.models import mpt, openflamingo

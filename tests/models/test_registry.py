@@ -19,7 +19,7 @@ from transformers import DynamicCache, OPTConfig, OPTForCausalLM
 from tests.conftest import FAMILIES, ROOT, tiny_overrides
 from vlit.common.errors import InputError
 from vlit.common.files import read_jsonl
-from vlit.data.collate import Batch
+from vlit.data.dataset import Batch
 from vlit.models.activations import saved_bytes
 from vlit.models.family import (
     Family,

@@ -16,8 +16,7 @@ from hydra.utils import instantiate
 from tests.quality.conftest import LoadedClip
 from vlit.common.errors import InputError
 from vlit.common.files import read_jsonl
-from vlit.data.rejects import Rejects
-from vlit.data.sample import Sample, Turn
+from vlit.data.sample import Rejects, Sample, Turn
 from vlit.data.subset import read_kept
 from vlit.models import loading
 from vlit.models.clip import Clip

@@ -25,10 +25,10 @@ from vlit.llm.cache import CachedModel
 from vlit.llm.request import Sampling
 from vlit.llm.server import ServerModel
 from vlit.quality.assess import Assessment
-from vlit.quality.indicators.complexity_rule import RuleComplexity
 from vlit.quality.indicators.correctness import Correctness
+from vlit.quality.indicators.instruction_complexity import RuleComplexity
 from vlit.quality.instruments import Encode, Instruments
-from vlit.quality.judges.asked import ServerJudge
+from vlit.quality.judges import ServerJudge
 from vlit.quality.parsers import SpacyParser
 from vlit.quality.report import write_report
 from vlit.quality.statistics import Shard, StatisticsStore

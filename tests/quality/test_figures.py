@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from vlit.quality.figures import COLORS, GRAY, MOST_POINTS, as_svg, bars, histogram, principal_plane, response_map
+from vlit.quality.report import COLORS, GRAY, MOST_POINTS, as_svg, bars, histogram, principal_plane, response_map
 
 
 def points_by_color(figure: Figure) -> dict[str, int]:

@@ -9,10 +9,10 @@ import pytest
 
 from vlit.common.errors import InputError
 from vlit.data.sample import Sample, Turn
-from vlit.quality.indicators import BY_KEY
 from vlit.quality.indicators.balance import balance, balanced_ids
-from vlit.quality.indicators.complexity_rule import I_CX_RULE, RuleComplexity, rule_score
+from vlit.quality.indicators.instruction_complexity import I_CX_RULE, RuleComplexity, rule_score
 from vlit.quality.indicators.instruction_diversity import InstructionDiversity, content_words
+from vlit.quality.indicators.registry import BY_KEY
 from vlit.quality.indicators.response_diversity import ResponseDiversity
 from vlit.quality.indicators.task_diversity import NearestTask, tasks_in_use
 from vlit.quality.tags import TagSettings, tag_system

@@ -17,11 +17,10 @@ from vlit.common.errors import InputError
 from vlit.data.images import Base64Image, FileImage
 from vlit.data.sample import Sample, Turn
 from vlit.llm.cache import ReplyCache
-from vlit.llm.limits import Price
-from vlit.llm.request import key_of
+from vlit.llm.request import Price, key_of
 from vlit.llm.server import ServerModel
 from vlit.quality.indicators.correctness import Correctness, count_votes
-from vlit.quality.judges.asked import ServerJudge, read_vote
+from vlit.quality.judges import ServerJudge, read_vote
 
 
 def judge(port: int, folder: Path, attempts: int = 1) -> ServerJudge:

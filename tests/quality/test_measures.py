@@ -10,16 +10,15 @@ from hydra.utils import instantiate
 
 from tests.quality.conftest import LoadedClip
 from vlit.common.errors import InputError
-from vlit.data.collate import Item, collate
+from vlit.data.dataset import Item, collate
 from vlit.data.images import FileImage
-from vlit.data.rejects import Rejects
-from vlit.data.sample import Sample, Turn
+from vlit.data.sample import Rejects, Sample, Turn
 from vlit.data.templates import TEMPLATES
 from vlit.quality.curate import Curation
 from vlit.quality.indicators.contrast import Contrast
 from vlit.quality.indicators.granularity import Elements
 from vlit.quality.indicators.matching_degree import MatchingMeasure, matching_degrees
-from vlit.quality.judges.likelihood import FamilyJudge
+from vlit.quality.judges import FamilyJudge
 from vlit.quality.parsers import SpacyParser
 from vlit.quality.sentence_encoder import SentenceEncoder
 from vlit.quality.statistics import StatisticsStore

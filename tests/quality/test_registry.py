@@ -11,8 +11,8 @@ import pytest
 
 from tests.conftest import ROOT, tiny_overrides
 from vlit.common.files import read_json, read_jsonl
-from vlit.quality.indicators import BY_KEY, INDICATORS, STAND_INS, Indicator, register
-from vlit.quality.indicators.registry import mean_of
+from vlit.quality.indicators import INDICATORS, STAND_INS
+from vlit.quality.indicators.registry import BY_KEY, Indicator, mean_of, register
 
 # A script that registers an indicator and then runs a command as a user runs it.
 TOY = """

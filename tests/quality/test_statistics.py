@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from vlit.common.errors import InputError
 from vlit.data.sample import Sample, Turn
-from vlit.quality.indicators.complexity_rule import RuleComplexity
+from vlit.quality.indicators.instruction_complexity import RuleComplexity
 from vlit.quality.statistics import MeasureFault, Shard, StatisticsStore
 
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from transformers import Blip2ForConditionalGeneration
 
-from vlit.data.collate import Batch
+from vlit.data.dataset import Batch
 from vlit.data.encode import IGNORED
 from vlit.evaluation.ranking import QuestionBatch, choice_scores
 from vlit.models.blip2 import Blip2, LavisBlip2, in_lavis

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from tests.models.test_families import batch_of
-from vlit.data.collate import Batch
+from vlit.data.dataset import Batch
 from vlit.data.encode import IGNORED
 from vlit.evaluation.ranking import QuestionBatch, choice_scores
 from vlit.models.forward import token_loss

@@ -13,7 +13,7 @@ from transformers import Blip2ForConditionalGeneration
 from tests.conftest import ROOT
 from tests.reference import fixture
 from tests.reference.oracle import Case, case_of, lavis_outcome, tokenizer
-from vlit.data.collate import Batch
+from vlit.data.dataset import Batch
 from vlit.data.encode import IGNORED
 from vlit.evaluation.ranking import QuestionBatch, choice_scores
 from vlit.models.blip2 import Blip2, in_lavis

@@ -8,8 +8,7 @@ import pytest
 
 from vlit.common.errors import InputError
 from vlit.common.files import read_json, write_json
-from vlit.runs.folder import RunFolder
-from vlit.runs.provenance import PACKAGES
+from vlit.runs.folder import PACKAGES, RunFolder
 
 
 def test_a_new_run_begins_and_a_done_one_does_not(tmp_path: Path) -> None:

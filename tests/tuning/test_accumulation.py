@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.models.test_families import batch_of
-from vlit.data.collate import Batch
+from vlit.data.dataset import Batch
 from vlit.tuning.module import InstructionTuning
 from vlit.tuning.optimization import constant_with_warmup, matrices
 

@@ -11,7 +11,7 @@ import pytest
 from omegaconf import DictConfig
 
 from vlit.common.errors import InputError
-from vlit.data.rejects import Rejects
+from vlit.data.sample import Rejects
 from vlit.data.subset import KeptIds, read_kept, write_kept
 from vlit.tuning import samples as module
 from vlit.tuning.samples import run_samples

@@ -8,7 +8,8 @@ from functools import cached_property
 
 import pandas as pd
 
-from vlit.quality.indicators import BY_KEY, INDICATORS
+from vlit.quality.indicators import INDICATORS
+from vlit.quality.indicators.registry import BY_KEY
 
 OVERALL = "Overall"
 DIMENSIONS = ("SU", "II", "IL", "IA", "IC", "SR", "IIR", "VR", "TR")  # in the order of Table 3, not of SEED-Bench's ids

@@ -12,7 +12,7 @@ import pandas as pd
 
 from vlit.analysis.measurements import OVERALL, Quality, Scores, in_paper_order
 from vlit.common.errors import InputError
-from vlit.quality.indicators import BY_KEY
+from vlit.quality.indicators.registry import BY_KEY
 
 NOT_IN_SOURCE = "lost in the text of the paper"
 _ICC = ("ICC_single", "ICC_average")

@@ -7,24 +7,28 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import os
+import re
 import signal
 import sys
-from collections.abc import Callable, Mapping
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
+import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.types import RunMode
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from vlit.common.errors import InputError, one_line, reason
-from vlit.common.files import write_json
-from vlit.common.help import command_help
+from vlit.common.files import locked, write_json
 from vlit.common.resolvers import register_resolvers
 
 OUTCOME = "VLIT_OUTCOME"  # environment variable: file in which a command leaves how it ended, for what started it
@@ -114,3 +118,78 @@ def _whole_name(argument: str, groups: Mapping[str, str]) -> str:
 def _interrupted() -> NoReturn:
     print("interrupted: the same command resumes from here", file=sys.stderr)
     sys.exit(130)
+
+
+WIDTH = 120  # characters of a line
+
+
+def command_help(about: str, configurations: Path, config_name: str) -> str:
+    """Return the text of `--help`.
+
+    Args:
+        about: docstring of the command's file.
+        configurations: the `conf` folder.
+        config_name: name of the command's configuration in it, without suffix.
+    """
+    main = (configurations / f"{config_name}.yaml").read_text(encoding="utf-8")
+    chosen = groups(configurations, config_name)
+    listed = [line for folder, default in chosen.items() for line in _listing(folder, default)]
+    parts = [
+        about.strip(),
+        "Choices (group=name; * is the default):\n" + "\n".join(listed) if listed else "",
+        f"Configuration (key=value changes it; conf/{config_name}.yaml):\n{main.strip()}",
+        "`--cfg job` shows all of it with every choice made, `--hydra-help` Hydra's own options.",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def groups(configurations: Path, config_name: str) -> dict[Path, str | None]:
+    """Return the groups a command chooses from, each with the name of its default choice, in the order of its file.
+
+    A group that another choice selects (`tuning: ${scale}/${model}`) is left out: it is no choice of the user's.
+    """
+    found: dict[Path, str | None] = {}
+    for group, chosen in _defaults(configurations / f"{config_name}.yaml"):
+        folder = configurations / group
+        if folder.is_dir() and folder not in found and "${" not in str(chosen or ""):
+            found[folder] = chosen
+        elif folder.is_dir() and "/" not in str(chosen):
+            found.setdefault(folder, None)  # the default follows another choice, but can be overridden
+    return found
+
+
+def _defaults(file: Path) -> Iterator[tuple[str, str | None]]:
+    content: Any = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    for entry in content.get("defaults", []):
+        if isinstance(entry, Mapping):
+            for key, chosen in entry.items():
+                group = str(key).removeprefix("optional ").removeprefix("override ").partition("@")[0].strip("/ ")
+                if group and not str(key).startswith("override"):
+                    yield group, chosen
+
+
+def _listing(folder: Path, chosen: str | None) -> Iterator[str]:
+    yield f"  {folder.name}"
+    for file in sorted(folder.glob("*.yaml")):
+        mark = "*" if file.stem == chosen else " "
+        yield f"    {mark} {file.stem:<22} {textwrap.shorten(_first_sentence(file), WIDTH - 29, placeholder=' ...')}"
+
+
+def _first_sentence(file: Path) -> str:
+    """Return the first sentence of the comment a file begins with."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    comment = itertools.takewhile(lambda line: line.startswith("#"), lines)
+    text = " ".join(line.removeprefix("#").strip() for line in comment if not line.startswith("# @package"))
+    return re.split(r"(?<=[.!?])\s", text, maxsplit=1)[0]
+
+
+def prepare(cfg: DictConfig) -> None:
+    """Make missing weights and datasets: the scale's `prepare` steps, and the dose where that is the dataset.
+
+    Commands that start together, as in a sweep, wait for the first to make them.
+    """
+    steps = [*cfg.prepare, *([cfg.dose] if "dose" in cfg else [])]
+    if steps:
+        with locked(Path(cfg.paths.cache) / "preparing.lock"):
+            for step in steps:
+                instantiate(step)

@@ -16,9 +16,9 @@ from typing import Any
 from PIL import Image
 
 from vlit.common.files import replaced_folder, write_json, write_jsonl, write_text
+from vlit.construct.describe import draw_region, region_image_name, write_region_archive
 from vlit.construct.judge import Accepted, Judgement, per_image, reason_class
 from vlit.construct.prompts import ARC_FILES
-from vlit.construct.region_images import draw_region, region_image_name, write_region_archive
 from vlit.construct.sources.image import Box, Word
 
 MANIFEST_FILE = "manifest.json"

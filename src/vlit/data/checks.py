@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from vlit.data.images import unreadable
-from vlit.data.rejects import Rejects
-from vlit.data.sample import ImageSource, Sample, Turn
+from vlit.data.sample import ImageSource, Rejects, Sample, Turn
 
 Unreadable = Callable[[Iterable[ImageSource]], dict[ImageSource, str]]  # images -> those that can't be decoded, and why
 

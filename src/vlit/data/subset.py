@@ -19,8 +19,7 @@ from vlit.common.errors import InputError
 from vlit.common.files import read_json, write_json
 from vlit.data.checks import Unreadable, keep_readable
 from vlit.data.images import portable_key
-from vlit.data.rejects import Rejects
-from vlit.data.sample import Sample
+from vlit.data.sample import Rejects, Sample
 
 Reader = Callable[..., list[Sample]]
 

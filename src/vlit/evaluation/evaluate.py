@@ -21,9 +21,8 @@ from tqdm import tqdm
 
 from vlit.common.errors import InputError
 from vlit.common.files import read_jsonl, write_jsonl
-from vlit.evaluation.accuracy import Accuracy, accuracy
 from vlit.evaluation.ranking import QuestionBatch, QuestionEncoder, generated_rows, ranked_rows
-from vlit.evaluation.seed_bench import Question
+from vlit.evaluation.seed_bench import Accuracy, Question, accuracy
 from vlit.models.family import VisionLanguageModel
 from vlit.models.freeze import halve
 from vlit.runs.attempt import Preempted, deferred, preemption_requested

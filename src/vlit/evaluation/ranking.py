@@ -16,8 +16,7 @@ from typing import Any
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from vlit.data.collate import Batch, Item, collate
-from vlit.data.dataset import ImageTransform
+from vlit.data.dataset import Batch, ImageTransform, Item, collate
 from vlit.data.encode import Encoder
 from vlit.data.images import FileImage
 from vlit.data.templates import Piece, Template

@@ -13,17 +13,15 @@ from omegaconf import DictConfig
 
 from vlit.common.errors import InputError
 from vlit.common.files import write_json
-from vlit.data.rejects import Rejects
+from vlit.data.sample import Rejects
 from vlit.data.templates import TEMPLATES
-from vlit.evaluation.accuracy import Accuracy
 from vlit.evaluation.evaluate import Scoring, evaluate
 from vlit.evaluation.ranking import QuestionEncoder
-from vlit.evaluation.seed_bench import Question, read_questions, shuffled_images
+from vlit.evaluation.seed_bench import Accuracy, Question, read_questions, shuffled_images
 from vlit.models.family import VisionLanguageModel
 from vlit.runs.attempt import requeued
-from vlit.runs.folder import RunFolder
+from vlit.runs.folder import RunFolder, commit
 from vlit.runs.owner import owned
-from vlit.runs.provenance import commit
 from vlit.runs.upgrade import read_config
 from vlit.tuning import setup
 

@@ -17,8 +17,7 @@ from typing import Any
 from vlit.common.errors import InputError
 from vlit.common.files import write_text
 from vlit.llm.cache import ReplyCache
-from vlit.llm.limits import Price
-from vlit.llm.request import ChatRequest, Reply, chat_body, completion
+from vlit.llm.request import ChatRequest, Price, Reply, chat_body, completion
 
 log = logging.getLogger(__name__)
 URL = "/v1/chat/completions"

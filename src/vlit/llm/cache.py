@@ -11,8 +11,7 @@ from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 from vlit.common.errors import InputError
-from vlit.llm.limits import Price
-from vlit.llm.request import ChatRequest, Prompt, Reply, RequestFailed, Sampling, key_of
+from vlit.llm.request import ChatRequest, Price, Prompt, Reply, RequestFailed, Sampling, key_of
 
 Request_contra = TypeVar("Request_contra", bound=ChatRequest, contravariant=True)
 

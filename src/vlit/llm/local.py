@@ -12,8 +12,7 @@ from tqdm import tqdm
 
 from vlit.common.errors import InputError
 from vlit.llm.cache import ReplyCache
-from vlit.llm.limits import Price
-from vlit.llm.request import CUT_OFF, ChatRequest, Reply
+from vlit.llm.request import CUT_OFF, ChatRequest, Price, Reply
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ from tqdm import tqdm
 
 from vlit.common.errors import InputError
 from vlit.llm.cache import ReplyCache
-from vlit.llm.limits import Pacer, Price, SpendingLimit, most_tokens
-from vlit.llm.request import ChatRequest, Reply, chat_body, completion
+from vlit.llm.request import ChatRequest, Pacer, Price, Reply, SpendingLimit, chat_body, completion, most_tokens
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

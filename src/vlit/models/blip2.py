@@ -15,7 +15,7 @@ import torch
 from transformers import Blip2Config, Blip2ForConditionalGeneration, DynamicCache, PreTrainedTokenizerBase
 
 from vlit.common.errors import InputError
-from vlit.data.collate import Batch
+from vlit.data.dataset import Batch
 from vlit.models.checkpoints import transformers_blip2_state
 from vlit.models.family import Family, PromptCache, VisionLanguageModel, register
 from vlit.models.forward import CropTransform, insert_features, last_logits

@@ -21,8 +21,7 @@ from torch import nn
 from transformers import DynamicCache, PreTrainedTokenizerBase
 
 from vlit.common.errors import InputError
-from vlit.data.collate import Batch
-from vlit.data.dataset import ImageTransform
+from vlit.data.dataset import Batch, ImageTransform
 from vlit.models.freeze import FreezePolicy
 
 

@@ -24,7 +24,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from vlit.data.collate import Batch
+from vlit.data.dataset import Batch
 from vlit.models.checkpoints import projector_state, published_projector_state
 from vlit.models.family import Family, PromptCache, VisionLanguageModel, register
 from vlit.models.forward import CropTransform, insert_features, positions

@@ -26,7 +26,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, DynamicCache, PreTrainedTokenizerBase
 
 from vlit.common.errors import InputError
-from vlit.data.collate import Batch
+from vlit.data.dataset import Batch
 from vlit.models import mpt
 from vlit.models.checkpoints import load_flamingo_connectors, published_flamingo_state
 from vlit.models.clip import open_clip_configuration

@@ -25,7 +25,7 @@ from vlit.common.errors import InputError
 from vlit.data.sample import Sample
 from vlit.llm.cache import CachedModel
 from vlit.llm.request import Prompt, Sampling
-from vlit.quality.indicators import BY_KEY, Indicator
+from vlit.quality.indicators.registry import BY_KEY, Indicator
 from vlit.quality.instruments import Features, Instruments, Judge, LikelihoodJudge, NotConfiguredError, TagSystem
 from vlit.quality.sentence_encoder import SentenceEncoder
 from vlit.quality.statistics import Measure, Shard, StatisticsStore, text_fault

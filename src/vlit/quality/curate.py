@@ -23,8 +23,8 @@ from vlit.data.sample import Sample
 from vlit.data.subset import KeptIds, fingerprint, read_kept, write_kept
 from vlit.quality.filter import Rejection, SampleValues, below, first_reasons, overrides, without_value, worst
 from vlit.quality.image_features import ClipSource, ImageFeatures
-from vlit.quality.indicators import BY_KEY
 from vlit.quality.indicators.balance import balanced_ids
+from vlit.quality.indicators.registry import BY_KEY
 from vlit.quality.instruments import Instruments
 from vlit.quality.statistics import StatisticsStore
 

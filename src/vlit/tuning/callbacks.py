@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from vlit.common.files import read_jsonl, write_jsonl
-from vlit.data.collate import Batch
+from vlit.data.dataset import Batch
 from vlit.runs import attempt, owner
 
 

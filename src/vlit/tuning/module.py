@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from vlit.common.errors import InputError
-from vlit.data.collate import Batch
+from vlit.data.dataset import Batch
 from vlit.models.family import VisionLanguageModel
 from vlit.models.forward import token_loss, unsupervised_prefix
 

@@ -17,8 +17,7 @@ from omegaconf import DictConfig
 
 from vlit.common.errors import InputError
 from vlit.common.files import locked, read_json, write_json
-from vlit.data.rejects import Rejects
-from vlit.data.sample import Sample
+from vlit.data.sample import Rejects, Sample
 from vlit.data.subset import InstructionSource, KeptIds, equal_size, sample_ids, select
 from vlit.quality.curate import Curation
 

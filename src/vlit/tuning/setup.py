@@ -20,13 +20,12 @@ from omegaconf import DictConfig, OmegaConf
 from vlit.common.errors import InputError
 from vlit.data.dataset import InstructionDataset
 from vlit.data.encode import Encoder
-from vlit.data.rejects import Rejects
-from vlit.data.sample import Sample
+from vlit.data.sample import Rejects, Sample
 from vlit.data.templates import TEMPLATES
 from vlit.models.family import VisionLanguageModel, build_model, build_skeleton
 from vlit.models.freeze import halve
 from vlit.models.lora import add_lora
-from vlit.quality.judges.likelihood import FamilyJudge
+from vlit.quality.judges import FamilyJudge
 from vlit.runs.folder import RunFolder
 from vlit.runs.upgrade import read_config
 from vlit.tuning.callbacks import CheckpointFile

@@ -19,14 +19,7 @@ from vlit.runs import attempt
 from vlit.runs.folder import RunFolder
 from vlit.tuning.callbacks import Checkpoint, Progress, StepMetrics
 from vlit.tuning.data import InstructionData
-from vlit.tuning.module import (
-    PREFIX,
-    GroupMaker,
-    InstructionTuning,
-    OptimizerMaker,
-    ScheduleMaker,
-    check_trained,
-)
+from vlit.tuning.module import PREFIX, GroupMaker, InstructionTuning, OptimizerMaker, ScheduleMaker, check_trained
 
 log = logging.getLogger(__name__)
 

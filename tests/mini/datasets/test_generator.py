@@ -13,7 +13,7 @@ from vlit.common.files import read_json, read_jsonl
 from vlit.construct.pipeline import Job, construct
 from vlit.construct.sources.read import SOURCES
 from vlit.data.formats.coco_arc import read_coco_arc
-from vlit.data.rejects import Rejects
+from vlit.data.sample import Rejects
 from vlit.llm.cache import CachedModel
 from vlit.llm.request import Sampling
 from vlit.mini.datasets.generator import OfflineGenerator

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from vlit.mini.world.benchmark import BenchmarkItem, benchmark_file, benchmark_items
+from vlit.mini.world.build import BenchmarkItem, benchmark_file, benchmark_items
 from vlit.mini.world.facts import scene_facts
 from vlit.mini.world.questions import WORDINGS, worded
 from vlit.mini.world.sample import FIRST_BENCHMARK_ID, FIRST_PRETRAINING_ID, training_scenes

@@ -9,7 +9,7 @@ import pandas as pd
 
 from vlit.analysis.measurements import OVERALL, Quality, Scores, higher_is_better
 from vlit.analysis.published import PublishedTables, read_rows
-from vlit.quality.indicators import BY_KEY
+from vlit.quality.indicators.registry import BY_KEY
 
 CONFIRMED, PARTLY, REFUTED, UNTESTABLE = "confirmed", "partly confirmed", "not confirmed", "not testable"
 _COMPARED, _OURS, _FILTERED = ("LLaVA", "MIMIC-IT"), "Ours", "Ours+QC"

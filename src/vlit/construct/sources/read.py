@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from vlit.common.errors import InputError
 from vlit.common.files import read_json
-from vlit.construct.sources import attributes, coco
+from vlit.construct.sources import coco
 from vlit.construct.sources.image import AnnotatedObject, ImageAnnotations, Word
 
 Content = TypeVar("Content")
@@ -57,13 +57,13 @@ def read_annotations(folder: str | Path, sources: Sequence[str] = SOURCES) -> li
         )
         images |= listed
     if "object" in sources:
-        by_instance = _read("attribute", folder, attributes.attributes_by_instance) if "attribute" in sources else {}
+        by_instance = _read("attribute", folder, coco.attributes_by_instance) if "attribute" in sources else {}
         listed, objects = _read(
             "object", folder, lambda content: (coco.listed_images(content), coco.objects_by_image(content, by_instance))
         )
         images |= listed
     if "visual_genome" in sources:
-        _add_attributes(objects, images, _read("visual_genome", folder, attributes.boxes_by_image))
+        _add_attributes(objects, images, _read("visual_genome", folder, coco.boxes_by_image))
     if "ocr" in sources:
         words = _read("ocr", folder, coco.words_by_image)
     if "vqa" in sources:
@@ -108,7 +108,7 @@ def _found(folder: Path, name: str) -> Path:
 
 def _content(path: Path, source: str) -> Any:
     if path.suffix == ".jbl":
-        return attributes.read_joblib(path)
+        return coco.read_joblib(path)
     return read_json(path, mend=f"get it with `python -m vlit.construct.fetch`, or leave {source} out of the sources")
 
 
@@ -125,8 +125,8 @@ def _as_published(source: str, paths: Sequence[Path]) -> Iterator[None]:
 def _add_attributes(
     objects: dict[int, list[AnnotatedObject]],
     images: dict[int, dict[str, Any]],
-    boxes: dict[int, list[attributes.AttributedBox]],
+    boxes: dict[int, list[coco.AttributedBox]],
 ) -> None:
     for image_id in objects.keys() & boxes.keys():
         width, height = images[image_id]["width"], images[image_id]["height"]
-        objects[image_id] = attributes.with_attributes(objects[image_id], boxes[image_id], width, height)
+        objects[image_id] = coco.with_attributes(objects[image_id], boxes[image_id], width, height)

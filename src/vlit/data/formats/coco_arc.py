@@ -16,8 +16,7 @@ from vlit.common.errors import InputError
 from vlit.common.files import read_json
 from vlit.data.checks import MalformedError, Pair, keep_readable, pairs_from_messages, turns_of
 from vlit.data.images import FileImage, ZipImage
-from vlit.data.rejects import Rejects
-from vlit.data.sample import ImageSource, Sample
+from vlit.data.sample import ImageSource, Rejects, Sample
 
 log = logging.getLogger(__name__)
 

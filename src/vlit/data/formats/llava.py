@@ -9,8 +9,7 @@ from vlit.common.errors import InputError
 from vlit.common.files import read_json
 from vlit.data.checks import MalformedError, keep_readable, pairs_from_messages, turns_of
 from vlit.data.images import FileImage
-from vlit.data.rejects import Rejects
-from vlit.data.sample import Sample
+from vlit.data.sample import Rejects, Sample
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,7 @@ from vlit.common.errors import InputError
 from vlit.common.files import read_json
 from vlit.data.checks import MalformedError, checked_turn, keep_readable
 from vlit.data.images import Base64Image
-from vlit.data.rejects import Rejects
-from vlit.data.sample import Sample, Turn
+from vlit.data.sample import Rejects, Sample, Turn
 
 log = logging.getLogger(__name__)
 

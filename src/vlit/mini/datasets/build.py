@@ -11,7 +11,7 @@ from typing import Any
 
 from vlit.common.errors import InputError
 from vlit.common.files import is_replaceable, read_json, replaced_folder, write_json, write_jsonl
-from vlit.construct.region_images import write_region_archive
+from vlit.construct.describe import write_region_archive
 from vlit.construct.sources.image import ImageAnnotations
 from vlit.construct.sources.read import SOURCE_FILES, SOURCES, read_annotations
 from vlit.mini.datasets.conversations import (

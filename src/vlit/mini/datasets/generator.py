@@ -17,8 +17,7 @@ from vlit.common.errors import InputError
 from vlit.common.files import write_jsonl
 from vlit.construct.prompts import Request, in_format
 from vlit.llm.cache import ReplyCache
-from vlit.llm.limits import Price
-from vlit.llm.request import Reply
+from vlit.llm.request import Price, Reply
 from vlit.mini.datasets.conversations import PLANTED, Conversation, PlantedError, plant_errors
 from vlit.mini.datasets.image_facts import ImageFacts
 from vlit.mini.datasets.ours import GlobalWriter, NegativeWriter, RegionWriter

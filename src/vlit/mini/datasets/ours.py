@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from vlit.construct.region_images import corners, region_image_name
+from vlit.construct.describe import corners, region_image_name
 from vlit.construct.sources.image import AnnotatedObject, Box, Word
 from vlit.mini.datasets import abilities
 from vlit.mini.datasets.conversations import Conversation, RarestFirst, Repertoire

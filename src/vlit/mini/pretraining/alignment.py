@@ -28,7 +28,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, Blip2ForConditionalGeneration, CLIPVisionModel
 
-from vlit.data.collate import Batch, Item, collate
+from vlit.data.dataset import Batch, Item, collate
 from vlit.data.encode import Encoder
 from vlit.data.images import FileImage
 from vlit.data.sample import Sample, Turn

@@ -23,7 +23,7 @@ from vlit.common.files import read_json, whole, write_json
 from vlit.data.formats.coco_arc import read_coco_arc
 from vlit.data.formats.llava import read_llava
 from vlit.data.images import FileImage
-from vlit.data.rejects import Rejects
+from vlit.data.sample import Rejects
 from vlit.data.templates import Piece, Template
 from vlit.mini.datasets.build import MiniDatasetSpec, MiniDatasetsSpec, build_mini_datasets
 from vlit.mini.world.build import WorldSpec, build_world

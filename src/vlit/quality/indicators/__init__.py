@@ -5,11 +5,10 @@ add one: write a file here with an `Indicator` and list it below.
 """
 
 from vlit.quality.indicators.balance import BALANCE
-from vlit.quality.indicators.complexity_rule import I_CX_RULE
 from vlit.quality.indicators.contrast import C_CONTRAST
 from vlit.quality.indicators.correctness import C
 from vlit.quality.indicators.granularity import OG
-from vlit.quality.indicators.instruction_complexity import I_CX
+from vlit.quality.indicators.instruction_complexity import I_CX, I_CX_RULE
 from vlit.quality.indicators.instruction_diversity import I_DIV
 from vlit.quality.indicators.matching_degree import MD
 from vlit.quality.indicators.registry import BY_KEY, Indicator, Value, register

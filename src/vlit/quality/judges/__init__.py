@@ -1,1 +1,0 @@
-"""Judges of a response: models that are asked, and models whose likelihoods are compared."""
