@@ -31,6 +31,7 @@ from vlit.mini.world.vocabulary import SETTINGS
 _RECORD = "world.json"
 _VERSION = 1  # raise it when the same spec gives another world
 _JPEG = {"quality": 95, "subsampling": 0}
+# Short name -> (id in SEED-Bench-1, published name, our question types). Dimensions 10-12 ask about videos.
 BENCHMARK_DIMENSIONS: dict[str, tuple[int, str, tuple[str, ...]]] = {
     "SU": (1, "Scene Understanding", ("setting", "taken")),
     "II": (2, "Instance Identity", ("at", "coloured")),
@@ -143,9 +144,6 @@ def world_fingerprint(folder: Path) -> str:
         digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()
-
-
-# Short name -> (id in SEED-Bench-1, published name, our question types). Dimensions 10-12 ask about videos.
 
 
 @dataclass(frozen=True)
