@@ -82,7 +82,7 @@ format: install  ## format the code
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 clean:  ## remove what runs have made (not the environment)
-	rm -rf cache outputs results/runs results/tables results/figures
+	rm -rf cache outputs results/runs results/sweeps results/tables results/figures
 
 .PHONY: construct
 construct: install  ## instruction data out of the mini world, offline (ARGS adds overrides, e.g. source=coco)

@@ -232,15 +232,12 @@ def test_a_local_sweep_goes_on_after_a_failure_and_finishes_when_given_again(arg
 
 
 def test_a_grid_of_another_command_is_run_and_finished_when_given_again(arguments, tmp_path: Path) -> None:
-    missing = tmp_path / "no_such_file.json"
     command = ["sweep.py", "command=evaluate", "launch=local", "name=mine", f"folder={tmp_path / 'sweep'}"]
-    command += [f"grid={{run:[{tmp_path / 'a'},{tmp_path / 'b'}]}}", f"overrides=['benchmark={missing}']"]
+    command += [f"grid={{run:[{tmp_path / 'a'},{tmp_path / 'b'}]}}", "overrides=['mode=generation']"]
     done = run(*command)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     rows = [json.loads(line) for line in (tmp_path / "sweep" / "manifest.jsonl").read_text().splitlines()]
-    assert [row["overrides"] for row in rows] == [
-        [f"run={tmp_path / name}", f"benchmark={missing}"] for name in ("a", "b")
-    ]
+    assert [row["overrides"] for row in rows] == [[f"run={tmp_path / name}", "mode=generation"] for name in ("a", "b")]
     last = done.stderr.splitlines()[-1]
     assert last.startswith("error: 2 of 2 cells failed: evaluate run=")
     page = run("status.py", "name=mine", f"folder={tmp_path / 'sweep'}").stdout
