@@ -8,8 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.conftest import ROOT, kill_in_training, tiny_overrides
+from vlit.common.errors import InputError
+from vlit.tuning.tune import load_trained
 
 STEPS = 12
 
@@ -74,3 +77,25 @@ def test_a_run_killed_in_evaluation_only_evaluates(undisturbed, cache: Path, tmp
     assert outcome(tmp_path) == undisturbed
     assert (folder / "result.json").exists()
     assert (folder / "checkpoints" / "last.ckpt").stat().st_mtime_ns >= checkpoint
+
+
+def checkpoint_of(model: torch.nn.Module, folder: Path, left_out: int) -> Path:
+    trained = {f"model.{name}": one + 1 for name, one in model.named_parameters() if one.requires_grad}
+    for name in sorted(trained)[:left_out]:
+        del trained[name]
+    torch.save({"state_dict": trained}, folder / "last.ckpt")
+    return folder / "last.ckpt"
+
+
+def test_the_trained_parameters_of_a_checkpoint_are_loaded(family, tmp_path: Path) -> None:
+    _, model, _ = family("blip2")
+    before = {name: one.detach().clone() for name, one in model.named_parameters()}
+    load_trained(model, checkpoint_of(model, tmp_path, left_out=0))
+    for name, one in model.named_parameters():
+        torch.testing.assert_close(one.detach(), before[name] + 1 if one.requires_grad else before[name])
+
+
+def test_a_checkpoint_of_another_freeze_policy_is_refused(family, tmp_path: Path) -> None:
+    _, model, _ = family("blip2")
+    with pytest.raises(InputError, match=r"2 differ, first model\..*force=true"):
+        load_trained(model, checkpoint_of(model, tmp_path, left_out=2))

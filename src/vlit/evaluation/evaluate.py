@@ -126,7 +126,13 @@ def evaluate(
     collate_fn, rows = encoder.with_letters, cast(Rows, generated_rows)
     if scoring.mode == "ranking":
         collate_fn, rows = encoder.with_choices, functools.partial(ranked_rows, normalisation=scoring.normalisation)
-    predictor = trainer(precision=scoring.precision, logger=False, callbacks=[_Bar()], enable_checkpointing=False)
+    predictor = trainer(
+        precision=scoring.precision,
+        logger=False,
+        callbacks=[_Bar()],
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+    )
     part = _part(output, predictor.global_rank)
     batches = _share(questions, scoring.batch_size, predictor.global_rank, predictor.world_size)
     remaining = batches[_answered(part, batches) :]

@@ -18,7 +18,7 @@ from vlit.data.dataset import Batch
 from vlit.models.family import VisionLanguageModel
 from vlit.models.forward import token_loss, unsupervised_prefix
 
-SUM_SCALE = 1024  # summed losses are divided by it before the backward pass, for half precision to hold their gradients
+SUM_SCALE = 1024  # summed losses are divided by it, so that their gradients are in the range of half precision
 
 OptimizerMaker = Callable[[list[dict[str, Any]]], Optimizer]  # parameter groups -> optimiser
 GroupMaker = Callable[[nn.Module], list[dict[str, Any]]]  # model -> parameter groups

@@ -43,9 +43,14 @@ def seed_everything(seed: int) -> None:
     """Seed Python, NumPy and torch, and silence Lightning's advice, which does not apply to these runs."""
     L.seed_everything(seed, verbose=False)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*treespec.*")
-    warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
+    for advice in (
+        "does not have many workers",
+        "treespec",
+        "`srun` command is available",
+        "in eval mode at the start",
+        "predict returned None",
+    ):
+        warnings.filterwarnings("ignore", message=f".*{advice}.*")
 
 
 def model(cfg: DictConfig) -> VisionLanguageModel:
