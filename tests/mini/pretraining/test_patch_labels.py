@@ -72,7 +72,7 @@ def test_the_loss_of_an_untrained_head_is_that_of_chance_on_the_labels() -> None
     torch.nn.init.zeros_(learner.head.bias)
     tokens = torch.randn(1, PATCHES, 16)
     # No thing and no sign: only "nothing" of 14 kinds and one of 8 settings are labels.
-    assert math.isclose(float(learner([tokens, tokens], labels)), math.log(14) + math.log(8), rel_tol=1e-5)
+    assert math.isclose(learner([tokens, tokens], labels).item(), math.log(14) + math.log(8), rel_tol=1e-5)
 
 
 def test_each_token_is_read_for_its_own_patches() -> None:
