@@ -34,12 +34,14 @@ def main(cfg: DictConfig) -> None:
     from vlit.runs.attempt import attempt
     from vlit.runs.folder import resolved
     from vlit.tuning import setup
-    from vlit.tuning.samples import run_samples
+    from vlit.tuning.samples import check_lists, run_samples
     from vlit.tuning.tune import tune
 
     folder = setup.run_folder(cfg)
     with attempt(folder) as requeued:  # alone in the folder; a failure leaves its reason there
         run = setup.tuning_run(cfg, folder)  # first, so that a wrong setting is found before anything is written
+        if cfg.force or not folder.done:
+            check_lists(cfg)
         if not folder.begin(resolved(cfg), cfg.force and not requeued):
             log.info("done already: %s (force=true starts again)", folder.result)
             return

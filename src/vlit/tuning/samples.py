@@ -62,6 +62,18 @@ def run_samples(cfg: DictConfig, rejects: Rejects) -> DrawnSamples:
     return draw(cfg, chosen, read(chosen, rejects), instantiate(cfg.quality), lambda other: read(other, Rejects()))
 
 
+def check_lists(cfg: DictConfig) -> None:
+    """Refuse the curated lists of a run that were made with other rules, before anything is read or written.
+
+    Raises:
+        InputError: naming both rules, and how to go on.
+    """
+    curation: Curation = instantiate(cfg.quality)
+    compared = cfg.datasets.values() if cfg.data_size == "equal" else ()
+    for name in {data.get("curated_from") for data in (cfg.data, *compared)} - {None}:
+        curation.made(name)
+
+
 def read(source: InstructionSource, rejects: Rejects) -> list[Sample]:
     """Read every sample of a store, and log it."""
     log.info("reading %s (%s)", source.store, source.annotations)
