@@ -112,3 +112,7 @@ bench-training: install  ## samples a second of tuning against a bare loop and t
 .PHONY: weights
 weights: install  ## the mini weights made again from nothing (two hours on two cores)
 	$(BIN)/python -m vlit.mini.pretraining force=true $(ARGS)
+
+.PHONY: picture
+picture: install  ## the import picture of docs/architecture.md
+	$(BIN)/python docs/picture.py
