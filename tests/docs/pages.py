@@ -15,7 +15,8 @@ PAGES = [
 ]
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_INLINE = re.compile(r"`((?:python (?:-m )?[\w./]|make |experiments/\w+\.sh)[^`]*)`")
+_INLINE = re.compile(r"`((?:python (?:-m )?[\w./]|make |experiments/[a-z_0-9]+\.sh)[^`]*)`")
+_COMMENT = re.compile(r"\s+#\s.*$")
 
 
 def shown(page: Path) -> str:
@@ -30,6 +31,6 @@ def commands(page: Path) -> list[str]:
     """
     text = page.read_text(encoding="utf-8")
     blocks = [content for language, content in _BLOCK.findall(text) if language == "sh"]
-    lines = [line.strip() for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    lines = [_COMMENT.sub("", line).strip() for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     inline = [found.replace("\n", " ") for found in _INLINE.findall(shown(page)) if "..." not in found]
-    return list(dict.fromkeys(line for line in [*lines, *inline] if line and not line.startswith("#")))
+    return list(dict.fromkeys(line for line in [*lines, *inline] if line and not line.startswith("# ")))

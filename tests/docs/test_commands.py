@@ -19,6 +19,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import OmegaConf, open_dict
 
+from tests.conftest import tiny_overrides
 from tests.docs.pages import PAGES, ROOT, commands
 from vlit.common.resolvers import accumulation, register_resolvers
 from vlit.sweep.machine import preset
@@ -163,3 +164,32 @@ def test_a_cheap_command_runs(command: str) -> None:
     done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) > 10
+
+
+@pytest.mark.slow
+def test_the_pipeline_of_the_pages_runs_on_a_tiny_world(cache: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    tiny = [*tiny_overrides(cache), f"paths.runs={runs}"]
+    run = runs / "mini/blip2/ours_qc/seed0"
+    scenes = ["source.prepare.0.spec.scenes=8", "source.prepare.0.spec.benchmark_groups=1", f"paths.root={tmp_path}"]
+    for command, changed in {
+        "python train.py model=blip2 data=ours_qc": [*tiny, "tuning.max_steps=2"],
+        "python evaluate.py run=results/runs/mini/blip2/ours_qc/seed0 control=shuffled_images": [f"run={run}"],
+        "python assess.py data=ours": tiny,
+        "python curate.py data=ours": tiny,
+        "python tables.py source=published": [f"output={tmp_path / 'tables'}"],
+        "python construct.py source=world": scenes,
+    }.items():
+        assert command in DOCUMENTED
+        named = {one.partition("=")[0] for one in changed}
+        words = [word for word in words_of(command)[1:] if word.partition("=")[0] not in named]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+        done = subprocess.run(
+            [sys.executable, *words, *changed], cwd=ROOT, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, f"{command}: {done.stderr[-2000:]}"
+    for written in ("result.json", "evaluations/SEED-Bench-ranking_mean-shuffled_images/result.json"):
+        assert (run / written).exists()
+    for written in ("runs/mini/quality/ours/quality.json", "tables/audit.md", "cache/construct/world/global.json"):
+        assert (tmp_path / written).exists()
+    assert list(cache.glob("quality/ours/kept_ids.json"))
