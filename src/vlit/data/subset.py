@@ -75,7 +75,7 @@ class InstructionSource:
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
         states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file()]
         if not states:
-            raise InputError(f"no data at {path} for dataset {self.name}: see the README on where to get it")
+            raise InputError(f"no data at {path} for dataset {self.name}: docs/paper_scale.md says where to get it")
         arguments = sorted(self.read.keywords.items()) if isinstance(self.read, partial) else []
         images = Path(self.images)
         return f"{arguments} {states} {images.stat().st_mtime_ns if images.exists() else None}"
