@@ -12,7 +12,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from vlit.common.entry import entry
+from vlit.common.entry import entry, prepare
 
 log = logging.getLogger("vlit.assess")
 

@@ -10,7 +10,7 @@ import logging
 
 from omegaconf import DictConfig
 
-from vlit.common.entry import entry
+from vlit.common.entry import entry, prepare
 
 log = logging.getLogger("vlit.curate")
 

@@ -11,7 +11,7 @@ import logging
 
 from omegaconf import DictConfig
 
-from vlit.common.entry import entry
+from vlit.common.entry import entry, prepare
 from vlit.common.resolvers import accumulation
 from vlit.sweep.machine import preset
 

@@ -23,7 +23,7 @@ def make(folder):
 START = """
 import sys
 from omegaconf import OmegaConf
-from vlit.common.prepare import prepare
+from vlit.common.entry import prepare
 folder = sys.argv[1]
 step = {"_target_": "maker.make", "folder": folder}
 prepare(OmegaConf.create({"prepare": [step, step], "paths": {"cache": folder + "/cache"}}))

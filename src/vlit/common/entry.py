@@ -1,4 +1,4 @@
-"""How every command starts: compose the configuration, run, and report what is wrong in one line.
+"""How every command starts: compose the configuration, prepare, run, and report what is wrong in one line.
 
 Only Hydra is imported here, so that `--help` and a misspelt override answer at once.
 """

@@ -1,4 +1,7 @@
-"""The report page of a dataset: indicators, distributions, tasks, clusters, maps, worst and best samples."""
+"""The report page of a dataset: indicators, distributions, tasks, clusters, maps, worst and best samples.
+
+Figures are SVG in the page, with searchable text.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,13 @@ from vlit.quality.indicators.registry import BY_KEY
 from vlit.quality.indicators.response_diversity import vectors
 
 MOST_BARS = 40
+MOST_POINTS = 3000  # of a map, evenly over the dataset
+COLORS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#ee8866", "#44bb99", "#994455", "#997700")
+GRAY = "#bbbbbb"
+_STYLE: Any = {"font.size": 8, "svg.fonttype": "none", "svg.hashsalt": "vlit", "axes.spines.top": False,
+          "axes.spines.right": False}  # fmt: skip
+_LABEL = 40  # characters
+_BAR = 0.19  # inches
 _COUNTS = (
     ("Samples of each task", "tasks"),
     ("Instruction clusters of each task", "instruction_clusters"),
