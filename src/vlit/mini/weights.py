@@ -5,8 +5,8 @@ the loaders of both scales read: transformers folders, an open_clip file, a proj
 open_clip's vision transformer is converted to the two layouts of transformers; a tensor without a place, or a place
 without a tensor, is an error.
 
-Every command of the mini scale calls `unpack`, which mostly finds its work done. torch and transformers are imported where
-they are used, so that a command that needs no model does not wait for them.
+Every command of the mini scale calls `unpack`, which mostly finds its work done. torch and transformers are imported
+where they are used, so that a command that needs no model does not wait for them.
 """
 
 from __future__ import annotations
