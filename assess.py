@@ -25,7 +25,6 @@ def main(cfg: DictConfig) -> None:
     from hydra.utils import instantiate
 
     import vlit.common.torchvision_shim  # noqa: F401
-    from vlit.common.entry import prepare
     from vlit.common.files import write_json
     from vlit.data.sample import Rejects
     from vlit.data.subset import fingerprint

@@ -20,7 +20,6 @@ def main(cfg: DictConfig) -> None:
     """Write the kept ids of a dataset."""
     from hydra.utils import instantiate
 
-    from vlit.common.entry import prepare
     from vlit.common.errors import InputError
     from vlit.data.sample import Rejects
 

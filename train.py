@@ -27,7 +27,6 @@ def main(cfg: DictConfig) -> None:
         print(plan(cfg))
         return
     # Imported here so that `--help` and a misspelt override need not wait for torch.
-    from vlit.common.entry import prepare
     from vlit.data.sample import Rejects
     from vlit.data.subset import fingerprint
     from vlit.evaluation.runs import score_run

@@ -133,15 +133,6 @@ def _shown(sample: Sample) -> dict[str, Any]:
     return {"id": sample.id, "image": base64.b64encode(buffer.getvalue()).decode(), "turns": turns}
 
 
-MOST_POINTS = 3000  # of a map, evenly over the dataset
-COLORS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#ee8866", "#44bb99", "#994455", "#997700")
-GRAY = "#bbbbbb"
-_STYLE: Any = {"font.size": 8, "svg.fonttype": "none", "svg.hashsalt": "vlit", "axes.spines.top": False,
-          "axes.spines.right": False}  # fmt: skip
-_LABEL = 40  # characters
-_BAR = 0.19  # inches
-
-
 def as_svg(figure: Figure) -> str:
     """Return a figure as an `<svg>` element without a date: equal figures are equal texts."""
     buffer = io.StringIO()
