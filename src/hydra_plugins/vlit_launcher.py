@@ -18,6 +18,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
@@ -26,6 +27,11 @@ from omegaconf import DictConfig
 
 # Of Hydra's options those that concern the sweep, not its jobs.
 OF_THE_SWEEP = ("hydra.mode", "hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweeper", "hydra.sweep.")
+
+
+# A mapping, as Hydra imports this file in a way in which a dataclass cannot be defined.
+LOCAL = {"_target_": "hydra_plugins.vlit_launcher.LocalLauncher", "at_once": None}
+ConfigStore.instance().store(group="hydra/launcher", name="local", node=LOCAL, provider="vlit")
 
 
 class LocalLauncher(Launcher):

@@ -33,7 +33,7 @@ from vlit.quality.tags import TagSettings, proposals, tag_system
 
 log = logging.getLogger(__name__)
 
-JUDGES = ("none", "server", "llava", "family")
+JUDGES = ("server", "llava", "family")
 TAGS = "tags"  # the statistic that the tag system is made of
 
 
@@ -162,13 +162,13 @@ def instruments(
     Raises:
         InputError: if the configuration names an unknown judge or a language model that can't be used.
     """
-    kind = cfg.judge.kind
-    if kind not in JUDGES:
+    kind = cfg.judge.kind if "judge" in cfg else None
+    if kind is not None and kind not in JUDGES:
         raise InputError(f"judge.kind={kind}: it is one of {', '.join(JUDGES)}")
     chosen: dict[str, Any] = {}
     if kind == "family":
         chosen["family_judge"] = family_judge
-    elif kind != "none":
+    elif kind is not None:
         chosen["judge"] = partial(_judge, cfg)
     return Instruments(
         features=features,

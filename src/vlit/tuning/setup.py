@@ -166,7 +166,7 @@ def tuning_run(cfg: DictConfig, folder: RunFolder) -> TuningRun:
     return TuningRun(
         spec=instantiate(cfg.tuning),
         trainer=trainer(cfg),
-        loggers=[instantiate(logger) for logger in cfg.logger.loggers],
+        loggers=[instantiate(logger) for logger in cfg.get("logger", {}).get("loggers", [])],
         folder=folder,
         seed=cfg.seed,
     )
