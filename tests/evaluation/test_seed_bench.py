@@ -104,5 +104,5 @@ def test_the_dimensions_are_the_nine_of_images_with_all_their_questions() -> Non
 
 
 def test_names_and_accuracies_do_without_torch() -> None:
-    code = "import sys, vlit.evaluation.accuracy, vlit.evaluation.seed_bench; assert 'torch' not in sys.modules"
+    code = "import sys, vlit.evaluation.seed_bench; assert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
