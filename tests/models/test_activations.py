@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil, torch
 sys.path.insert(0, "benchmarks")
 import ranking_speed
-from vlit.data.collate import Batch
+from vlit.data.dataset import Batch
 from vlit.models.activations import saved_bytes
 from vlit.models.forward import token_loss
 
