@@ -21,7 +21,10 @@ grid_seeds=${GRID_SEEDS:-0 1 2 3 4} dose_seeds=${DOSE_SEEDS:-0 1} models=${MODEL
 
 sweep() { # name, overrides of sweep.py
   rm -f "results/sweeps/$1/manifest.jsonl" # other seeds or models are another grid; what is done stays done
-  "$python" sweep.py "name=$1" launch=local "at_once=${JOBS:-null}" control=null tables=false "${@:2}" || failed=1
+  "$python" sweep.py "name=$1" launch=local "at_once=${JOBS:-null}" control=null tables=false "${@:2}" || {
+    [ $? != 130 ] || exit 130 # Ctrl-C ends the study, not one sweep of it
+    failed=1
+  }
 }
 [ -n "${SKIP_QUALITY:-}" ] || [ "$part" = doses ] || # one at a time: they share a world and statistics
   sweep study_quality_grid command=assess "grid={data:$grid}" at_once=1
