@@ -17,8 +17,8 @@ from vlit.llm.local import LocalModel
 from vlit.llm.request import Sampling
 from vlit.llm.server import ServerModel
 from vlit.quality.assess import PromptingMeasure
-from vlit.quality.indicators.instruction_complexity import AskedComplexity, read_score
-from vlit.quality.indicators.task_diversity import AskedTask
+from vlit.quality.indicators.instruction_complexity import PromptedComplexity, read_score
+from vlit.quality.indicators.task_diversity import PromptedTask
 from vlit.quality.instruments import Encode, TagSystem
 from vlit.quality.statistics import MeasureFault
 from vlit.quality.tags import ProposedTags, first_tag, proposed_tags
@@ -42,7 +42,7 @@ def test_a_server_scores_and_labels_and_no_request_is_sent_twice(
 ) -> None:
     llm = behind(server, tmp_path, monkeypatch)
     for _ in range(2):
-        measures = [AskedComplexity(llm), ProposedTags(llm), AskedTask(llm, encode, SYSTEM)]
+        measures = [PromptedComplexity(llm), ProposedTags(llm), PromptedTask(llm, encode, SYSTEM)]
         assert all(isinstance(measure, PromptingMeasure) for measure in measures)
         scores, tags, tasks = (measure.rows(SAMPLES) for measure in measures)
         assert scores[0] == {"complexity": 7.0} and str(scores[1]) == "language model: status 500 (attempt 2)"
@@ -60,14 +60,14 @@ def test_a_server_that_is_down_stops_the_run_and_is_no_fault_of_the_samples(
     monkeypatch.setenv("OPENAI_API_KEY", "any")
     down = ServerModel("m", base_url="http://127.0.0.1:9/v1", attempts=1, give_up_after=2)
     with pytest.raises(InputError, match="the last 2 requests have failed"):
-        AskedComplexity(CachedModel(down, tmp_path / "replies.sqlite", SHORT)).rows(SAMPLES)
-    up = AskedComplexity(behind(server, tmp_path, monkeypatch))
+        PromptedComplexity(CachedModel(down, tmp_path / "replies.sqlite", SHORT)).rows(SAMPLES)
+    up = PromptedComplexity(behind(server, tmp_path, monkeypatch))
     assert up.rows(SAMPLES[:1]) == [{"complexity": 7.0}]
 
 
 def test_a_batch_is_written_and_its_results_are_scores(tmp_path: Path) -> None:
     batch = BatchModel("m", tmp_path / "batch")
-    measure = AskedComplexity(CachedModel(batch, tmp_path / "replies.sqlite", SHORT))
+    measure = PromptedComplexity(CachedModel(batch, tmp_path / "replies.sqlite", SHORT))
     with pytest.raises(InputError, match="3 requests written"):
         measure.rows(SAMPLES)
     lines = [json.loads(line) for line in (tmp_path / "batch/requests-000.jsonl").read_text().splitlines()]
@@ -84,15 +84,15 @@ def test_a_batch_is_written_and_its_results_are_scores(tmp_path: Path) -> None:
 
 def test_replies_of_a_local_model_are_checked(tiny_llama: Path, tmp_path: Path, encode: Encode) -> None:
     llm = CachedModel(LocalModel(tiny_llama), tmp_path / "replies.sqlite", SHORT)
-    first = AskedComplexity(llm).rows(SAMPLES)
+    first = PromptedComplexity(llm).rows(SAMPLES)
     assert [str(row) for row in first] == ["no score in the reply"] * 2, "random weights write no numbers"
-    tasks = AskedTask(llm, encode, SYSTEM, selective=False).rows(SAMPLES)
+    tasks = PromptedTask(llm, encode, SYSTEM, selective=False).rows(SAMPLES)
     assert all(isinstance(row, MeasureFault) or set(row["tasks"]) <= set(SYSTEM.tags) for row in tasks)
     again = CachedModel(LocalModel(tiny_llama), tmp_path / "again.sqlite", SHORT)
-    prompts = AskedComplexity(llm).prompts(SAMPLES[0])
+    prompts = PromptedComplexity(llm).prompts(SAMPLES[0])
     assert again(prompts) == llm(prompts), "the likeliest words are the same again"
     with pytest.raises(InputError, match=r"no model in .*absent"):
-        AskedComplexity(CachedModel(LocalModel(tmp_path / "absent"), tmp_path / "r.sqlite", SHORT)).rows(SAMPLES)
+        PromptedComplexity(CachedModel(LocalModel(tmp_path / "absent"), tmp_path / "r.sqlite", SHORT)).rows(SAMPLES)
 
 
 @pytest.mark.parametrize("name", ["server", "batch", "local"])

@@ -103,23 +103,6 @@ class Base64Image:
             raise OSError(f"not base64: {self.data[:20]!r}...: {error}") from None
 
 
-@dataclass(frozen=True)
-class DecodedImage:
-    """An image that is in memory already, for what loads it several times."""
-
-    key: str
-    image: Image.Image = field(repr=False, compare=False)
-
-    @classmethod
-    def of(cls, source: ImageSource) -> DecodedImage:
-        """Decode an image once. Raises `OSError` as its `load` does."""
-        return cls(source.key, source.load())
-
-    def load(self) -> Image.Image:
-        """Return the image."""
-        return self.image
-
-
 def portable_key(image: ImageSource) -> str:
     """A key that does not change when the data moves to another folder or machine (a file: its name and size)."""
     if isinstance(image, FileImage):

@@ -4,25 +4,25 @@ BLIP-2 and OpenFlamingo share one OPT, and LLaVA's vision encoder is CLIP's; eac
 the loaders of both scales read: transformers folders, an open_clip file, a projector file, a connector checkpoint.
 open_clip's vision transformer is converted to the two layouts of transformers; a tensor without a place, or a place
 without a tensor, is an error.
+
+Every command of the mini scale calls `unpack`, which mostly finds its work done. torch and transformers are imported
+where they are used, so that a command that needs no model does not wait for them.
 """
 
 from __future__ import annotations
 
-import vlit.common.torchvision_shim  # noqa: F401  (before transformers looks for torchvision)
-
-# isort: split
-
 import shutil
 from pathlib import Path
-
-import torch
-import transformers
-from torch import nn
-from transformers import AutoConfig, AutoModel, Blip2ForConditionalGeneration, OPTForCausalLM, PretrainedConfig
+from typing import TYPE_CHECKING
 
 from vlit.common.errors import InputError
 from vlit.common.files import replaced_folder
-from vlit.models.loading import StateDict, load_float, require
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PretrainedConfig
+
+    from vlit.models.loading import StateDict
 
 _UNPACKED = ".unpacked"  # written last; unpacked again where it is older than a shipped part
 _SOURCE = "the repository, or make them with `python -m vlit.mini.pretraining`"
@@ -62,11 +62,18 @@ def unpack(parts: str, folder: str) -> None:
 
 def mini_configuration(parts: Path, name: str) -> PretrainedConfig:
     """Return the transformers configuration `configs/{name}.json` of a mini model."""
+    import vlit.common.torchvision_shim  # noqa: F401  (before transformers looks for torchvision)
+
+    # isort: split
+    from transformers import AutoConfig
+
     return AutoConfig.from_pretrained(parts / "configs" / f"{name}.json")
 
 
 def shipped_part(parts: Path, name: str) -> StateDict:
     """Return the tensors of a shipped part as float32."""
+    from vlit.models.loading import load_float, require
+
     return load_float(require(parts / f"{name}.safetensors", _SOURCE))
 
 
@@ -76,8 +83,10 @@ def write_model(config: PretrainedConfig, state: StateDict, folder: Path) -> Non
     Raises:
         InputError: if the tensors are not exactly those of the model.
     """
+    import transformers
+
     architectures = config.architectures or []
-    model_class = getattr(transformers, architectures[0]) if architectures else AutoModel
+    model_class = getattr(transformers, architectures[0]) if architectures else transformers.AutoModel
     model = model_class(config)
     load_exactly(model, state, folder.name)
     model.save_pretrained(str(folder))
@@ -85,6 +94,8 @@ def write_model(config: PretrainedConfig, state: StateDict, folder: Path) -> Non
 
 def _write_blip2(parts: Path, folder: Path) -> None:
     """Write BLIP-2 from its own tensors and the shared OPT."""
+    from transformers import Blip2ForConditionalGeneration, OPTForCausalLM
+
     model = Blip2ForConditionalGeneration(mini_configuration(parts, "blip2"))
     language = OPTForCausalLM(mini_configuration(parts, "opt"))
     load_exactly(language, shipped_part(parts, "opt"), "opt")
@@ -161,10 +172,11 @@ def to_blip2_vision_model(tower: StateDict, layers: int) -> StateDict:
 
     `ln_post` becomes the layer norm that BLIP-2 puts over all tokens (LAVIS calls it `ln_vision`).
     """
+    patches = tower["conv1.weight"]
     out = {
         "embeddings.class_embedding": tower["class_embedding"].reshape(1, 1, -1),
-        "embeddings.patch_embedding.weight": tower["conv1.weight"],
-        "embeddings.patch_embedding.bias": torch.zeros(tower["conv1.weight"].shape[0]),
+        "embeddings.patch_embedding.weight": patches,
+        "embeddings.patch_embedding.bias": patches.new_zeros(patches.shape[0]),
         "embeddings.position_embedding": tower["positional_embedding"].unsqueeze(0),
     }
     for kind in ("weight", "bias"):

@@ -36,7 +36,7 @@ SCORED_EXAMPLES = (
 _NUMBER = re.compile(r"\b(10|[1-9])(?:\.0)?\b")
 
 
-class AskedComplexity:
+class PromptedComplexity:
     """The statistic of I_cx: the language model's score."""
 
     name = "I_cx"
@@ -83,12 +83,12 @@ def _case(turn: Turn) -> str:
     return f"Instruction: {turn.instruction}\nReply: {turn.response[:2000]}\nScore:"
 
 
-def _statistic(instruments: Instruments) -> AskedComplexity:
+def _statistic(instruments: Instruments) -> PromptedComplexity:
     if instruments.llm is None:
         raise NotConfiguredError(
             "no language model: assess.py llm=server, llm=batch or llm=local (I_cx_rule is the offline stand-in)"
         )
-    return AskedComplexity(instruments.llm)
+    return PromptedComplexity(instruments.llm)
 
 
 I_CX = Indicator(

@@ -43,7 +43,7 @@ class NearestTask:
         return [_row(tasks) for tasks in nearest_names(self.encoder, self.vectors, self.names, samples)]
 
 
-class AskedTask:
+class PromptedTask:
     """The statistic of T by a language model, selective or generative.
 
     Generative, the model names a task without seeing the system, and the nearest tag by embedding is taken. Selective,
@@ -86,11 +86,11 @@ def _row(tasks: Sequence[str]) -> dict[str, Any]:
     return {"task": Counter(tasks).most_common(1)[0][0], "tasks": list(tasks)}
 
 
-def _statistic(instruments: Instruments) -> NearestTask | AskedTask:
+def _statistic(instruments: Instruments) -> NearestTask | PromptedTask:
     encoder, system = instruments.encoder(), instruments.tags()
     if instruments.llm is None:
         return NearestTask(encoder, system)
-    return AskedTask(instruments.llm, encoder, system, TagSettings(**instruments.options("tags")).selective)
+    return PromptedTask(instruments.llm, encoder, system, TagSettings(**instruments.options("tags")).selective)
 
 
 def _value(table: pa.Table, samples: Sequence[Sample], instruments: Instruments) -> Value:
