@@ -1,8 +1,8 @@
-"""vlit: vision-language instruction tuning, from annotations to the relation of data quality and performance.
+"""Vision-language instruction tuning: build, measure, tune, score and relate, as one reproducible experiment.
 
-The rooms, in the order data flows; each reads only rooms to its left:
+A package imports only packages earlier in the order of the pipeline (a contract that `make lint` checks):
 
-    world -> construct -> data -> quality -> models -> tuning -> benchmark -> analysis
+    common, llm, data, construct, models, quality, runs, tuning, evaluation, sweep, analysis, mini
 
 Importing `vlit` imports none of them, so that `train.py --help` and `tables.py` need not wait for torch.
 """

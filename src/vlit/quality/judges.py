@@ -23,6 +23,7 @@ from vlit.data.sample import ImageSource, Sample, Turn
 from vlit.data.templates import Template
 from vlit.llm.cache import CachedModel, LanguageModel
 from vlit.llm.request import Prompt, RequestFailed, Sampling, data_url
+from vlit.models.family import VisionLanguageModel
 from vlit.quality.instruments import Case, Evidence, Votes
 from vlit.quality.statistics import MeasureFault, request_fault
 
@@ -181,7 +182,9 @@ class FamilyJudge:
 
     name = "family_contrast"
 
-    def __init__(self, model: Any, encoder: Encoder, template: Template, pool: Sequence[ImageSource], key: str) -> None:
+    def __init__(
+        self, model: VisionLanguageModel, encoder: Encoder, template: Template, pool: Sequence[ImageSource], key: str
+    ) -> None:
         self.model, self.encoder, self.template = model.eval(), encoder, template
         self.pool = sorted({image.key: image for image in pool}.items())
         names = hashlib.sha256("".join(name for name, _ in self.pool).encode()).hexdigest()[:12]
