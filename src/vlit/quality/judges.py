@@ -173,7 +173,7 @@ class FamilyJudge:
     """Compares responses by the likelihoods of a model of ours.
 
     Args:
-        model: a `VisionLanguageModel`, put into evaluation mode.
+        model: the model, put into evaluation mode.
         encoder: its encoder of prompts.
         template: its chat template.
         pool: images to contrast with.
