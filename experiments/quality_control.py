@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from vlit.analysis.measurements import COLUMNS, MODEL_LABELS
+from vlit.analysis.measurements import MODEL_LABELS
 from vlit.analysis.runs import PACKED, read_packed
 from vlit.common.errors import InputError
 from vlit.common.files import write_json, write_text
+from vlit.evaluation.seed_bench import COLUMNS
 
 ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "results" / "study" / PACKED

@@ -8,15 +8,11 @@ from functools import cached_property
 
 import pandas as pd
 
+from vlit.evaluation.seed_bench import DIMENSIONS, OVERALL
 from vlit.quality.indicators import INDICATORS
 from vlit.quality.indicators.registry import BY_KEY
 
-OVERALL = "Overall"
-DIMENSIONS = ("SU", "II", "IL", "IA", "IC", "SR", "IIR", "VR", "TR")  # in the order of Table 3, not of SEED-Bench's ids
-COLUMNS = (OVERALL, *DIMENSIONS)
-# Image questions of SEED-Bench-1 per dimension, evaluation dimensions 1-9; 14,233 in all.
-SEED_BENCH_COUNTS = dict(zip(DIMENSIONS, (3158, 1831, 978, 4649, 2447, 657, 97, 331, 85), strict=True))
-
+SEED_BENCH_COUNTS = {dimension.key: dimension.questions for dimension in DIMENSIONS}
 MODEL_LABELS = {"llava": "LLaVA", "blip2": "BLIP-2", "openflamingo": "OpenFlamingo"}
 _DATA_LABELS = {"llava": "LLaVA", "mimic_it": "MIMIC-IT", "ours": "Ours", "ours_qc": "Ours+QC"}
 _LABELS = {**MODEL_LABELS, **_DATA_LABELS}

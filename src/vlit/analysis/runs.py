@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vlit.analysis.measurements import COLUMNS, Quality, Scores, average_seeds, paper_name
+from vlit.analysis.measurements import Quality, Scores, average_seeds, paper_name
 from vlit.common.errors import InputError
 from vlit.common.files import read_json, read_jsonl, write_jsonl
+from vlit.evaluation.seed_bench import COLUMNS
 from vlit.quality.indicators import INDICATORS
 from vlit.runs.folder import RunFolder
 

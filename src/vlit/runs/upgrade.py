@@ -48,8 +48,9 @@ def read_config(path: Path) -> DictConfig:
     if not isinstance(loaded, DictConfig) or "model" not in loaded:
         raise InputError(f"{path} is not the configuration of a run: give the folder of a run")
     plain = _with_present_targets(OmegaConf.to_container(loaded))
-    if "family" not in plain["model"]:
+    if "family" not in plain["model"]:  # an old run
         plain["model"] = _with_family(plain["model"])
+        plain.pop("quality", None)  # rules in other words, which neither scoring nor judging reads
     return OmegaConf.create(plain)
 
 
