@@ -134,7 +134,7 @@ def _axes(cfg: DictConfig) -> dict[str, list[list[str]]]:
     """Return the overrides of each value of each axis."""
     axes: dict[str, Sequence[Any]] = {}
     if cfg.command == TRAIN:
-        models = cfg.models if cfg.models is not None else _options(f"recipe/{cfg.scale}")
+        models = cfg.models if cfg.models is not None else _options(f"tuning/{cfg.scale}")
         axes = {"seed": cfg.seeds, "model": models, "data": cfg.datasets}
     axes |= {str(key): values for key, values in (cfg.grid or {}).items()}
     for key, values in axes.items():
