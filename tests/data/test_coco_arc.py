@@ -91,7 +91,7 @@ def test_shapes_of_a_conversation(folder):
         (annotation([42], []), "no conversation"),
         (annotation([42], [{"User": "Q", "AI": ""}]), "empty response"),
         (annotation([42], [{"User": "Q"}]), "turns do not alternate"),
-        (annotation([42], [TURN, {"from": "human", "value": "Q"}]), "turns do not alternate"),
+        (annotation([42], [TURN, {"from": "human", "value": "Q"}]), "field absent"),
         (annotation([42], [{"User": "Q", "AI": "A</s>"}]), "special token in text"),
         ("text", "not a sample"),
     ],

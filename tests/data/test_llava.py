@@ -72,10 +72,10 @@ def test_text_alone(read):
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [
-        ({"image": "a.png", "conversations": said("Q", "A")}, "no id"),
+        ({"id": ["1"], "conversations": said("Q", "A")}, "field of another type"),
         ({"id": "1", "image": "absent.png", "conversations": said("Q", "A")}, "missing image"),
         ({"id": "1", "image": "broken.png", "conversations": said("Q", "A")}, "unreadable image"),
-        ({"id": "1", "image": 7, "conversations": said("Q", "A")}, "image is not a file name"),
+        ({"id": "1", "image": 7, "conversations": said("Q", "A")}, "field of another type"),
         ({"id": "1", "conversations": said("<image>Q", "A")}, "image tags differ from images"),
         ({"id": "1", "image": "a.png", "conversations": said("<image><image>Q", "A")}, "image tags differ from images"),
         ({"id": "1", "conversations": []}, "no conversation"),
@@ -83,7 +83,7 @@ def test_text_alone(read):
         ({"id": "1", "conversations": said("Q")}, "turns do not alternate"),
         ({"id": "1", "conversations": said("Q", "A", "Q")}, "turns do not alternate"),
         ({"id": "1", "conversations": said("Q", "A")[::-1]}, "turns do not alternate"),
-        ({"id": "1", "conversations": ["Q", "A"]}, "turns do not alternate"),
+        ({"id": "1", "conversations": ["Q", "A"]}, "field of another type"),
         ({"id": "1", "conversations": said("Q", " \n")}, "empty response"),
         ({"id": "1", "image": "a.png", "conversations": said("<image>\n", "A")}, "empty instruction"),
         ({"id": "1", "conversations": said("Q", None)}, "response is not text"),
@@ -104,7 +104,7 @@ def test_unusable_samples_are_set_aside_with_their_reason(read, entry, reason):
 
 def test_image_check_can_be_put_off(read):
     entry = {"id": "1", "image": "broken.png", "conversations": said("Q", "A")}
-    samples, rejects = read(entry, check_images=False)
+    samples, rejects = read(entry, check=None)
     assert len(samples) == 1
     assert not rejects.rows
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pyarrow as pa
@@ -40,13 +41,22 @@ def read(folder, images="LA.json", **options):
     return read_mimic_it(folder / "LA_instructions.json", folder / images, rejects, **options), rejects
 
 
+def keys(sample):
+    return [image.key for image in sample.images]
+
+
+def content(samples):
+    """Samples without the form in which their images are stored."""
+    return [(replace(sample, images=()), keys(sample)) for sample in samples]
+
+
 def test_instructions_alone(files, png_text):
     samples, rejects = read(files)
     assert [sample.source_id for sample in samples] == ["LA_INS_000001", "LA_INS_000002", "LA_INS_000004"]
     assert [sample.id for sample in samples] == ["mimic_it/000000", "mimic_it/000001", "mimic_it/000003"]
     assert {sample.task for sample in samples} == {"LA"}
     assert samples[1].turns == (Turn("Which differ?", "The hats.", images=2),)
-    assert samples[1].images == (Base64Image(png_text((1, 0, 0))), Base64Image(png_text((2, 0, 0))))
+    assert keys(samples[1]) == [Base64Image(png_text((red, 0, 0))).key for red in (1, 2)]
     (row,) = rejects.rows
     assert (row.sample_id, row.reason) == ("mimic_it/000002", "missing image")
     assert "LA_IMG_77" in row.detail
@@ -74,13 +84,13 @@ def test_absent_related_ids_are_left_out_and_counted(files):
 
 
 def test_parquet_equals_json(files):
-    assert read(files, "LA.parquet", in_context=1)[0] == read(files, "LA.json", in_context=1)[0]
+    assert content(read(files, "LA.parquet", in_context=1)[0]) == content(read(files, "LA.json", in_context=1)[0])
 
 
 def test_parquet_with_plain_columns_equals_json(files, png_text):
     table = pa.table({"id": ["LA_IMG_1", "LA_IMG_2"], "base64": [png_text((1, 0, 0)), png_text((2, 0, 0))]})
     pq.write_table(table, files / "plain.parquet")
-    assert read(files, "plain.parquet")[0] == read(files, "LA.json")[0]
+    assert content(read(files, "plain.parquet")[0]) == content(read(files, "LA.json")[0])
 
 
 def test_unreadable_image_is_set_aside(files, png_text):

@@ -42,7 +42,7 @@ def built(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
 
 
 def read(folder: Path, cache: Path) -> list[Sample]:
-    return read_coco_arc(folder, cache / "world/coco/train2014", Rejects(), kinds=["global"], check_images=False)
+    return read_coco_arc(folder, cache / "world/coco/train2014", Rejects(), kinds=["global"], check=None)
 
 
 def counted(folder: Path) -> dict[str, object]:

@@ -1,13 +1,25 @@
-"""What makes a sample usable: checks every reader applies, so that each family tunes on the same samples."""
+"""What makes a row a sample: declared schemas, and the checks every reader applies, so that families tune alike.
+
+A row has a schema, a `msgspec.Struct`; `checked_row` converts a parsed JSON value to it or says which field does not
+fit. Texts have further conditions, those of the tokenizers.
+"""
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
+import msgspec
+
+from vlit.common.content import RepeatedKeys
 from vlit.data.images import unreadable
 from vlit.data.sample import ImageSource, Rejects, Sample, Turn
 
-Unreadable = Callable[[Iterable[ImageSource]], dict[ImageSource, str]]  # images -> those that can't be decoded, and why
+Unreadable = Callable[[Iterable[ImageSource]], dict[ImageSource, str]]  # images -> reasons of the undecodable ones
+    [Iterable[ImageSource]], dict[ImageSource, str]
+]  # images -> those that cannot be decoded, and why
 
 IMAGE_TAG = "<image>"
 
@@ -15,77 +27,150 @@ IMAGE_TAG = "<image>"
 # response or an image, so such a sample is set aside for all families alike.
 SPECIAL_TOKENS = (IMAGE_TAG, "<s>", "</s>", "<pad>", "<unk>", "<|endofchunk|>", "<|endoftext|>")
 
+# Who speaks, by the names that files in use give it.
+ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"}
+
+# Letters and symbols that show nothing, besides what Unicode itself classes as format, space or control.
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+_INVISIBLE = frozenset(("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"))
+_VIOLATION = re.compile(r"(?P<what>.*?)(?: - at `\$?\.?(?P<field>[^`]*)`)?$", re.DOTALL)
+
+Kind = TypeVar("Kind", bound=msgspec.Struct)
+
 
 class MalformedError(Exception):
-    """A sample that can't be used. Readers catch it and add it to the rejects."""
+    """A row that cannot be used. Readers catch it and add it to the rejects.
 
-    def __init__(self, reason: str, detail: str = "") -> None:
+    Args:
+        reason: one of few fixed phrases.
+        detail: what exactly.
+        field: the field at fault.
+    """
+
+    def __init__(self, reason: str, detail: str = "", field: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
+        self.field = field
 
 
-def checked_turn(instruction: object, response: object, images: int = 0, supervised: bool = True) -> Turn:
-    """Build a turn from texts of unknown worth, stripped of outer white space.
+def checked_row(kind: type[Kind], value: object) -> Kind:
+    """Convert a parsed JSON value to its schema. Fields the schema does not name are ignored.
 
     Raises:
-        MalformedError: if a text is not a string, is empty, is not valid Unicode or holds a special token.
+        MalformedError: if a field is absent or of another type, or a key occurs more than once.
     """
-    texts = [_checked_text(instruction, "instruction"), _checked_text(response, "response")]
-    return Turn(texts[0], texts[1], images, supervised)
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        repeated = _repeated_key(value)  # such an object is no `dict`, and fits no schema
+        if repeated is not None:
+            raise MalformedError("repeated key", f"{repeated} occurs twice in an object", repeated) from None
+        found = _VIOLATION.match(str(error))
+        assert found is not None  # the pattern matches every text
+        field, what = found["field"] or "", found["what"].replace("`", "")
+        absent = re.match(r"Object missing required field (\S+)", what)
+        if absent is not None:
+            name = f"{field}.{absent[1]}" if field else absent[1]
+            raise MalformedError("field absent", name, name) from None
+        if not field:
+            raise MalformedError("not a sample", what) from None
+        raise MalformedError("field of another type", f"{field}: {what}", field) from None
 
 
-def _checked_text(text: object, role: str) -> str:
+def _repeated_key(value: object) -> str | None:
+    """Return a key that occurs twice in one object of a JSON value, at any depth."""
+    if isinstance(value, RepeatedKeys):
+        keys = [key for key, _ in value]
+        return next(key for key in keys if keys.count(key) > 1)
+    if isinstance(value, dict):
+        return next((found for item in value.values() if (found := _repeated_key(item)) is not None), None)
+    if isinstance(value, list):
+        return next((found for item in value if (found := _repeated_key(item)) is not None), None)
+    return None
+
+
+def checked_turn(instruction: Any, response: Any, images: int = 0, supervised: bool = True) -> Turn:
+    """Build a turn from two texts, stripped of outer white space.
+
+    Raises:
+        MalformedError: if a text is not a string, shows nothing, is not valid Unicode or holds a special token.
+    """
+    return Turn(checked_text(instruction, "instruction"), checked_text(response, "response"), images, supervised)
+
+
+def checked_text(text: object, role: str) -> str:
+    """Return a text without outer white space.
+
+    Args:
+        text: what a file gives.
+        role: what it is, for the reason.
+
+    Raises:
+        MalformedError: as `checked_turn`.
+    """
     if not isinstance(text, str):
-        raise MalformedError(f"{role} is not text", repr(text))
-    text = text.strip()
-    if not text:
-        raise MalformedError(f"empty {role}")
-    for token in SPECIAL_TOKENS:
-        if token in text:
-            raise MalformedError("special token in text", f"{token} in {role}")
+        raise MalformedError(f"{role} is not text", repr(text), role)
     try:
         text.encode()
     except UnicodeEncodeError as error:  # JSON admits half of a surrogate pair, tokenizers do not
-        raise MalformedError("text is not valid Unicode", f"{role}: {error}") from None
+        raise MalformedError("text is not valid Unicode", f"{role}: {error}", role) from None
+    text = text.strip()
+    if not any(map(_visible, text)):
+        invisible = f"{len(text)} characters, none of them visible" if text else ""
+        raise MalformedError(f"empty {role}", invisible, role)
+    for token in SPECIAL_TOKENS:
+        if token in text:
+            raise MalformedError("special token in text", f"{token} in {role}", role)
     return text
 
 
-def keep_readable(samples: list[Sample], rejects: Rejects, check: Unreadable = unreadable) -> list[Sample]:
-    """Set aside the samples with an image that can't be decoded, before a loader process finds out.
+def _visible(character: str) -> bool:
+    return character not in _BLANK and unicodedata.category(character) not in _INVISIBLE
+
+
+def keep_readable(samples: list[Sample], rejects: Rejects, check: Unreadable | None = unreadable) -> list[Sample]:
+    """Set aside the samples with an image that cannot be decoded, before a run depends on them.
 
     Args:
-        samples: as read.
+        samples: samples as read.
         rejects: receives those set aside.
-        check: finds the unreadable among images; the default decodes each of them once.
+        check: finds the images that cannot be decoded, by default by decoding each once; None checks nothing.
     """
-    faults = check(image for sample in samples for image in sample.images)
+    faults = {} if check is None else check(image for sample in samples for image in sample.images)
     kept = []
     for sample in samples:
         fault = next((faults[image] for image in sample.images if image in faults), None)
         if fault is None:
             kept.append(sample)
         else:
-            rejects.add(sample.id, "unreadable image", fault)
+            rejects.add(sample.id, "unreadable image", fault, place=sample.place)
     return kept
 
 
 Pair = tuple[object, object]  # instruction and response, not yet checked
 
 
-def pairs_from_messages(messages: object) -> list[Pair]:
-    """Pair `{"from": "human", "value": ...}` with the `{"from": "gpt", "value": ...}` after it.
+class Message(msgspec.Struct):
+    """A message of a conversation: who speaks (`from`) and what (`value`)."""
+
+    from_: str = msgspec.field(name="from")
+    value: Any = None
+
+
+def pairs_from_messages(messages: Sequence[Message]) -> list[Pair]:
+    """Pair each message of the user with the assistant's after it; see `ROLES` for the names they have in files.
 
     Raises:
-        MalformedError: if there is no message or they don't alternate, human first and gpt last.
+        MalformedError: if there is no message or they do not alternate, the user first and the assistant last.
     """
-    if not isinstance(messages, list) or not messages:
-        raise MalformedError("no conversation")
-    roles = [message.get("from") if isinstance(message, dict) else None for message in messages]
-    if len(roles) % 2 or roles != ["human", "gpt"] * (len(roles) // 2):
-        raise MalformedError("turns do not alternate", "roles: " + " ".join(map(str, roles)))
-    values = [message.get("value") for message in messages]
-    return list(zip(values[::2], values[1::2], strict=True))
+    if not messages:
+        raise MalformedError("no conversation", field="conversations")
+    roles = [ROLES.get(message.from_.lower(), message.from_) for message in messages]
+    if len(roles) % 2 or roles != ["user", "assistant"] * (len(roles) // 2):
+        shown = " ".join(message.from_ for message in messages)
+        raise MalformedError("turns do not alternate", f"roles: {shown}", "conversations")
+    return [(messages[at].value, messages[at + 1].value) for at in range(0, len(messages), 2)]
 
 
 def turns_of(pairs: Sequence[Pair], images: int) -> tuple[Turn, ...]:
@@ -97,7 +182,7 @@ def turns_of(pairs: Sequence[Pair], images: int) -> tuple[Turn, ...]:
         MalformedError: if a turn is unusable, or the number of tags is neither zero nor the number of images.
     """
     if not pairs:
-        raise MalformedError("no conversation")
+        raise MalformedError("no conversation", field="conversations")
     tags = [text.count(IMAGE_TAG) if isinstance(text, str) else 0 for text, _ in pairs]
     if not any(tags):
         tags[0] = images

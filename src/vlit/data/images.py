@@ -5,48 +5,42 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import io
 import os
-import struct
+import re
 import zipfile
 import zlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
+from vlit.data.decode import decode
 from vlit.data.sample import ImageSource
 
-# What Pillow's decoders raise on broken files, besides OSError.
-_DECODER_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
+# COCO's names of one image, by year of release: 000000000042.jpg and COCO_train2014_000000000042.jpg.
+_COCO_NAME = re.compile(r"(?:COCO_(?:train|val|test)\d{4}_)?(\d{1,12})\.(?:jpg|JPG|jpeg)")
+_COCO_SPLITS = ("COCO_train2014_", "COCO_val2014_", "COCO_test2014_", "COCO_test2015_", "")
 
 
 @dataclass(frozen=True)
 class FileImage:
-    """An image file."""
+    """An image file. `upright` applies the EXIF orientation."""
 
     path: Path
+    upright: bool = True
 
     @property
     def key(self) -> str:
-        """Hash of path, size and time of change: a file written anew is another image."""
+        """Hash of path, size and time of change: a rewritten file is another image."""
         status = self.path.stat()
         return _digest(f"{self.path.resolve()}|{status.st_size}|{status.st_mtime_ns}".encode())
 
     def load(self) -> Image.Image:
         """Decode to RGB. Raises `OSError` that names the path."""
-        return _decode(self.path.read_bytes(), str(self.path))
+        return decode(self.path.read_bytes(), str(self.path), self.upright)
 
 
 @dataclass(frozen=True)
@@ -55,6 +49,7 @@ class ZipImage:
 
     archive: Path
     member: str
+    upright: bool = True
 
     @property
     def key(self) -> str:
@@ -68,9 +63,16 @@ class ZipImage:
         info = self._info()
         try:
             data = _open_zip(self.archive, os.getpid()).read(info)
-        except (zipfile.BadZipFile, zlib.error) as error:
+        except NotImplementedError:
+            raise OSError(
+                f"cannot read {where}: a way of compression that Python does not know, such as Deflate64 (Windows"
+                " Explorer above 2 GB): unpack the archive and pack it again, or use the folder"
+            ) from None
+        except RuntimeError:
+            raise OSError(f"cannot read {where}: it is encrypted: unpack the archive with its password") from None
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
             raise OSError(f"cannot read {where}: {error}") from None
-        return _decode(data, where)
+        return decode(data, where, self.upright)
 
     def _info(self) -> zipfile.ZipInfo:
         try:
@@ -84,6 +86,7 @@ class Base64Image:
     """An encoded image as text, in the standard or the URL-safe alphabet, with or without its padding."""
 
     data: str = field(repr=False)
+    upright: bool = True
 
     @property
     def key(self) -> str:
@@ -93,7 +96,7 @@ class Base64Image:
     def load(self) -> Image.Image:
         """Decode to RGB. Raises `OSError` that names the hash."""
         data = self._bytes()
-        return _decode(data, f"base64 image {_digest(data)[:12]}")
+        return decode(data, f"base64 image {_digest(data)[:12]}", self.upright)
 
     def _bytes(self) -> bytes:
         text = "".join(self.data.split()).replace("-", "+").replace("_", "/").rstrip("=")
@@ -103,15 +106,52 @@ class Base64Image:
             raise OSError(f"not base64: {self.data[:20]!r}...: {error}") from None
 
 
+@dataclass(frozen=True)
+class ImageFolder:
+    """A folder of images, looked up by the names that annotation files give them.
+
+    COCO's images have two published names each, with and without the split in front; either finds the other.
+    """
+
+    folder: Path
+    upright: bool = True
+
+    def find(self, name: str) -> FileImage | None:
+        """Return the image of a name or a COCO id, or None if the folder has no such file.
+
+        Raises:
+            OSError: if the name leads out of the folder, or can be no file's name.
+        """
+        relative = PurePosixPath(name)
+        if relative.is_absolute() or ".." in relative.parts or re.match(r"[A-Za-z]:[\\/]", name) or "\0" in name:
+            raise OSError(f"{name[:100]!r} leads out of the image folder: give a path inside it")
+        if len(os.fsencode(relative.name)) > 255:
+            raise OSError(f"{name[:60]!r}... is no file's name")
+        for candidate in (relative, *_other_names(relative)):
+            if (self.folder / candidate).is_file():
+                return FileImage(self.folder / candidate, self.upright)
+        return None
+
+
+def _other_names(name: PurePosixPath) -> list[PurePosixPath]:
+    found = _COCO_NAME.fullmatch(name.name) or re.fullmatch(r"(\d{1,12})", name.name)
+    if found is None:
+        return []
+    return [name.with_name(f"{split}{int(found[1]):012d}.jpg") for split in _COCO_SPLITS]
+
+
 def portable_key(image: ImageSource) -> str:
-    """A key that does not change when the data moves to another folder or machine (a file: its name and size)."""
+    """Return a key that does not change when the data moves to another folder or machine.
+
+    A file has its name and size, anything else its content's key.
+    """
     if isinstance(image, FileImage):
         return f"{image.path.name}|{image.path.stat().st_size}"
     return image.key
 
 
 def unreadable(images: Iterable[ImageSource], threads: int = 8) -> dict[ImageSource, str]:
-    """Decode every image once, whole, and say which can't be decoded and why.
+    """Decode every image once, whole, and return the reasons of those that cannot be decoded.
 
     Decoding runs outside Python's lock, hence threads.
     """
@@ -127,14 +167,6 @@ def _fault(image: ImageSource) -> str | None:
     except OSError as error:
         return str(error)
     return None
-
-
-def _decode(data: bytes, where: str) -> Image.Image:
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return image.convert("RGB")
-    except _DECODER_ERRORS as error:
-        raise OSError(f"cannot decode {where}: {error}") from None
 
 
 @lru_cache(maxsize=8)

@@ -17,7 +17,7 @@ from typing import Any
 
 from vlit.common.errors import InputError
 from vlit.common.files import read_json, write_json
-from vlit.data.checks import Unreadable, keep_readable
+from vlit.data.checks import Unreadable
 from vlit.data.images import portable_key
 from vlit.data.sample import Rejects, Sample
 
@@ -30,7 +30,7 @@ class InstructionSource:
 
     Attributes:
         name: `llava`, `mimic_it`, `ours`, `ours_qc`.
-        read: the reader with its files; takes the rejects and `check_images`.
+        read: the reader with its files; takes the rejects and `check`.
         annotations: file or folder the reader reads, for messages and overrides.
         images: folder or file of its images.
         curated_from: name of the dataset it is the curated part of, or None.
@@ -57,10 +57,7 @@ class InstructionSource:
         Raises:
             InputError: if there is no usable sample.
         """
-        if unreadable is None:
-            samples = self.read(rejects=rejects)
-        else:
-            samples = keep_readable(self.read(rejects=rejects, check_images=False), rejects, unreadable)
+        samples = self.read(rejects=rejects) if unreadable is None else self.read(rejects=rejects, check=unreadable)
         if not samples:
             raise InputError(f"{self.annotations} has no usable sample: {rejects.summary()}")
         return samples

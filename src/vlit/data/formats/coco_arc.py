@@ -10,18 +10,39 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile, ZipFile
 
+import msgspec
+
+from vlit.common.content import RepeatedKeys, read_document
 from vlit.common.errors import InputError
-from vlit.common.files import read_json
-from vlit.data.checks import MalformedError, Pair, keep_readable, pairs_from_messages, turns_of
-from vlit.data.images import FileImage, ZipImage
+from vlit.data.checks import (
+    MalformedError,
+    Message,
+    Pair,
+    Unreadable,
+    checked_row,
+    keep_readable,
+    pairs_from_messages,
+    turns_of,
+)
+from vlit.data.images import FileImage, ImageFolder, ZipImage, unreadable
 from vlit.data.sample import ImageSource, Rejects, Sample
 
 log = logging.getLogger(__name__)
 
 KINDS = ("global", "negative", "region")
+_SPEAKERS = ("User", "AI")
 Find = Callable[[str], ImageSource | None]
+
+
+class Annotation(msgspec.Struct):
+    """An annotation of a file: what images, what kind of instruction, which conversations."""
+
+    conversations: Any
+    img_ids: list[str | int] = []
+    instruction_type: str | None = None
 
 
 def read_coco_arc(
@@ -31,7 +52,8 @@ def read_coco_arc(
     *,
     kinds: Sequence[str] = KINDS,
     name: str = "ours",
-    check_images: bool = True,
+    check: Unreadable | None = unreadable,
+    upright: bool = True,
 ) -> list[Sample]:
     """Read `{image_source, construction_time, annotations: [{img_ids, instruction_type, conversations}]}` files.
 
@@ -43,11 +65,12 @@ def read_coco_arc(
         images: the COCO train2014 folder.
         rejects: receives the unusable samples.
         kinds: which of the three files to read; a file of the others is not asked for.
-        name: the first part of the ids.
-        check_images: decode every image now; otherwise only a missing file is found here.
+        name: first part of the ids.
+        check: finds the images that cannot be decoded, by default by decoding all; None checks nothing.
+        upright: apply the EXIF orientation.
 
     Raises:
-        InputError: if a kind is unknown, or a file of a configured kind is absent, cut off or in another format.
+        InputError: if a kind is unknown, or a file of a configured kind is absent or in another format.
     """
     folder, images = Path(folder), Path(images)
     unknown = set(kinds) - set(KINDS)
@@ -57,76 +80,91 @@ def read_coco_arc(
     if left_out:
         log.info("%s: %s left out, as configured", folder, ", ".join(left_out))
     if not images.is_dir():
-        raise InputError(f"no image folder {images}: download COCO train2014, or mend the dataset's `images` path")
+        raise InputError(f"no image folder {images}: download COCO train2014, or mend data.images")
     samples: list[Sample] = []
     for kind in kinds:
-        find = _finder(images, _region_images(folder) if kind == "region" else {})
-        samples += _read_kind(folder / f"{kind}.json", f"{name}/{kind}", find, rejects)
-    if check_images:
-        samples = keep_readable(samples, rejects)
+        find = _finder(images, _region_images(folder, upright) if kind == "region" else {}, upright)
+        read, rows = _read_kind(folder / f"{kind}.json", f"{name}/{kind}", find, rejects)
+        read = keep_readable(read, rejects, check)
+        rejects.close(str(folder / f"{kind}.json"), rows, len(read))
+        samples += read
     log.info("%s: %d samples read; %s", folder, len(samples), rejects.summary())
     return samples
 
 
-def _read_kind(path: Path, prefix: str, find: Find, rejects: Rejects) -> list[Sample]:
-    content = read_json(path, mend="download it, or leave its kind out of the dataset's `kinds`")
+def _read_kind(path: Path, prefix: str, find: Find, rejects: Rejects) -> tuple[list[Sample], int]:
+    """Return the usable samples of a file and the number of conversations it holds."""
+    content = read_document(path, "download it, or leave its kind out of data.read.kinds", repeated_keys=True).value
     annotations = content.get("annotations") if isinstance(content, dict) else None
     if not isinstance(annotations, list):
         raise InputError(f"{path} is not in COCO_ARC's format: it has no list `annotations`")
-    samples = []
-    for number, annotation in enumerate(annotations):
-        for sample_id, conversation in _conversations(f"{prefix}/{number:06d}", annotation):
+    samples, rows = [], 0
+    for number, value in enumerate(annotations):
+        place = f"{path.name}[{number}]"
+        for sample_id, conversation in _conversations(f"{prefix}/{number:06d}", value):
+            rows += 1
             try:
-                samples.append(_sample(sample_id, annotation, conversation, path.stem, find))
+                samples.append(_sample(sample_id, place, value, conversation, path.stem, find))
             except MalformedError as fault:
-                rejects.add(sample_id, fault.reason, fault.detail)
-    return samples
+                rejects.add(sample_id, fault.reason, fault.detail, place=place, field=fault.field)
+    return samples, rows
 
 
-def _conversations(sample_id: str, annotation: object) -> list[tuple[str, object]]:
+def _conversations(sample_id: str, annotation: object) -> list[tuple[str, Any]]:
+    """Return the conversations of an annotation, each with its id; one, where they are no list of lists."""
     value = annotation.get("conversations") if isinstance(annotation, dict) else None
-    if isinstance(value, list) and value and all(isinstance(item, list) for item in value):
+    if type(value) is list and value and all(type(item) is list for item in value):  # no object of repeated keys
         return [(f"{sample_id}-{number}", item) for number, item in enumerate(value)]
     return [(sample_id, value)]
 
 
-def _sample(sample_id: str, annotation: object, conversation: object, kind: str, find: Find) -> Sample:
-    if not isinstance(annotation, dict):
-        raise MalformedError("not a sample", repr(annotation))
-    ids = annotation.get("img_ids")
-    if not isinstance(ids, list) or not ids:
-        raise MalformedError("no image ids")
+def _sample(sample_id: str, place: str, value: object, conversation: Any, kind: str, find: Find) -> Sample:
+    annotation = checked_row(Annotation, value)
+    if not annotation.img_ids:
+        raise MalformedError("no image ids", field="img_ids")
+    ids = [str(image_id) for image_id in annotation.img_ids]
     turns = turns_of(_pairs(conversation), len(ids))
-    found = [find(str(image_id)) for image_id in ids]
-    absent = [str(image_id) for image_id, image in zip(ids, found, strict=True) if image is None]
+    try:
+        found = [find(image_id) for image_id in ids]
+    except OSError as error:
+        raise MalformedError("unusable image name", str(error), "img_ids") from None
+    absent = [image_id for image_id, image in zip(ids, found, strict=True) if image is None]
     if absent:
-        raise MalformedError("missing image", ", ".join(absent))
-    return Sample(
-        id=sample_id,
-        images=tuple(image for image in found if image is not None),
-        turns=turns,
-        source_id=",".join(map(str, ids)),
-        task=kind,
-    )
+        raise MalformedError("missing image", ", ".join(absent), "img_ids")
+    images = tuple(image for image in found if image is not None)
+    return Sample(sample_id, images, turns, source_id=",".join(ids), task=kind, place=place)
 
 
-def _pairs(conversation: object) -> list[Pair]:
-    if isinstance(conversation, list) and conversation and all(_is_turn(item) for item in conversation):
-        return [(item["User"], item["AI"]) for item in conversation]
-    return pairs_from_messages(conversation)
+def _pairs(conversation: Any) -> list[Pair]:
+    """Return instructions and responses of a conversation in any of the forms it has in files.
+
+    One of them is an object that repeats its keys, `{"User": ..., "AI": ..., "User": ..., "AI": ...}`: the very form
+    that the paper's prompt asks for (section A.2.2).
+    """
+    items = conversation if type(conversation) is list else [conversation]
+    if items and all(map(_is_spoken, items)):
+        spoken = [pair for item in items for pair in (item if isinstance(item, RepeatedKeys) else item.items())]
+        speakers = [speaker for speaker, _ in spoken]
+        if speakers != list(_SPEAKERS) * (len(speakers) // 2):
+            raise MalformedError("turns do not alternate", f"speakers: {' '.join(speakers)}", "conversations")
+        return [(spoken[at][1], spoken[at + 1][1]) for at in range(0, len(spoken), 2)]
+    if not isinstance(conversation, list) or not conversation:
+        raise MalformedError("no conversation", field="conversations")
+    return pairs_from_messages([checked_row(Message, item) for item in conversation])
 
 
-def _is_turn(item: object) -> bool:
-    return isinstance(item, dict) and "User" in item and "AI" in item
+def _is_spoken(item: object) -> bool:
+    keys = [key for key, _ in item] if isinstance(item, RepeatedKeys) else list(item) if isinstance(item, dict) else []
+    return bool(keys) and set(keys) <= set(_SPEAKERS)
 
 
-def _region_images(folder: Path) -> dict[str, ImageSource]:
-    """Region images by file name and by stem, from the folder or the zip archive."""
+def _region_images(folder: Path, upright: bool) -> dict[str, ImageSource]:
+    """Return region images by file name and by stem, from the folder or the zip archive."""
     archive = folder / "region_images.zip"
     found: dict[str, ImageSource] = {}
     if (folder / "region_images").is_dir():
         for path in sorted((folder / "region_images").iterdir()):
-            found[path.name] = found[path.stem] = FileImage(path)
+            found[path.name] = found[path.stem] = FileImage(path, upright)
     elif archive.is_file():
         try:
             with ZipFile(archive) as zipped:
@@ -134,20 +172,16 @@ def _region_images(folder: Path) -> dict[str, ImageSource]:
         except BadZipFile as error:
             raise InputError(f"{archive} is not a readable zip archive ({error}): fetch it again") from None
         for member in members:
-            found[member.name] = found[member.stem] = ZipImage(archive, member.as_posix())
+            found[member.name] = found[member.stem] = ZipImage(archive, member.as_posix(), upright)
     return found
 
 
-def _finder(coco: Path, region_images: dict[str, ImageSource]) -> Find:
-    """Look an image id up: a region image, a file name, or a COCO id (also as "000000000042.jpg")."""
+def _finder(coco: Path, region_images: dict[str, ImageSource], upright: bool) -> Find:
+    """Return the lookup of an image id: a region image, a file name, or a COCO id (also as "000000000042.jpg")."""
+    folder = ImageFolder(coco, upright)
 
     def find(image_id: str) -> ImageSource | None:
         name = Path(image_id).name
-        if name in region_images:
-            return region_images[name]
-        candidates = [coco / image_id]
-        if Path(name).stem.isdecimal():
-            candidates.append(coco / f"COCO_train2014_{int(Path(name).stem):012d}.jpg")
-        return next((FileImage(path) for path in candidates if path.is_file()), None)
+        return region_images[name] if name in region_images else folder.find(image_id)
 
     return find
