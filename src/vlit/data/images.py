@@ -5,15 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import itertools
 import os
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from PIL import Image
 
@@ -21,7 +22,9 @@ from vlit.data.decode import decode
 from vlit.data.sample import ImageSource
 
 # COCO's names of one image, by year of release: 000000000042.jpg and COCO_train2014_000000000042.jpg.
-_COCO_NAME = re.compile(r"(?:COCO_(?:train|val|test)\d{4}_)?(\d{1,12})\.(?:jpg|JPG|jpeg)")
+_COCO_NAME = re.compile(r"(?:COCO_(?:train|val|test)\d{4}_)?(\d{1,12})(?:\.(?:jpg|JPG|jpeg))?")
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+_LONGEST_NAME = 255  # characters of a file's name, on the file systems in use
 _COCO_SPLITS = ("COCO_train2014_", "COCO_val2014_", "COCO_test2014_", "COCO_test2015_", "")
 
 
@@ -122,22 +125,23 @@ class ImageFolder:
         Raises:
             OSError: if the name leads out of the folder, or can be no file's name.
         """
-        relative = PurePosixPath(name)
-        if relative.is_absolute() or ".." in relative.parts or re.match(r"[A-Za-z]:[\\/]", name) or "\0" in name:
+        parts = name.split("/")
+        if name.startswith("/") or ".." in parts or "\0" in name or _DRIVE.match(name):
             raise OSError(f"{name[:100]!r} leads out of the image folder: give a path inside it")
-        if len(os.fsencode(relative.name)) > 255:
+        if len(name) > _LONGEST_NAME and max(map(len, parts)) > _LONGEST_NAME:
             raise OSError(f"{name[:60]!r}... is no file's name")
-        for candidate in (relative, *_other_names(relative)):
-            if (self.folder / candidate).is_file():
-                return FileImage(self.folder / candidate, self.upright)
+        place = os.path.join(self.folder, *parts[:-1], "")  # noqa: PTH118 - strings, as there are 158,000 names
+        for candidate in itertools.chain(parts[-1:], _other_names(parts[-1])):
+            if os.path.isfile(place + candidate):  # noqa: PTH113
+                return FileImage(Path(place + candidate), self.upright)
         return None
 
 
-def _other_names(name: PurePosixPath) -> list[PurePosixPath]:
-    found = _COCO_NAME.fullmatch(name.name) or re.fullmatch(r"(\d{1,12})", name.name)
-    if found is None:
-        return []
-    return [name.with_name(f"{split}{int(found[1]):012d}.jpg") for split in _COCO_SPLITS]
+def _other_names(name: str) -> Iterator[str]:
+    found = _COCO_NAME.fullmatch(name)
+    if found is not None:
+        for split in _COCO_SPLITS:
+            yield f"{split}{int(found[1]):012d}.jpg"
 
 
 def portable_key(image: ImageSource) -> str:

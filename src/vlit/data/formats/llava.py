@@ -39,6 +39,9 @@ class Row(msgspec.Struct):
     task: str | None = None
 
 
+_KEYS = frozenset(Row.__struct_fields__)
+
+
 def read_llava(
     annotations: str | Path,
     images: str | Path,
@@ -97,7 +100,7 @@ def _sample(sample_id: str, place: str, value: object, folder: ImageFolder, task
     row = checked_row(Row, value)
     assert isinstance(value, dict)  # the schema is that of an object
     for key, content in value.items():
-        if content and key not in Row.__struct_fields__ and _FOREIGN_MEDIA.fullmatch(key):
+        if key not in _KEYS and content and _FOREIGN_MEDIA.fullmatch(key):
             raise MalformedError("unknown key of a picture, video or sound", f"{key}: name pictures under `image`", key)
     names = _image_names(row)
     turns = turns_of(pairs_from_messages(row.conversations), len(names))
