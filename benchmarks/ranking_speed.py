@@ -27,12 +27,12 @@ from vlit.common.files import write_json
 from vlit.data.dataset import Batch
 from vlit.data.encode import IGNORED
 from vlit.evaluation.ranking import QuestionBatch, choice_scores
-from vlit.evaluation.seed_bench import LETTERS
 from vlit.models import blip2, llava, loading, openflamingo
 from vlit.models.family import VisionLanguageModel
 from vlit.models.forward import sequence_log_probabilities
 
 ROOT = Path(__file__).resolve().parents[1]
+CHOICES = 4  # of a question
 TOKENIZER = ROOT / "weights" / "mini" / "tokenizer"
 DEFAULTS = {
     "only": None, "questions": 4, "batch": 2, "rounds": 3, "width": 512, "layers": 6, "vocabulary": 8192,
@@ -135,7 +135,7 @@ def questions(model: VisionLanguageModel, number: int, seed: int = 0) -> Questio
         pixel_values=torch.randn(number, 3, IMAGE_SIZE, IMAGE_SIZE, generator=rng),
         image_counts=torch.ones(number, dtype=torch.long),
     )
-    choices = torch.randint(10, vocabulary, (number * len(LETTERS), CHOICE), generator=rng)
+    choices = torch.randint(10, vocabulary, (number * CHOICES, CHOICE), generator=rng)
     return QuestionBatch([], batch, torch.arange(number), choices, torch.ones_like(choices))
 
 
@@ -153,8 +153,8 @@ def official(
     assert batch.choices is not None
     features = model.encode_images(batch.prompts.pixel_values) if image_once else None
     sums, means = [], []
-    for letter in range(len(LETTERS)):
-        choice = batch.choices[letter :: len(LETTERS)]
+    for letter in range(CHOICES):
+        choice = batch.choices[letter::CHOICES]
         ids = torch.cat([batch.prompts.input_ids, choice], dim=1)
         labels = torch.cat([batch.prompts.labels, choice], dim=1)
         row = replace(batch.prompts, input_ids=ids, attention_mask=torch.ones_like(ids), labels=labels)

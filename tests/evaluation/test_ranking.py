@@ -16,8 +16,9 @@ from vlit.data.images import FileImage
 from vlit.data.sample import Rejects
 from vlit.data.templates import TEMPLATES
 from vlit.evaluation.evaluate import Scoring, _share, evaluate
+from vlit.evaluation.questions import read_questions
 from vlit.evaluation.ranking import QuestionEncoder, choice_scores, read_answer
-from vlit.evaluation.seed_bench import LETTERS, Question, read_questions
+from vlit.evaluation.seed_bench import LETTERS, Question
 from vlit.mini.world.build import WorldSpec, build_world
 from vlit.tuning import setup
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
@@ -12,7 +13,10 @@ import pytest
 
 from vlit.common.errors import InputError
 from vlit.data.sample import Rejects
-from vlit.evaluation.seed_bench import COLUMNS, DIMENSIONS, read_questions, shuffled_images
+from vlit.evaluation.questions import read_questions
+from vlit.evaluation.seed_bench import COLUMNS, DIMENSIONS, shuffled_images
+
+PICTURE = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw==")  # a GIF of one pixel
 
 
 def question(number: int, **changes: Any) -> dict[str, Any]:
@@ -34,7 +38,7 @@ def question(number: int, **changes: Any) -> dict[str, Any]:
 def write(folder: Path, entries: list[dict[str, Any]]) -> Path:
     for entry in entries:
         if "data_id" in entry and entry["data_id"] != "absent.jpg":
-            (folder / entry["data_id"]).write_bytes(b"")
+            (folder / entry["data_id"]).write_bytes(PICTURE)
     file = folder / "SEED-Bench.json"
     file.write_text(json.dumps({"questions": entries, "question_type": {"Instances Counting": 5}}))
     return file
@@ -69,7 +73,7 @@ def test_a_missing_choice_is_set_aside(tmp_path: Path) -> None:
     del broken["choice_c"]
     rejects = Rejects()
     read_questions(write(tmp_path, [question(1), broken]), tmp_path, rejects)
-    assert rejects.counts() == {"field absent": 1}
+    assert rejects.counts() == {"choice absent": 1}
 
 
 def test_a_truncated_file_is_one_clear_line(tmp_path: Path) -> None:
@@ -104,5 +108,5 @@ def test_the_dimensions_are_the_nine_of_images_with_all_their_questions() -> Non
 
 
 def test_names_and_accuracies_do_without_torch() -> None:
-    code = "import sys, vlit.evaluation.seed_bench; assert 'torch' not in sys.modules"
+    code = "import sys, vlit.evaluation.questions, vlit.evaluation.seed_bench; assert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -18,8 +18,6 @@ from vlit.data.images import unreadable
 from vlit.data.sample import ImageSource, Rejects, Sample, Turn
 
 Unreadable = Callable[[Iterable[ImageSource]], dict[ImageSource, str]]  # images -> reasons of the undecodable ones
-    [Iterable[ImageSource]], dict[ImageSource, str]
-]  # images -> those that cannot be decoded, and why
 
 IMAGE_TAG = "<image>"
 

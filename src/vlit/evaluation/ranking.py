@@ -24,12 +24,19 @@ from vlit.evaluation.seed_bench import LETTERS, Question
 from vlit.models.family import VisionLanguageModel
 
 NEW_TOKENS = 8  # of a generated answer
-LETTER_FIRST = re.compile(r"^\W*([A-D])\b")
+_PREFIX = re.compile(  # of a sentence that ends in a letter or a choice
+    r"^(?:so |therefore,? )?(?:the )?(?:correct |right |best )?(?:answer|option|choice)(?: is)?\s*:?\s*", re.IGNORECASE
+)
+_MARKED_LETTER = re.compile(r"^\(?([A-Za-z])[).:,]")  # "B.", "(b)", "B: because"
+_LONE_LETTER = re.compile(r"^\W*([A-Za-z])\W*$")
+_LEADING_LETTER = re.compile(r"^([B-HJ])\b")  # "A" and "I" begin sentences
 
 
 @dataclass(frozen=True)
 class QuestionBatch:
-    """Q encoded questions with four choices each, C = 4 Q in all.
+    """Q encoded questions with K choices each, C = Q K in all; K is the largest number of choices among them.
+
+    A question with fewer has its first choice again in the places that are left, which are not scored.
 
     Attributes:
         questions: the Q questions.
@@ -79,11 +86,12 @@ class QuestionEncoder:
     def with_choices(self, questions: Sequence[Question]) -> QuestionBatch:
         """Encode questions, and apart from them the choices that may follow, to be ranked."""
         prompts, rows = [], []
+        most = max(len(question.choices) for question in questions)
         for question in questions:
             prompt = self.template.question_prompt(question.question)
             prompts.append(prompt)
             length = len(self.encoder(prompt, question.id).input_ids)
-            for choice in question.choices:
+            for choice in (*question.choices, *question.choices[:1] * (most - len(question.choices))):
                 # Encoded behind its prompt, as a response is in tuning; the prompt's tokens are then cut off.
                 response = Piece(self.template.before_answer + choice.strip(), supervised=True)
                 rows.append(torch.tensor(self.encoder.training([*prompt, response], question.id).input_ids[length:]))
@@ -111,9 +119,10 @@ class QuestionEncoder:
 
 @torch.inference_mode()
 def choice_scores(model: VisionLanguageModel, batch: QuestionBatch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the log-likelihood of every choice, summed over its tokens and averaged: two (Q, 4) float32 tensors.
+    """Return the log-likelihood of every choice, summed over its tokens and averaged: two (Q, K) float32 tensors.
 
-    Each image is encoded once, each prompt is read once, and only the choices' own tokens are read four times.
+    Each image is encoded once, each prompt is read once, and only the choices' own tokens are read K times. Places
+    that no choice fills have -inf.
 
     Args:
         model: model in evaluation mode.
@@ -121,7 +130,8 @@ def choice_scores(model: VisionLanguageModel, batch: QuestionBatch) -> tuple[tor
     """
     assert batch.choices is not None and batch.choices_mask is not None
     features = model.encode_images(batch.prompts.pixel_values)[batch.images]
-    cache = model.prefill(batch.prompts, features).repeat(len(LETTERS))
+    choices = len(batch.choices) // len(batch.questions)
+    cache = model.prefill(batch.prompts, features).repeat(choices)
     # The prompt's last position predicts a choice's first token, each token of the choice the one after it.
     logits_CLV = cache.next_logits[:, None]
     if batch.choices.shape[1] > 1:
@@ -130,7 +140,10 @@ def choice_scores(model: VisionLanguageModel, batch: QuestionBatch) -> tuple[tor
     tokens_CL = logits_CLV.float().log_softmax(dim=-1).gather(2, batch.choices[..., None]).squeeze(2)
     sums_C = (tokens_CL * batch.choices_mask).sum(dim=1)
     means_C = sums_C / batch.choices_mask.sum(dim=1)
-    return sums_C.view(-1, len(LETTERS)), means_C.view(-1, len(LETTERS))
+    numbers_Q = torch.tensor([len(question.choices) for question in batch.questions], device=sums_C.device)
+    unfilled_QK = torch.arange(choices, device=sums_C.device) >= numbers_Q[:, None]
+    sums_QK, means_QK = sums_C.view(-1, choices), means_C.view(-1, choices)
+    return sums_QK.masked_fill(unfilled_QK, -torch.inf), means_QK.masked_fill(unfilled_QK, -torch.inf)
 
 
 def ranked_rows(model: VisionLanguageModel, batch: QuestionBatch, normalisation: str) -> list[dict[str, Any]]:
@@ -146,8 +159,8 @@ def ranked_rows(model: VisionLanguageModel, batch: QuestionBatch, normalisation:
     return [
         {
             **_row(question, LETTERS[int(decisive[place].argmax())]),
-            "sum": [round(value, 6) for value in sums[place].tolist()],
-            "mean": [round(value, 6) for value in means[place].tolist()],
+            "sum": [round(value, 6) for value in sums[place, : len(question.choices)].tolist()],
+            "mean": [round(value, 6) for value in means[place, : len(question.choices)].tolist()],
         }
         for place, question in enumerate(batch.questions)
     ]
@@ -172,19 +185,44 @@ def generated_rows(model: VisionLanguageModel, batch: QuestionBatch) -> list[dic
 
 def lettered_prompt(question: Question) -> str:
     """Return the question, its lettered choices, and the request for a letter."""
-    choices = "\n".join(f"{letter}. {text}" for letter, text in zip(LETTERS, question.choices, strict=True))
+    choices = "\n".join(f"{letter}. {text}" for letter, text in zip(LETTERS, question.choices, strict=False))
     return f"{question.question}\n{choices}\nAnswer with the option's letter from the given choices directly."
 
 
 def read_answer(text: str, question: Question) -> str:
-    """Return the letter that a text begins with, else that of the only choice it contains, else ""."""
-    found = LETTER_FIRST.match(text)
-    if found:
-        return found.group(1)
-    contained = [
-        letter for letter, choice in zip(LETTERS, question.choices, strict=True) if choice.lower() in text.lower()
+    """Return the letter of the choice that a generated text names, or "" if it names none or several.
+
+    A text that is a choice names it, before any letter is looked for: "A desert" is the choice of that text, not A.
+    Then a letter counts where it cannot be a word, and last the only choice whose words the text contains.
+    """
+    text = text.strip()
+    rest = _PREFIX.sub("", text)
+    for candidate in (text, rest):
+        whole = [letter for letter, choice in _lettered(question) if _words(choice) == _words(candidate)]
+        if len(whole) == 1:
+            return whole[0]
+    letters = LETTERS[: len(question.choices)]
+    found = _MARKED_LETTER.match(rest) or _LONE_LETTER.match(rest) or _LEADING_LETTER.match(rest)
+    if found and found[1].upper() in letters:
+        return found[1].upper()
+    words = f" {_words(text)} "
+    contained = {letter: f" {_words(choice)} " for letter, choice in _lettered(question)}
+    contained = {letter: choice for letter, choice in contained.items() if choice.strip() and choice in words}
+    longest = [
+        letter
+        for letter, choice in contained.items()
+        if not any(choice in other for other in contained.values() if other != choice)
     ]
-    return contained[0] if len(contained) == 1 else ""
+    return longest[0] if len(longest) == 1 else ""
+
+
+def _lettered(question: Question) -> list[tuple[str, str]]:
+    return list(zip(LETTERS, question.choices, strict=False))
+
+
+def _words(text: str) -> str:
+    """Return a text's words in lower case, one space between them, without punctuation."""
+    return " ".join(re.findall(r"\w+", text.casefold()))
 
 
 def _row(question: Question, prediction: str) -> dict[str, Any]:

@@ -16,8 +16,9 @@ from vlit.common.files import write_json
 from vlit.data.sample import Rejects
 from vlit.data.templates import TEMPLATES
 from vlit.evaluation.evaluate import Scoring, evaluate
+from vlit.evaluation.questions import read_questions
 from vlit.evaluation.ranking import QuestionEncoder
-from vlit.evaluation.seed_bench import Accuracy, Question, read_questions, shuffled_images
+from vlit.evaluation.seed_bench import Accuracy, Question, shuffled_images
 from vlit.models.family import VisionLanguageModel
 from vlit.runs.attempt import requeued
 from vlit.runs.folder import RunFolder, commit

@@ -1,4 +1,4 @@
-"""SEED-Bench-1: its nine image dimensions, its question files, and the control with exchanged images.
+"""SEED-Bench-1: its nine image dimensions, what a question is, and the control with exchanged images.
 
 Nothing here needs torch, so that tables and the generated benchmark use the same names.
 """
@@ -11,13 +11,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from scipy.stats import binomtest
-
-from vlit.common.errors import InputError
-from vlit.common.files import read_json
-from vlit.data.sample import Rejects
 
 
 @dataclass(frozen=True)
@@ -52,7 +47,7 @@ DIMENSIONS = (
 KEY_OF_ID = {dimension.id: dimension.key for dimension in DIMENSIONS}
 OVERALL = "Overall"
 COLUMNS = (OVERALL, *(dimension.key for dimension in DIMENSIONS))  # of Table 3
-LETTERS = "ABCD"
+LETTERS = "ABCDEFGHIJ"  # a question has two to ten choices
 
 
 @dataclass(frozen=True)
@@ -63,7 +58,7 @@ class Question:
         id: SEED-Bench's `question_id`.
         dimension: key of its dimension.
         question: text of the question.
-        choices: texts of the four choices.
+        choices: texts of the choices.
         answer: index of the right choice.
         image: file of the image.
     """
@@ -71,61 +66,9 @@ class Question:
     id: str
     dimension: str
     question: str
-    choices: tuple[str, str, str, str]
+    choices: tuple[str, ...]
     answer: int
     image: Path
-
-
-def read_questions(annotations: Path, images: Path, rejects: Rejects) -> list[Question]:
-    """Read the image questions of a file in SEED-Bench's format (`data_type` "image").
-
-    Args:
-        annotations: the JSON file.
-        images: folder of the images.
-        rejects: receives malformed questions and questions without an image file, with the reason.
-
-    Raises:
-        InputError: if the file is absent, broken, in another format, or without a usable image question.
-    """
-    content = read_json(annotations, mend="fetch SEED-Bench.json, or set benchmark.annotations")
-    if not isinstance(content, dict) or "questions" not in content:
-        raise InputError(f"{annotations} has no `questions`: it is not in SEED-Bench's format")
-    questions: dict[str, Question] = {}
-    for number, entry in enumerate(content["questions"]):
-        id = str(entry.get("question_id", f"#{number}"))
-        if entry.get("data_type", "image") != "image":
-            continue
-        problem = _problem(entry, images, repeated=id in questions)
-        if problem is not None:
-            rejects.add(id, *problem)
-            continue
-        first, second, third, fourth = (str(entry[f"choice_{letter.lower()}"]) for letter in LETTERS)
-        questions[id] = Question(
-            id=id,
-            dimension=KEY_OF_ID[int(entry["question_type_id"])],
-            question=entry["question"],
-            choices=(first, second, third, fourth),
-            answer=LETTERS.index(entry["answer"]),
-            image=images / entry["data_id"],
-        )
-    if not questions:
-        raise InputError(f"{annotations} has no usable image question: {rejects.summary()}")
-    return list(questions.values())
-
-
-def _problem(entry: dict[str, Any], images: Path, repeated: bool) -> tuple[str, str] | None:
-    if repeated:
-        return "question id occurs twice", ""
-    for key in ("question_id", "question", "answer", "data_id", "question_type_id", *map("choice_{}".format, "abcd")):
-        if key not in entry:
-            return "field absent", key
-    if entry["answer"] not in LETTERS:
-        return "answer is none of A, B, C, D", str(entry["answer"])
-    if int(entry["question_type_id"]) not in KEY_OF_ID:
-        return "not an image dimension", str(entry["question_type_id"])
-    if not (images / entry["data_id"]).is_file():
-        return "image absent", entry["data_id"]
-    return None
 
 
 def shuffled_images(questions: list[Question], seed: int) -> list[Question]:
