@@ -23,9 +23,8 @@ def batch_of(cfg, model, encoder, answers: list[str], side: str = "right", image
         pieces = [*template.question_prompt("What color is the cup?", images), *template.answer(answer)]
         encoded = encoder.training(pieces, str(place))
         shades = [Image.new("RGB", (64, 64), (40 * place, 30 * shade, 90)) for shade in range(images)]
-        items.append(
-            Item(str(place), encoded.input_ids, encoded.labels, torch.stack([model.image_transform(i) for i in shades]))
-        )
+        pixels = torch.stack([model.image_transform(shade) for shade in shades]) if images else None
+        items.append(Item(str(place), encoded.input_ids, encoded.labels, pixels))
     return collate(items, model.tokenizer.pad_token_id, side)
 
 
@@ -50,6 +49,23 @@ def test_exactly_the_trained_parts_get_gradients(family, name: str) -> None:
             assert parameter.grad is not None, parameter_name
         else:
             assert parameter.grad is None, parameter_name
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_batch_of_text_alone_trains_every_part_and_looks_at_nothing(family, name: str) -> None:
+    cfg, model, encoder = family(name)
+    batch = batch_of(cfg, model, encoder, ["Red", "The cup is blue."], images=0)
+    model.policy.set_modes(model)
+    loss = token_loss(model(batch), batch.labels).total
+    loss.backward()
+    assert torch.isfinite(loss)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    assert all(parameter.grad is not None for parameter in trained)  # or data-parallel training would wait for them
+    assert all(torch.isfinite(parameter.grad).all() for parameter in trained)
+    model.eval()
+    alone = model(batch_of(cfg, model, encoder, ["Red"], images=0))
+    together = model(batch_of(cfg, model, encoder, ["Red", "Red"], images=0))
+    torch.testing.assert_close(together[:1], alone)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -6,9 +6,12 @@ import math
 
 import pytest
 import torch
+from PIL import Image
+from torchvision.transforms.functional import InterpolationMode, center_crop, normalize, resize, to_tensor
 
 from vlit.data.encode import IGNORED
-from vlit.models.forward import sequence_log_probabilities, token_loss
+from vlit.models import forward
+from vlit.models.forward import CLIP_MEAN, CLIP_STD, CropTransform, sequence_log_probabilities, token_loss
 
 
 def by_hand(logits: torch.Tensor, labels: torch.Tensor) -> list[list[float]]:
@@ -57,3 +60,27 @@ def test_a_sample_without_a_supervised_token_is_an_error(example) -> None:
     labels[1] = IGNORED
     with pytest.raises(ValueError, match=r"rows \[1\]"):
         token_loss(logits, labels)
+
+
+@pytest.mark.parametrize("size", [(1, 5000), (5000, 1), (7, 200)])
+def test_a_thin_picture_is_cropped_before_it_is_resized(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    largest = []
+    resize = forward.resize
+
+    def counted(image: Image.Image, target: object, **options: object) -> Image.Image:
+        found = resize(image, target, **options)
+        largest.append(found.width * found.height)
+        return found
+
+    monkeypatch.setattr(forward, "resize", counted)
+    assert CropTransform(336)(Image.new("RGB", size, (200, 10, 10))).shape == (3, 336, 336)
+    assert max(largest) <= 5 * 336 * 336
+
+
+def test_the_ends_that_are_cut_off_change_nothing() -> None:
+    generator = torch.Generator().manual_seed(0)
+    pixels = (torch.rand(8, 400, 3, generator=generator) * 255).byte().numpy()
+    thin = Image.fromarray(pixels)
+    whole = center_crop(resize(thin, 64, interpolation=InterpolationMode.BICUBIC), [64, 64])
+    expected = normalize(to_tensor(whole), CLIP_MEAN, CLIP_STD)
+    torch.testing.assert_close(CropTransform(64)(thin), expected, atol=0.05, rtol=0)

@@ -18,7 +18,7 @@ from vlit.common.errors import InputError
 from vlit.data.dataset import Batch
 from vlit.models.checkpoints import transformers_blip2_state
 from vlit.models.family import Family, PromptCache, VisionLanguageModel, register
-from vlit.models.forward import CropTransform, insert_features, last_logits
+from vlit.models.forward import CropTransform, insert_features, last_logits, pixels_or_blank
 from vlit.models.freeze import FreezePolicy
 from vlit.models.lavis import lavis_network
 from vlit.models.loading import load_named, load_pretrained, load_tokenizer, read_architecture, require
@@ -106,8 +106,11 @@ class Blip2(VisionLanguageModel):
         ).logits
 
     def _embed(self, batch: Batch, features: torch.Tensor | None) -> torch.Tensor:
-        features = self.encode_images(batch.pixel_values) if features is None else features
+        if features is None:
+            features = self.encode_images(pixels_or_blank(batch, self.image_transform))
         embeddings = self.language_model.get_input_embeddings()(batch.input_ids)
+        if not len(batch.pixel_values):
+            return embeddings + 0 * features.sum()
         return insert_features(embeddings, batch.input_ids, self.image_token_id, features)
 
     @torch.inference_mode()

@@ -10,10 +10,12 @@ from PIL import Image
 from torch.nn import functional
 from torchvision.transforms.functional import InterpolationMode, center_crop, normalize, resize, to_tensor
 
+from vlit.data.dataset import Batch, ImageTransform
 from vlit.data.encode import IGNORED
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+_THIN = 16  # times as long as wide
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,39 @@ class CropTransform:
 
     def __call__(self, image: Image.Image) -> torch.Tensor:
         """Return a (3, size, size) float tensor of an RGB image."""
+        if self.crop:
+            image = _without_ends(image)
         if image.size != (self.size, self.size):
             target = self.size if self.crop else (self.size, self.size)
             image = resize(image, target, interpolation=InterpolationMode.BICUBIC)
             if self.crop:
                 image = center_crop(image, [self.size, self.size])
         return normalize(to_tensor(image), CLIP_MEAN, CLIP_STD)
+
+
+def _without_ends(image: Image.Image) -> Image.Image:
+    """Cut the ends off a picture more than `_THIN` times as long as wide; the crop after resizing shows none of them.
+
+    Resizing first makes a picture of 1 x 5000 pixels one of 336 x 1,680,000.
+    """
+    short, long = sorted(image.size)
+    if long <= _THIN * short:
+        return image
+    kept = 3 * short + (long - 3 * short) % 2  # the centre stays where it is
+    start = (long - kept) // 2
+    wide = image.width == long
+    return image.crop((start, 0, start + kept, short) if wide else (0, start, short, start + kept))
+
+
+def pixels_or_blank(batch: Batch, image_transform: ImageTransform) -> torch.Tensor:
+    """Return a batch's pixel values; of a batch without images, those of one black picture (1, 3, height, width).
+
+    Data-parallel and sharded training need every process to run the same modules, whatever its samples hold. What is
+    computed of the black picture must be multiplied by zero.
+    """
+    if len(batch.pixel_values):
+        return batch.pixel_values
+    return image_transform(Image.new("RGB", (1, 1)))[None].to(batch.pixel_values)
 
 
 def insert_features(

@@ -27,7 +27,7 @@ from transformers import (
 from vlit.data.dataset import Batch
 from vlit.models.checkpoints import projector_state, published_projector_state
 from vlit.models.family import Family, PromptCache, VisionLanguageModel, register
-from vlit.models.forward import CropTransform, insert_features, positions
+from vlit.models.forward import CropTransform, insert_features, pixels_or_blank, positions
 from vlit.models.freeze import FreezePolicy
 from vlit.models.loading import (
     REST_OF_CLIP,
@@ -85,8 +85,11 @@ class Llava(VisionLanguageModel):
         return self.network.lm_head(self._decode(embeddings, mask, cache.keys_values))
 
     def _embed(self, batch: Batch, features: torch.Tensor | None) -> torch.Tensor:
-        features = self.encode_images(batch.pixel_values) if features is None else features
+        if features is None:
+            features = self.encode_images(pixels_or_blank(batch, self.image_transform))
         embeddings = self.network.get_input_embeddings()(batch.input_ids)
+        if not len(batch.pixel_values):
+            return embeddings + 0 * features.sum()
         return insert_features(embeddings, batch.input_ids, self.image_token_id, features)
 
     def _decode(
@@ -107,7 +110,7 @@ class Llava(VisionLanguageModel):
         produced = self.network.generate(
             input_ids=batch.input_ids,
             attention_mask=batch.attention_mask,
-            pixel_values=batch.pixel_values,
+            pixel_values=batch.pixel_values if len(batch.pixel_values) else None,
             max_new_tokens=max_new_tokens,
             num_beams=num_beams,
             do_sample=False,

@@ -31,7 +31,7 @@ from vlit.models import mpt
 from vlit.models.checkpoints import load_flamingo_connectors, published_flamingo_state
 from vlit.models.clip import open_clip_configuration
 from vlit.models.family import Family, PromptCache, VisionLanguageModel, register
-from vlit.models.forward import CropTransform, last_logits
+from vlit.models.forward import CropTransform, last_logits, pixels_or_blank
 from vlit.models.freeze import FreezePolicy
 from vlit.models.loading import read_architecture, require
 
@@ -79,8 +79,7 @@ class OpenFlamingo(VisionLanguageModel):
 
     def forward(self, batch: Batch, features: torch.Tensor | None = None, skip: int = 0) -> torch.Tensor:
         """Return logits (batch, length - skip, vocabulary)."""
-        features = self.encode_images(batch.pixel_values) if features is None else features
-        self._condition(_pad_images(features, batch.image_counts), batch.input_ids == self.image_token_id)
+        self._condition(self._images(batch, features), batch.input_ids == self.image_token_id)
         logits = last_logits(
             self.network.lang_encoder,
             batch.input_ids.shape[1] - skip,
@@ -91,10 +90,17 @@ class OpenFlamingo(VisionLanguageModel):
         self.network.lang_encoder.clear_conditioned_layers()
         return logits
 
+    def _images(self, batch: Batch, features: torch.Tensor | None) -> torch.Tensor:
+        """Return each sample's image features (batch, most images, latents, width); without images one that is zero."""
+        if features is None:
+            features = self.encode_images(pixels_or_blank(batch, self.image_transform))
+        if not len(batch.pixel_values):
+            return 0 * features[None].expand(len(batch.input_ids), -1, -1, -1)
+        return _pad_images(features, batch.image_counts)
+
     def prefill(self, batch: Batch, features: torch.Tensor | None = None) -> PromptCache:
         """Read left-padded prompts once."""
-        features = self.encode_images(batch.pixel_values) if features is None else features
-        images = _pad_images(features, batch.image_counts)
+        images = self._images(batch, features)
         self._condition(images, batch.input_ids == self.image_token_id)
         keys_values = DynamicCache()
         logits = last_logits(
