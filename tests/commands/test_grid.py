@@ -219,15 +219,15 @@ def test_a_local_sweep_goes_on_after_a_failure_and_finishes_when_given_again(arg
     page = run("status.py", "name=mine", f"folder={tmp_path / 'sweep'}").stdout
     assert "2 cells: 1 done, 1 failed" in page and "failed: tuning.save_every=0: it is a whole number" in page
     folder = tmp_path / "runs/mini/llava/ours/seed0"
-    assert list(folder.glob("evaluations/*-shuffled_images/result.json"))
+    assert list(folder.glob("evaluations/*-shuffled_images-*/result.json"))
     assert list((tmp_path / "sweep" / "tables").glob("table03.*")), done.stdout
     assert "not evaluated" not in page
-    next(folder.glob("evaluations/*-shuffled_images/result.json")).unlink()
+    next(folder.glob("evaluations/*-shuffled_images-*/result.json")).unlink()
     page = run("status.py", "name=mine", f"folder={tmp_path / 'sweep'}").stdout
     assert "done but not evaluated: llava ours seed 0\n" in page
     before = (folder / "result.json").stat().st_mtime_ns
     assert "2 cells, 1 done, 1 to start" in run(*command).stdout
-    assert list(folder.glob("evaluations/*-shuffled_images/result.json"))
+    assert list(folder.glob("evaluations/*-shuffled_images-*/result.json"))
     assert (folder / "result.json").stat().st_mtime_ns == before
 
 

@@ -73,7 +73,8 @@ def test_a_finished_run_is_scored_blind(grid: Path) -> None:
     before = (folder / "result.json").read_bytes()
     done = run("evaluate.py", f"run={folder}", "control=shuffled_images")
     assert done.returncode == 0, done.stderr
-    blind = json.loads((folder / "evaluations/SEED-Bench-ranking_mean-shuffled_images/result.json").read_text())
+    (written,) = folder.glob("evaluations/SEED-Bench-ranking_mean-shuffled_images-*/result.json")
+    blind = json.loads(written.read_text())
     assert blind["control"] == "shuffled_images"
     assert blind["counts"]["Overall"] == 36
     assert (folder / "result.json").read_bytes() == before

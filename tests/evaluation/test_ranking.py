@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from vlit.common.files import read_jsonl
 from vlit.data.images import FileImage
 from vlit.data.sample import Rejects
 from vlit.data.templates import TEMPLATES
-from vlit.evaluation.evaluate import Scoring, _share, evaluate
+from vlit.evaluation.evaluate import Scoring, _part, _share, evaluate, fingerprint_questions
 from vlit.evaluation.questions import read_questions
 from vlit.evaluation.ranking import QuestionEncoder, choice_scores, read_answer
 from vlit.evaluation.seed_bench import LETTERS, Question
@@ -124,6 +125,26 @@ def test_an_image_is_encoded_once_for_all_its_questions(family, questions: list[
     torch.testing.assert_close(sums[2:], alone, rtol=1e-4, atol=1e-4)
 
 
+def test_answers_to_other_questions_of_the_same_names_are_not_taken(
+    family, questions: list[Question], compose, tmp_path: Path
+) -> None:
+    cfg, model, encoder = family("blip2")
+    scoring = Scoring("ranking", "mean", batch_size=8, workers=0)
+    trainer = setup.scoring_trainer(cfg)
+    asked = questions[:16]
+    changed = [replace(question, answer=(question.answer + 1) % 4) for question in asked]
+    assert fingerprint_questions(asked) != fingerprint_questions(changed)
+    stale = tmp_path / "predictions.jsonl"
+    rows = [{"question_id": one.id, "dimension": one.dimension, "prediction": "A", "answer": "A"} for one in asked]
+    left = "".join(json.dumps(row) + "\n" for row in rows[:8])
+    _part(stale, fingerprint_questions(changed, scoring.name, scoring.precision), 0).write_text(left)
+    evaluate(model, encoder_of(cfg, model, encoder), asked, scoring, trainer, stale)
+    assert [row["answer"] for row in map(json.loads, stale.read_text().splitlines())] == [
+        "ABCD"[one.answer] for one in asked
+    ]
+    assert not list(tmp_path.glob("*part*"))
+
+
 def test_an_interrupted_evaluation_resumes_and_ends_the_same(
     family, questions: list[Question], compose, tmp_path: Path
 ) -> None:
@@ -136,7 +157,8 @@ def test_an_interrupted_evaluation_resumes_and_ends_the_same(
     cut = tmp_path / "cut" / "predictions.jsonl"
     cut.parent.mkdir()
     # one whole batch, half of the next, and a line that a kill cut off
-    cut.with_name("predictions.jsonl.part0").write_text("".join(lines[:12]) + lines[12][:20])
+    identity = fingerprint_questions(questions, scoring.name, scoring.precision)
+    _part(cut, identity, 0).write_text("".join(lines[:12]) + lines[12][:20])
     evaluate(model, encoder_of(cfg, model, encoder), questions, scoring, trainer, cut)
     assert cut.read_text() == whole.read_text()
     assert not list(cut.parent.glob("*.part*"))

@@ -31,7 +31,7 @@ def test_a_failing_cell_stops_no_other_and_its_reason_is_on_the_status_page(swee
     assert "2 cells: 1 done, 1 failed" in page
     assert re.search(r"llava ours seed 0 failed: tuning.save_every=0: it is a whole number.*\(SLURM job \d+_1\)", page)
     good, bad = (Path(cell["run_folder"]) for cell in grid.cells())
-    assert list(good.glob("evaluations/*-shuffled_images/result.json"))  # its evaluation waited for it alone
+    assert list(good.glob("evaluations/*-shuffled_images-*/result.json"))  # its evaluation waited for it alone
     assert not (bad / "evaluations").exists()
     assert list((grid.folder / "tables").glob("*.csv")), grid.log("tables.log")
     assert "finish it with\n  python sweep.py launch=slurm" in page

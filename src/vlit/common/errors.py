@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
-from hydra.errors import HydraException, InstantiationException
+from hydra.errors import HydraException, InstantiationException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE}
@@ -45,9 +45,20 @@ def one_line(error: BaseException) -> str | None:
         return str(error)
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return None
+    if isinstance(error, OverrideParseException):
+        return _unquoted(error.override)
     message, hint, _ = str(error).partition("To append to your config use")
     mend = " No command reads such a key: check its spelling." if hint else ""  # Hydra proposes to add it all the same
     return " ".join(message.split()) + mend
+
+
+def _unquoted(override: str) -> str:
+    """Return the line for an override that Hydra does not parse: most often a path with brackets or spaces."""
+    key, equals, value = override.partition("=")
+    if not equals or not key.strip("+~ "):
+        return f"{override!r} is no override: write key=value"
+    escaped = value.strip("'\"").replace("\\", "\\\\").replace("'", "\\'")
+    return f"{override}: the value has characters of Hydra's grammar: quote it, \"{key}='{escaped}'\""
 
 
 def reason(error: BaseException) -> str:

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
+from tqdm import tqdm
 
 from vlit.common.errors import InputError
 from vlit.data.encode import IGNORED, Encoder, NoSupervisedToken, UnusableText
@@ -134,7 +135,7 @@ class InstructionDataset(Dataset[Item]):
         self.samples: list[Sample] = []
         self.lengths: list[int] = []
         self.truncated = 0
-        for sample in samples:
+        for sample in tqdm(samples, desc="encoding", unit="sample", disable=None, leave=False):
             self._add(sample, rejects)
         if not self.samples:
             raise InputError(f"none of {len(samples)} samples can be tuned on: {rejects.summary()}")
@@ -161,11 +162,16 @@ class InstructionDataset(Dataset[Item]):
         try:
             encoded = self.encoder.training(self.template.render(sample), sample.id)
         except NoSupervisedToken as error:
-            rejects.add(sample.id, "no supervised token", str(error))
+            rejects.add(sample.id, "no supervised token", str(error), place=sample.place)
             return
         except UnusableText as error:
-            rejects.add(sample.id, "unusable text", str(error))
+            rejects.add(sample.id, "unusable text", str(error), place=sample.place)
             return
         self.samples.append(sample)
         self.lengths.append(len(encoded.input_ids))
         self.truncated += encoded.truncated
+        if encoded.truncated:
+            unseen = len(sample.images) - encoded.images
+            images = f"; {unseen} of {len(sample.images)} images are not shown" if unseen else ""
+            detail = f"{encoded.lost} of {len(encoded.input_ids) + encoded.lost} tokens{images}"
+            rejects.add_part(sample.id, f"cut to max_length={self.encoder.max_length}", detail, place=sample.place)

@@ -56,12 +56,14 @@ class Encoded:
         labels: T labels, each the id in its place or `IGNORED`.
         images: number of images in the sequence, the sample's first ones; fewer than it has where it was cut.
         truncated: whether the sequence was cut to `max_length`.
+        lost: number of tokens cut off.
     """
 
     input_ids: list[int]
     labels: list[int]
     images: int
     truncated: bool = False
+    lost: int = 0
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ class Encoder:
         length = self.max_length
         if kept < len(image_ends):
             length = min(length, image_ends[kept] - self.tokens_per_image)
-        return Encoded(ids[:length], labels[:length], kept, truncated=True)
+        return Encoded(ids[:length], labels[:length], kept, truncated=True, lost=len(ids) - length)
 
     def _tokenize(self, text: str) -> list[int]:
         return self.tokenizer.encode(text, add_special_tokens=False)

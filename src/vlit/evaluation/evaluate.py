@@ -6,6 +6,7 @@ import vlit.common.torchvision_shim  # noqa: F401  (before Lightning looks for t
 
 # isort: split
 import functools
+import hashlib
 import json
 import logging
 import os
@@ -133,7 +134,8 @@ def evaluate(
         enable_checkpointing=False,
         enable_progress_bar=False,
     )
-    part = _part(output, predictor.global_rank)
+    identity = fingerprint_questions(questions, scoring.name, scoring.precision)
+    part = _part(output, identity, predictor.global_rank)
     batches = _share(questions, scoring.batch_size, predictor.global_rank, predictor.world_size)
     remaining = batches[_answered(part, batches) :]
     log.info("scoring %d questions by %s", len(questions), scoring.name)
@@ -143,13 +145,24 @@ def evaluate(
             predictor.predict(Evaluation(model, rows, part), loader, return_predictions=False)
     predictor.strategy.barrier()
     if predictor.is_global_zero:
-        _merge(output, questions, predictor.world_size)
+        _merge(output, identity, questions, predictor.world_size)
     predictor.strategy.barrier()
     return accuracy((row["dimension"], row["prediction"] == row["answer"]) for row in read_jsonl(output))
 
 
-def _part(output: Path, rank: int) -> Path:
-    return output.with_name(f"{output.name}.part{rank}")
+def fingerprint_questions(questions: Sequence[Question], *settings: str) -> str:
+    """Return a hash of questions and how they are scored: ids, texts, choices, answers, and images by name and size."""
+    digest = hashlib.sha256(json.dumps(settings).encode())
+    for one in questions:
+        image = (one.image.name, one.image.stat().st_size)
+        row = (one.id, one.dimension, one.question, one.choices, one.answer, image)
+        digest.update(json.dumps(row).encode())
+    return digest.hexdigest()
+
+
+def _part(output: Path, identity: str, rank: int) -> Path:
+    """Return a process's part file; answers to other questions have another name, and are never taken for these."""
+    return output.with_name(f"{output.name}.{identity[:12]}.part{rank}")
 
 
 def _share(questions: Sequence[Question], size: int, rank: int, world: int) -> list[list[Question]]:
@@ -175,15 +188,15 @@ def _answered(part: Path, batches: list[list[Question]]) -> int:
     return done
 
 
-def _merge(output: Path, questions: Sequence[Question], world: int) -> None:
-    """Write the rows of all processes in the order of the questions, and remove the part files."""
-    parts = [_part(output, rank) for rank in range(world)]
+def _merge(output: Path, identity: str, questions: Sequence[Question], world: int) -> None:
+    """Write the rows of all processes in the order of the questions, and remove all part files."""
+    parts = [_part(output, identity, rank) for rank in range(world)]
     rows = {row["question_id"]: row for part in parts if part.exists() for row in read_jsonl(part)}
     absent = [question.id for question in questions if question.id not in rows]
     if absent:
         raise RuntimeError(f"{len(absent)} questions have no prediction, first {absent[0]}")
     write_jsonl(output, [rows[question.id] for question in questions])
-    for part in parts:
+    for part in output.parent.glob(f"{output.name}.*part*"):
         part.unlink(missing_ok=True)
 
 

@@ -15,7 +15,7 @@ from vlit.common.errors import InputError
 from vlit.common.files import write_json
 from vlit.data.sample import Rejects
 from vlit.data.templates import TEMPLATES
-from vlit.evaluation.evaluate import Scoring, evaluate
+from vlit.evaluation.evaluate import Scoring, evaluate, fingerprint_questions
 from vlit.evaluation.questions import read_questions
 from vlit.evaluation.ranking import QuestionEncoder
 from vlit.evaluation.seed_bench import Accuracy, Question, shuffled_images
@@ -55,7 +55,7 @@ def score_run_again(cfg: DictConfig) -> Path:
         cfg: configuration of `evaluate.py`; `cfg.run` is the folder of the run.
 
     Returns:
-        The result file, `RUN/evaluations/{benchmark}-{scoring}[-{control}]/result.json`.
+        The result file, `RUN/evaluations/{benchmark}-{scoring}[-{control}]-{hash of the questions}/result.json`.
 
     Raises:
         InputError: if the run has no checkpoint, or the control is unknown.
@@ -70,12 +70,14 @@ def score_run_again(cfg: DictConfig) -> Path:
     annotations = Path(cfg.benchmark or tuned.benchmark.annotations)
     images = Path(cfg.images or (annotations.parent / "SEED-Bench-image"))
     scoring = replace(instantiate(tuned.benchmark.scoring), mode=cfg.mode, normalisation=cfg.normalisation)
-    folder = run.evaluations / "-".join(part for part in (annotations.stem, scoring.name, cfg.control) if part)
+    rejects = Rejects()
+    questions = read_questions(annotations, images, rejects)
+    if cfg.control == "shuffled_images":
+        questions = shuffled_images(questions, cfg.seed)
+    content = fingerprint_questions(questions, scoring.name, scoring.precision)[:8]
+    name = "-".join(part for part in (annotations.stem, scoring.name, cfg.control, content) if part)
+    folder = run.evaluations / name
     with requeued(), owned(folder):
-        rejects = Rejects()
-        questions = read_questions(annotations, images, rejects)
-        if cfg.control == "shuffled_images":
-            questions = shuffled_images(questions, cfg.seed)
         model = setup.tuned_model(tuned, run.checkpoint)
         rejects.write(folder / "rejects.jsonl")
         predictions = folder / "predictions.jsonl"

@@ -233,8 +233,6 @@ def build_llava(
     words = load_tokenizer(require(tokenizer, sources["language"]))
     if image_token not in words.get_vocab():
         words.add_special_tokens({"additional_special_tokens": [image_token]})
-    if words.pad_token is None:
-        words.pad_token = words.unk_token
     if len(words) > decoder.get_input_embeddings().num_embeddings:
         decoder.resize_token_embeddings(len(words))
     linear = nn.Linear(tower.config.hidden_size, decoder.config.hidden_size)

@@ -71,8 +71,15 @@ def load_pretrained(model_class: Any, folder: Path, leave_out: tuple[str, ...] =
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """Load a tokenizer from a local folder; never from the network, where a name can load as something else."""
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    """Load a tokenizer from a local folder; never from the network, where a name can load as something else.
+
+    One without a padding token (GPT-2, Llama 3) pads with its unknown token, or else its end token: padding is masked
+    and its labels are ignored, so that which token it is makes no difference.
+    """
+    words = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    if words.pad_token is None:
+        words.pad_token = words.unk_token or words.eos_token
+    return words
 
 
 def read_architecture(source: Mapping[str, Any] | str | Path) -> PretrainedConfig:

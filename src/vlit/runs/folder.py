@@ -130,8 +130,14 @@ class RunFolder:
         """
         if not is_first_process():
             return
-        self.failure.unlink(missing_ok=True)
         earlier = read_json(self.provenance) if self.provenance.exists() else {}
+        began = earlier.get("data_fingerprint")
+        if self.checkpoint.exists() and began not in (None, data_fingerprint):
+            raise InputError(
+                f"{self.path} began with other data (fingerprint {began[:12]}, now {data_fingerprint[:12]}): put the"
+                " data back, or add force=true to start it again from the beginning"
+            )
+        self.failure.unlink(missing_ok=True)
         write_json(self.provenance, provenance(data_fingerprint, hardware, curation, earlier))
 
     def record_failure(self, reason: str) -> None:

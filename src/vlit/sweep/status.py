@@ -98,7 +98,7 @@ def _steps(run: RunFolder | None) -> list[str]:
 
 def evaluated(cell: Cell, control: str | None) -> bool:
     """Return whether a cell has nothing to evaluate: its run has been scored with the control, or it is no run."""
-    return control is None or cell.run is None or any(cell.run.evaluations.glob(f"*-{control}/result.json"))
+    return control is None or cell.run is None or any(cell.run.evaluations.glob(f"*-{control}-*/result.json"))
 
 
 def finishing(sweep: Path, launch: str) -> str:
