@@ -16,10 +16,7 @@ from vlit.common.entry import entry
 @entry("tables")
 def main(cfg: DictConfig) -> None:
     """Build everything and print where it was written."""
-    from vlit.analysis.build import (
-        Options,
-        build_outputs,  # pandas, scipy and matplotlib: not needed for --help
-    )
+    from vlit.analysis.build import Options, build_outputs
 
     for line in build_outputs(Options.of(cfg, Path(__file__).parent / "conf")):
         print(line)

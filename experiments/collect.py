@@ -16,10 +16,7 @@ from vlit.common.entry import entry
 @entry("collect")
 def main(cfg: DictConfig) -> None:
     """Pack the runs and print where they are."""
-    from vlit.analysis.runs import (
-        PACKED,
-        pack_runs,  # pandas: not needed for --help
-    )
+    from vlit.analysis.runs import PACKED, pack_runs
 
     packed = Path(cfg.output) / PACKED
     lines = pack_runs(Path(cfg.runs), packed, cfg.scale)

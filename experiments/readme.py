@@ -13,11 +13,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from vlit.analysis.measurements import MODEL_LABELS, OVERALL, indicator_title
+from vlit.analysis.measurements import MODEL_LABELS, indicator_title
 from vlit.analysis.runs import PACKED, read_packed
 from vlit.common.errors import InputError
 from vlit.common.files import read_json, write_text
-from vlit.evaluation.seed_bench import COLUMNS
+from vlit.evaluation.seed_bench import COLUMNS, OVERALL
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"

@@ -15,7 +15,7 @@ from vlit.data.images import FileImage
 from vlit.data.sample import Rejects, Sample, Turn
 from vlit.data.templates import TEMPLATES
 from vlit.quality.curate import Curation
-from vlit.quality.indicators.contrast import Contrast
+from vlit.quality.indicators.correctness import Contrast
 from vlit.quality.indicators.granularity import Elements
 from vlit.quality.indicators.matching_degree import MatchingMeasure, matching_degrees
 from vlit.quality.judges import FamilyJudge

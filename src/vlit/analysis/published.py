@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vlit.analysis.measurements import OVERALL, Quality, Scores, in_paper_order
+from vlit.analysis.measurements import Quality, Scores, in_paper_order
 from vlit.common.errors import InputError
+from vlit.evaluation.seed_bench import OVERALL
 from vlit.quality.indicators.registry import BY_KEY
 
 NOT_IN_SOURCE = "lost in the text of the paper"

@@ -27,10 +27,11 @@ from vlit.analysis.audit.intervals import (
 from vlit.analysis.audit.question_counts import audit_counts, audit_overall
 from vlit.analysis.audit.repair import audit_column_repairs, audit_joint, correlation_table, icc_repairs
 from vlit.analysis.audit.witness import audit_empty_cells
-from vlit.analysis.measurements import INDICATOR_BY_ROW, OVERALL, SEED_BENCH_COUNTS
+from vlit.analysis.measurements import INDICATOR_BY_ROW, SEED_BENCH_COUNTS
 from vlit.analysis.published import PublishedTables
 from vlit.analysis.statistics.correlation import LEAST, LEVELS, correlate, significance_stars
 from vlit.analysis.statistics.reliability import icc, icc_of_every_form, why_icc_undefined
+from vlit.evaluation.seed_bench import OVERALL
 
 EXACT, NOT_COMPUTABLE = "exact", "not computable"
 VERDICTS = (

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from vlit.analysis.measurements import OVERALL, Quality, Scores, higher_is_better
+from vlit.analysis.measurements import Quality, Scores, higher_is_better
 from vlit.analysis.published import PublishedTables, read_rows
+from vlit.evaluation.seed_bench import OVERALL
 from vlit.quality.indicators.registry import BY_KEY
 
 CONFIRMED, PARTLY, REFUTED, UNTESTABLE = "confirmed", "partly confirmed", "not confirmed", "not testable"

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import linprog
 
-from vlit.analysis.measurements import OVERALL, Scores
+from vlit.analysis.measurements import Scores
+from vlit.evaluation.seed_bench import OVERALL
 
 MOST_QUESTIONS = 1200  # with one decimal every percentage is possible from 1000 questions on
 MOST_RUNS = 5

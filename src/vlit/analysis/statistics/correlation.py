@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from vlit.analysis.measurements import INDICATOR_BY_ROW, OVERALL, Quality, Scores, indicator_row
+from vlit.analysis.measurements import INDICATOR_BY_ROW, Quality, Scores, indicator_row
 from vlit.common.errors import InputError
 from vlit.common.files import read_jsonl
+from vlit.evaluation.seed_bench import OVERALL
 
 LEVELS = ((0.01, "***"), (0.05, "**"), (0.10, "*"))
 LEAST = 3  # with two points r is +1 or -1 whatever they are

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-from vlit.analysis.measurements import OVERALL, Quality, Scores, indicator_row
+from vlit.analysis.measurements import Quality, Scores, indicator_row
 from vlit.analysis.table import Table, exact_number, format_number
+from vlit.evaluation.seed_bench import OVERALL
 
 ALPHA = 0.05
 SIMULATED = 2000

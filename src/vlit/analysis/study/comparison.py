@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from vlit.analysis.measurements import OVERALL, Quality, Scores, indicator_row
+from vlit.analysis.measurements import Quality, Scores, indicator_row
 from vlit.analysis.published import PublishedTables
 from vlit.analysis.statistics.correlation import correlate, paired_values, why_r_undefined
 from vlit.analysis.table import EMPTY, Table, as_markdown, format_number
+from vlit.evaluation.seed_bench import OVERALL
 
 TITLE = "# Our grid beside the paper's\n"
 CAVEAT = (

@@ -14,10 +14,11 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from scipy import stats
 
-from vlit.analysis.measurements import OVERALL, Quality, Scores, indicator_row
+from vlit.analysis.measurements import Quality, Scores, indicator_row
 from vlit.analysis.statistics.correlation import LEAST, paired_values, why_r_undefined
 from vlit.analysis.table import STYLE, Table, exact_cells, format_number
 from vlit.analysis.tables.results import undefined_notes
+from vlit.evaluation.seed_bench import OVERALL
 
 RESAMPLES = 999
 COLOURS = ("#1f5fa8", "#c2571a", "#2d8a57")

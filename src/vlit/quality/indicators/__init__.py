@@ -5,8 +5,7 @@ add one: write a file here with an `Indicator` and list it below.
 """
 
 from vlit.quality.indicators.balance import BALANCE
-from vlit.quality.indicators.contrast import C_CONTRAST
-from vlit.quality.indicators.correctness import C
+from vlit.quality.indicators.correctness import C_CONTRAST, C
 from vlit.quality.indicators.granularity import OG
 from vlit.quality.indicators.instruction_complexity import I_CX, I_CX_RULE
 from vlit.quality.indicators.instruction_diversity import I_DIV
