@@ -63,7 +63,7 @@ class Templates:
         """Count objects by category, in the order of their first occurrence."""
         counts = Counter((thing.supercategory, thing.kind) for thing in image.objects)
         return ", ".join(
-            self.object.format(count=count, supercategory=supercategory, kind=kind)
+            _grouped(self.object, supercategory).format(count=count, supercategory=supercategory, kind=kind)
             for (supercategory, kind), count in counts.items()
         )
 
@@ -78,7 +78,13 @@ class Templates:
         place = {"box": corners(region.box), "width": image.width, "height": image.height}
         if isinstance(region, Word):
             return self.region_word.format(word=region.text, **place)
-        return self.region.format(supercategory=region.supercategory, kind=region.kind, **place)
+        template = _grouped(self.region, region.supercategory)
+        return template.format(supercategory=region.supercategory, kind=region.kind, **place)
+
+
+def _grouped(template: str, supercategory: str) -> str:
+    """Return a template without the group in front of a kind that belongs to none."""
+    return template if supercategory else template.replace("{supercategory}_", "").replace("{supercategory}", "")
 
 
 def _as_sentence(caption: str) -> str:

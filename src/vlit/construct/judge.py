@@ -80,7 +80,10 @@ def judge(answered: Sequence[tuple[Request, Reply]], rules: Rules) -> Judgement:
 
 def reason_class(reason: str) -> str:
     """Return the reason without what differs from case to case, for counting."""
-    return "near-duplicate" if reason.startswith("near-duplicate") else reason
+    if reason.startswith("annotation: "):
+        return ": ".join(reason.split(": ")[:2])
+    classes = ("near-duplicate", "no image file", "unreadable image", "unusable file name")
+    return next((known for known in classes if reason.startswith(known)), reason)
 
 
 def per_image(judgement: Judgement, image_ids: Sequence[int]) -> Mapping[int, tuple[int, list[str]]]:
@@ -90,7 +93,8 @@ def per_image(judgement: Judgement, image_ids: Sequence[int]) -> Mapping[int, tu
         count, reasons = ends[each.request.image.image_id]
         ends[each.request.image.image_id] = count + 1, reasons
     for fault in judgement.rejected:
-        ends[fault.image_id][1].append(fault.reason)
+        if fault.image_id in ends:  # an annotation may name an image that is not listed
+            ends[fault.image_id][1].append(fault.reason)
     return ends
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +43,10 @@ def parse_reply(text: str) -> Parsed | Unparsable:
         utterances, repairs = salvage(text)
     if not utterances:
         return Unparsable("empty reply" if not text.strip() else "no conversation in the reply")
-    return _turns([(role, _clean(value)) for role, value in utterances], repairs)
+    cleaned = [(role, _clean(value)) for role, value in utterances]
+    if any(clean != value.strip() for (_, clean), (_, value) in zip(cleaned, utterances, strict=True)):
+        repairs.append("control characters removed")
+    return _turns(cleaned, repairs)
 
 
 def _turns(utterances: Sequence[Utterance], repairs: list[str]) -> Parsed | Unparsable:
@@ -64,9 +68,12 @@ def _turns(utterances: Sequence[Utterance], repairs: list[str]) -> Parsed | Unpa
 
 
 def _clean(value: str) -> str:
-    """Remove control characters, lone surrogates (which UTF-8 cannot encode) and outer white space."""
+    """Remove control characters, lone surrogates (which UTF-8 cannot encode) and outer white space.
+
+    No-break and narrow spaces, line separators and joiners stay: words and scripts depend on them.
+    """
     encodable = value.encode("utf-16", "surrogatepass").decode("utf-16", "ignore")
-    return "".join(char for char in encodable if char in "\n\t" or char.isprintable()).strip()
+    return "".join(char for char in encodable if char in "\n\t" or unicodedata.category(char) != "Cc").strip()
 
 
 Utterance = tuple[str, str]  # role, "User" or "AI", and text

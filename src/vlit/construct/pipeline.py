@@ -7,7 +7,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from vlit.construct.prompts import Request, RequestSpec, make_requests
 from vlit.construct.sources.image import ImageAnnotations
 from vlit.construct.sources.read import read_annotations
 from vlit.construct.write import write_dataset
+from vlit.data.images import FileImage, ImageFolder, unreadable
+from vlit.data.sample import Rejects
 from vlit.llm.cache import LanguageModel, ReplyCache
 from vlit.llm.request import Reply, Sampling, key_of
 
@@ -73,7 +75,10 @@ def construct(job: Job) -> Path:
         raise InputError(
             f"no image folder {job.images}: get it with `python -m vlit.construct.fetch`, or correct source.images="
         )
-    read = read_annotations(job.annotations, job.sources)[: job.limit]
+    unused = Rejects()
+    read = read_annotations(job.annotations, job.sources, unused)[: job.limit]
+    if unused.rows:
+        log.info("annotations: %s", unused.summary())
     images, absent = _with_files(read, job.images)
     requests = make_requests(images, job.requests)
     log.info("%d images with %d requests about them", len(images), len(requests))
@@ -82,16 +87,42 @@ def construct(job: Job) -> Path:
         answered = _answers(dict(zip(keys, requests, strict=True)), job, cache)
     judgement = judge([(request, answered[key]) for key, request in zip(keys, requests, strict=True)], job.rules)
     unmarked = _without_request(images, requests)
-    judgement = Judgement(judgement.accepted, [*judgement.rejected, *absent, *unmarked])
+    judgement = Judgement(judgement.accepted, [*judgement.rejected, *absent, *unmarked, *_of_annotations(unused)])
     manifest = _manifest(job, read, answered, judgement)
     return write_dataset(job.output, judgement, [image.image_id for image in read], job.images, manifest, job.shown)
 
 
 def _with_files(read: Sequence[ImageAnnotations], folder: Path) -> tuple[list[ImageAnnotations], list[Rejected]]:
-    present = {path.name for path in folder.iterdir()}
-    images = [image for image in read if image.file_name in present]
-    absent = [image for image in read if image.file_name not in present]
-    return images, [Rejected(image.image_id, None, None, f"no image file {image.file_name}") for image in absent]
+    """Return the images that are there and decode, before anything is paid for; a broken one is one reject."""
+    files = ImageFolder(folder)
+    images, absent = [], []
+    for image in read:
+        try:
+            found = files.find(image.file_name)
+        except OSError as error:
+            absent.append(Rejected(image.image_id, None, None, f"unusable file name: {error}"))
+            continue
+        if found is None:
+            absent.append(Rejected(image.image_id, None, None, f"no image file {image.file_name}"))
+        else:
+            images.append(replace(image, file_name=found.path.relative_to(folder).as_posix()))
+    broken = unreadable(FileImage(folder / image.file_name) for image in images)
+    faults = {file.path: fault for file, fault in broken.items() if isinstance(file, FileImage)}
+    absent += [
+        Rejected(image.image_id, None, None, f"unreadable image: {faults[folder / image.file_name]}")
+        for image in images
+        if folder / image.file_name in faults
+    ]
+    return [image for image in images if folder / image.file_name not in faults], absent
+
+
+def _of_annotations(unused: Rejects) -> list[Rejected]:
+    """Return the annotations that were set aside, as rejects of their images (0 where they name none)."""
+    return [
+        Rejected(int(row.sample_id or 0), None, None, f"annotation: {row.reason}: {row.detail}")
+        for row in unused.rows
+        if not row.sample_kept and (row.sample_id.isdecimal() or not row.sample_id)
+    ]
 
 
 def _without_request(images: Sequence[ImageAnnotations], requests: Sequence[Request]) -> list[Rejected]:

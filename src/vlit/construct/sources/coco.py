@@ -6,75 +6,157 @@ import importlib
 import io
 import pickle
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from vlit.construct.sources.image import AnnotatedObject, Box, Word, box_of
+import msgspec
+
+from vlit.construct.sources.image import AnnotatedObject, Box, Word
+from vlit.data.checks import Kind, MalformedError, checked_row
+from vlit.data.sample import Rejects
 
 
-def listed_images(content: dict[str, Any]) -> dict[int, dict[str, Any]]:
+class _Image(msgspec.Struct):
+    id: int
+    file_name: str
+    width: Annotated[int, msgspec.Meta(gt=0)]
+    height: Annotated[int, msgspec.Meta(gt=0)]
+
+
+class _Caption(msgspec.Struct):
+    image_id: int
+    caption: str
+
+
+class _Category(msgspec.Struct):
+    id: int
+    name: str
+    supercategory: str | None = None
+
+
+class _Instance(msgspec.Struct):
+    id: int
+    image_id: int
+    category_id: int
+    bbox: tuple[int | float, int | float, int | float, int | float]
+    iscrowd: int | bool = 0
+
+
+class _Text(msgspec.Struct):
+    image_id: int
+    bbox: tuple[int | float, int | float, int | float, int | float]
+
+
+class _Question(msgspec.Struct):
+    question_id: int
+    image_id: int
+    question: str
+
+
+class _Answer(msgspec.Struct):
+    question_id: int
+    multiple_choice_answer: str
+
+
+def _rows(kind: type[Kind], rows: Iterable[Any], name: str, rejects: Rejects) -> Iterator[Kind]:
+    """Yield the rows that fit their schema; the others are rejected, by their place in the list `name`.
+
+    Raises:
+        ValueError: if there are rows and none fits: it is another file.
+    """
+    fits, fault = False, None
+    for number, row in enumerate(rows):
+        try:
+            yield checked_row(kind, row)
+            fits = True
+        except MalformedError as error:
+            fault = fault or error
+            image = row.get("image_id", "") if isinstance(row, dict) else ""
+            rejects.add(str(image), error.reason, error.detail, place=f"{name}[{number}]", field=error.field)
+    if fault is not None and not fits:
+        raise ValueError(f"no row of {name} can be used, first: {fault}")
+
+
+def listed_images(content: dict[str, Any], rejects: Rejects) -> dict[int, dict[str, Any]]:
     """Read name, width and height of every image that a captions or instances file lists, by image id."""
-    return {
-        int(image["id"]): {key: image[key] for key in ("file_name", "width", "height")} for image in content["images"]
-    }
+    listed = _rows(_Image, content["images"], "images", rejects)
+    return {image.id: {key: getattr(image, key) for key in ("file_name", "width", "height")} for image in listed}
 
 
-def captions_by_image(content: dict[str, Any]) -> dict[int, list[str]]:
-    """Read captions by image id."""
+def captions_by_image(content: dict[str, Any], rejects: Rejects) -> dict[int, list[str]]:
+    """Read captions by image id; one without words is rejected."""
     found = defaultdict(list)
-    for annotation in content["annotations"]:
-        found[int(annotation["image_id"])].append(" ".join(annotation["caption"].split()))
+    for row in _rows(_Caption, content["annotations"], "captions", rejects):
+        caption = " ".join(row.caption.split())
+        if caption:
+            found[row.image_id].append(caption)
+        else:
+            rejects.add(str(row.image_id), "empty caption", field="caption")
     return found
 
 
 def objects_by_image(
-    content: dict[str, Any], attributes: Mapping[int, tuple[str, ...]]
+    content: dict[str, Any], attributes: Mapping[int, tuple[str, ...]], rejects: Rejects
 ) -> dict[int, list[AnnotatedObject]]:
     """Read boxes by image id, without crowds, as they give no count.
 
     Args:
         content: COCO's instances.
         attributes: attribute names by id of the instance.
+        rejects: receives rows in another form, and boxes of categories that are not listed.
     """
-    categories = {category["id"]: category for category in content["categories"]}
+    categories = {row.id: row for row in _rows(_Category, content["categories"], "categories", rejects)}
     found = defaultdict(list)
-    for annotation in content["annotations"]:
-        if annotation.get("iscrowd"):
+    for row in _rows(_Instance, content["annotations"], "instances", rejects):
+        category = categories.get(row.category_id)
+        if row.iscrowd:
             continue
-        category = categories[annotation["category_id"]]
-        instance = int(annotation["id"])
-        found[int(annotation["image_id"])].append(
-            AnnotatedObject(
-                instance,
-                category["name"],
-                category["supercategory"],
-                box_of(annotation["bbox"]),
-                attributes.get(instance, ()),
-            )
+        if category is None:
+            rejects.add(str(row.image_id), "unknown category", f"{row.category_id} of instance {row.id}")
+            continue
+        found[row.image_id].append(
+            AnnotatedObject(row.id, category.name, category.supercategory or "", row.bbox, attributes.get(row.id, ()))
         )
     return found
 
 
-def words_by_image(content: dict[str, Any]) -> dict[int, list[Word]]:
-    """Read legible words by image id."""
+def words_by_image(content: dict[str, Any], rejects: Rejects) -> dict[int, list[Word]]:
+    """Read legible words by image id; of the others nothing is needed.
+
+    Raises:
+        ValueError: if no text instance names its image: it is another file.
+    """
     found = defaultdict(list)
+    texts = content["anns"].values()
+    if texts and not any(isinstance(text, dict) and "image_id" in text for text in texts):
+        raise ValueError("no text instance has an image_id")
     for key, annotation in content["anns"].items():
-        image_id, box = int(annotation["image_id"]), box_of(annotation["bbox"])
-        text = (annotation.get("utf8_string") or "").strip()
-        if text and annotation.get("legibility", "legible") == "legible":
-            found[image_id].append(Word(int(key), text, box))
+        legible = isinstance(annotation, dict) and annotation.get("legibility", "legible") == "legible"
+        text = annotation.get("utf8_string") if legible else None
+        if not isinstance(text, str) or not text.strip():
+            continue
+        try:
+            row = checked_row(_Text, annotation)
+            found[row.image_id].append(Word(int(key), text.strip(), row.bbox))
+        except (MalformedError, ValueError) as fault:
+            rejects.add(str(annotation.get("image_id", "")), "unusable text instance", str(fault), place=f"anns[{key}]")
     return found
 
 
-def questions_by_image(questions: dict[str, Any], answers: dict[str, Any]) -> dict[int, list[tuple[str, str]]]:
-    """Read pairs of question and answer by image id."""
-    answer_of = {answer["question_id"]: answer["multiple_choice_answer"] for answer in answers["annotations"]}
+def questions_by_image(
+    questions: dict[str, Any], answers: dict[str, Any], rejects: Rejects
+) -> dict[int, list[tuple[str, str]]]:
+    """Read pairs of question and answer by image id; a question without an answer is rejected."""
+    answered = _rows(_Answer, answers["annotations"], "answers", rejects)
+    answer_of = {row.question_id: row.multiple_choice_answer.strip() for row in answered}
     found = defaultdict(list)
-    for question in questions["questions"]:
-        pair = (question["question"], answer_of[question["question_id"]])
-        found[int(question["image_id"])].append(pair)
+    for row in _rows(_Question, questions["questions"], "questions", rejects):
+        if row.question.strip() and answer_of.get(row.question_id):
+            found[row.image_id].append((row.question, answer_of[row.question_id]))
+        else:
+            rejects.add(str(row.image_id), "unanswered question", row.question)
     return found
 
 

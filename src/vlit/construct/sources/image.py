@@ -15,7 +15,7 @@ class AnnotatedObject:
     Attributes:
         id: id of the instance.
         kind: name of its category.
-        supercategory: name of the category's group.
+        supercategory: name of the category's group; empty where it has none.
         box: box in pixels.
         attributes: names of its attributes.
     """
@@ -74,11 +74,10 @@ class ImageAnnotations:
         )
 
 
-def box_of(values: Sequence[float]) -> Box:
-    """Return exactly four numbers as a box.
-
-    Raises:
-        ValueError: if there are more or fewer.
-    """
-    x, y, width, height = values
-    return x, y, width, height
+def clipped(box: Box, width: int, height: int) -> Box | None:
+    """Return the part of a box inside an image of `width` x `height` pixels; None if that is less than a pixel."""
+    x, y, w, h = box
+    if x >= 0 and y >= 0 and x + w <= width and y + h <= height:
+        return box if w > 0 and h > 0 else None
+    left, top, right, bottom = max(0, x), max(0, y), min(width, x + w), min(height, y + h)
+    return (left, top, right - left, bottom - top) if right - left >= 1 and bottom - top >= 1 else None

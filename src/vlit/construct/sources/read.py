@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from vlit.common.content import read_document
 from vlit.common.errors import InputError
-from vlit.common.files import read_json
 from vlit.construct.sources import coco
-from vlit.construct.sources.image import AnnotatedObject, ImageAnnotations, Word
+from vlit.construct.sources.image import AnnotatedObject, ImageAnnotations, Word, clipped
+from vlit.data.sample import Rejects
 
 Content = TypeVar("Content")
+Marked = TypeVar("Marked", AnnotatedObject, Word)
 
 SOURCES: tuple[str, ...] = ("caption", "object", "attribute", "ocr", "vqa")  # the paper's five
 EXTRA: tuple[str, ...] = ("visual_genome",)
@@ -30,7 +34,9 @@ ALSO_PUBLISHED_AS = {
 }
 
 
-def read_annotations(folder: str | Path, sources: Sequence[str] = SOURCES) -> list[ImageAnnotations]:
+def read_annotations(
+    folder: str | Path, sources: Sequence[str] = SOURCES, rejects: Rejects | None = None
+) -> list[ImageAnnotations]:
     """Read and merge annotation sources, in the order of image ids.
 
     A source need not annotate every image; images without any caption or box are left out. Boxes of crowds are left
@@ -40,10 +46,13 @@ def read_annotations(folder: str | Path, sources: Sequence[str] = SOURCES) -> li
         folder: folder of the files in `SOURCE_FILES`, under these names or those they are `ALSO_PUBLISHED_AS`.
         sources: names from `SOURCES` and `EXTRA`. The files of the others need not exist; "attribute" and
             "visual_genome" need "object".
+        rejects: receives annotations that cannot be used, by image id: null captions, unknown categories, boxes outside
+            their image, questions without an answer.
 
     Raises:
-        InputError: if a source is unknown, or a file of a chosen source is absent, cut off or in another format.
+        InputError: if a source is unknown, or a file of a chosen source is absent, or nothing in it can be used.
     """
+    rejects = Rejects() if rejects is None else rejects
     folder = Path(folder)
     _check(sources)
     images: dict[int, dict[str, Any]] = {}
@@ -53,21 +62,31 @@ def read_annotations(folder: str | Path, sources: Sequence[str] = SOURCES) -> li
     qa: dict[int, list[tuple[str, str]]] = {}
     if "caption" in sources:
         listed, captions = _read(
-            "caption", folder, lambda content: (coco.listed_images(content), coco.captions_by_image(content))
+            "caption",
+            folder,
+            lambda content: (coco.listed_images(content, rejects), coco.captions_by_image(content, rejects)),
         )
         images |= listed
     if "object" in sources:
         by_instance = _read("attribute", folder, coco.attributes_by_instance) if "attribute" in sources else {}
         listed, objects = _read(
-            "object", folder, lambda content: (coco.listed_images(content), coco.objects_by_image(content, by_instance))
+            "object",
+            folder,
+            lambda content: (
+                coco.listed_images(content, rejects),
+                coco.objects_by_image(content, by_instance, rejects),
+            ),
         )
         images |= listed
     if "visual_genome" in sources:
         _add_attributes(objects, images, _read("visual_genome", folder, coco.boxes_by_image))
     if "ocr" in sources:
-        words = _read("ocr", folder, coco.words_by_image)
+        words = _read("ocr", folder, partial(coco.words_by_image, rejects=rejects))
     if "vqa" in sources:
-        qa = _read("vqa", folder, coco.questions_by_image)
+        qa = _read("vqa", folder, partial(coco.questions_by_image, rejects=rejects))
+    for image_id in sorted(images):
+        if not captions.get(image_id) and not objects.get(image_id):
+            rejects.add(str(image_id), "no caption and no box", images[image_id]["file_name"])
     return [
         ImageAnnotations(
             image_id,
@@ -75,13 +94,27 @@ def read_annotations(folder: str | Path, sources: Sequence[str] = SOURCES) -> li
             image["width"],
             image["height"],
             tuple(captions.get(image_id, ())),
-            tuple(objects.get(image_id, ())),
-            tuple(words.get(image_id, ())),
+            tuple(_inside(objects.get(image_id, ()), image_id, image, rejects)),
+            tuple(_inside(words.get(image_id, ()), image_id, image, rejects)),
             tuple(qa.get(image_id, ())),
         )
         for image_id, image in sorted(images.items())
         if captions.get(image_id) or objects.get(image_id)
     ]
+
+
+def _inside(marked: Sequence[Marked], image_id: int, image: Mapping[str, Any], rejects: Rejects) -> Iterator[Marked]:
+    """Yield what has a box, clipped to its image; a box outside is rejected before anything is paid for it."""
+    for one in marked:
+        box = clipped(one.box, image["width"], image["height"])
+        if box is None:
+            detail = f"{one.box} of {one.id} in {image['width']} x {image['height']}"
+            rejects.add(str(image_id), "box outside the image", detail, field="bbox")
+        elif box == one.box:
+            yield one
+        else:
+            rejects.add_part(str(image_id), "box clipped to the image", f"{one.box} of {one.id}", field="bbox")
+            yield replace(one, box=box)
 
 
 def _check(sources: Sequence[str]) -> None:
@@ -109,7 +142,9 @@ def _found(folder: Path, name: str) -> Path:
 def _content(path: Path, source: str) -> Any:
     if path.suffix == ".jbl":
         return coco.read_joblib(path)
-    return read_json(path, mend=f"get it with `python -m vlit.construct.fetch`, or leave {source} out of the sources")
+    return read_document(
+        path, f"get it with `python -m vlit.construct.fetch`, or leave {source} out of the sources"
+    ).value
 
 
 @contextmanager
