@@ -58,3 +58,16 @@ def test_the_second_process_of_a_forced_run_leaves_the_first_ones_files(tmp_path
     monkeypatch.setenv("LOCAL_RANK", "0")
     assert folder.begin("a: 1\n", force=True)
     assert not (folder.path / "metrics.jsonl").exists()
+
+
+def test_a_run_is_not_resumed_on_other_data(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.record_start("a" * 64, {})
+    folder.record_start("b" * 64, {})  # nothing was trained yet: it starts on the new data
+    folder.checkpoint.parent.mkdir(parents=True)
+    folder.checkpoint.write_bytes(b"")
+    with pytest.raises(InputError, match=r"began with other data .*bbbbbbbbbbbb, now cccccccccccc.*force=true"):
+        folder.record_start("c" * 64, {})
+    assert read_json(folder.provenance)["data_fingerprint"] == "b" * 64
+    folder.record_start("b" * 64, {})
+    assert len(read_json(folder.provenance)["resumed"]) == 2
