@@ -84,7 +84,11 @@ def test_scoring_a_run_again_gives_its_own_predictions(grid: Path) -> None:
     folder = grid / "mini" / "llava" / "ours" / "seed0"
     done = run("evaluate.py", f"run={folder}")
     assert done.returncode == 0, done.stderr
-    again = folder / "evaluations/SEED-Bench-ranking_mean/predictions.jsonl"
+    (again,) = (
+        found
+        for found in folder.glob("evaluations/SEED-Bench-ranking_mean-*/predictions.jsonl")
+        if "shuffled" not in str(found)
+    )
     assert again.read_text() == (folder / "predictions.jsonl").read_text()
 
 
@@ -149,7 +153,8 @@ def test_a_users_own_file_is_tuned_on_and_its_bad_samples_are_counted(cache: Pat
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     folder = tmp_path / "runs/mini/llava/llava/seed0"
-    rejects = [json.loads(line) for line in (folder / "rejects.jsonl").read_text().splitlines()]
+    count, *rejects = [json.loads(line) for line in (folder / "rejects.jsonl").read_text().splitlines()]
+    assert (count["rows"], count["kept"], count["rejected"]) == (10, 8, 2)
     assert sorted(row["sample_id"] for row in rejects) == ["llava/000003", "llava/000005"]
     assert len({row["reason"] for row in rejects}) == 2
     assert len((folder / "metrics.jsonl").read_text().splitlines()) == 2  # 8 samples in batches of 4

@@ -39,7 +39,7 @@ class QuestionBatch:
     A question with fewer has its first choice again in the places that are left, which are not scored.
 
     Attributes:
-        questions: the Q questions.
+        questions: the Q questions, or none where K choices each are known to be there (benchmarks).
         prompts: Q left-padded prompts; `pixel_values` contains each image once.
         images: (Q,) index into `pixel_values` of each question's image.
         choices: (C, length) token ids of the choices, padded on the right; None where answers are generated.
@@ -130,7 +130,7 @@ def choice_scores(model: VisionLanguageModel, batch: QuestionBatch) -> tuple[tor
     """
     assert batch.choices is not None and batch.choices_mask is not None
     features = model.encode_images(batch.prompts.pixel_values)[batch.images]
-    choices = len(batch.choices) // len(batch.questions)
+    choices = len(batch.choices) // len(batch.images)
     cache = model.prefill(batch.prompts, features).repeat(choices)
     # The prompt's last position predicts a choice's first token, each token of the choice the one after it.
     logits_CLV = cache.next_logits[:, None]
@@ -140,9 +140,10 @@ def choice_scores(model: VisionLanguageModel, batch: QuestionBatch) -> tuple[tor
     tokens_CL = logits_CLV.float().log_softmax(dim=-1).gather(2, batch.choices[..., None]).squeeze(2)
     sums_C = (tokens_CL * batch.choices_mask).sum(dim=1)
     means_C = sums_C / batch.choices_mask.sum(dim=1)
-    numbers_Q = torch.tensor([len(question.choices) for question in batch.questions], device=sums_C.device)
-    unfilled_QK = torch.arange(choices, device=sums_C.device) >= numbers_Q[:, None]
     sums_QK, means_QK = sums_C.view(-1, choices), means_C.view(-1, choices)
+    unfilled_QK = torch.zeros_like(sums_QK, dtype=torch.bool)
+    for place, question in enumerate(batch.questions):
+        unfilled_QK[place, len(question.choices) :] = True
     return sums_QK.masked_fill(unfilled_QK, -torch.inf), means_QK.masked_fill(unfilled_QK, -torch.inf)
 
 
