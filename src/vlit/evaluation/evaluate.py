@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from vlit.common.errors import InputError
 from vlit.common.files import read_jsonl, write_jsonl
+from vlit.data.images import FileImage, portable_key
 from vlit.evaluation.ranking import QuestionBatch, QuestionEncoder, generated_rows, ranked_rows
 from vlit.evaluation.seed_bench import Accuracy, Question, accuracy
 from vlit.models.family import VisionLanguageModel
@@ -154,8 +155,7 @@ def fingerprint_questions(questions: Sequence[Question], *settings: str) -> str:
     """Return a hash of questions and how they are scored: ids, texts, choices, answers, and images by name and size."""
     digest = hashlib.sha256(json.dumps(settings).encode())
     for one in questions:
-        image = (one.image.name, one.image.stat().st_size)
-        row = (one.id, one.dimension, one.question, one.choices, one.answer, image)
+        row = (one.id, one.dimension, one.question, one.choices, one.answer, portable_key(FileImage(one.image)))
         digest.update(json.dumps(row).encode())
     return digest.hexdigest()
 
