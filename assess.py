@@ -13,6 +13,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from vlit.common.entry import entry, prepare
+from vlit.common.needed import check_files
 
 log = logging.getLogger("vlit.assess")
 
@@ -20,6 +21,7 @@ log = logging.getLogger("vlit.assess")
 @entry("assess")
 def main(cfg: DictConfig) -> None:
     """Measure a dataset and write `quality.json` and `report.html`."""
+    check_files(cfg)
     from functools import partial
 
     from hydra.utils import instantiate

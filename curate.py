@@ -11,6 +11,7 @@ import logging
 from omegaconf import DictConfig
 
 from vlit.common.entry import entry, prepare
+from vlit.common.needed import check_files
 
 log = logging.getLogger("vlit.curate")
 
@@ -18,6 +19,7 @@ log = logging.getLogger("vlit.curate")
 @entry("curate")
 def main(cfg: DictConfig) -> None:
     """Write the kept ids of a dataset."""
+    check_files(cfg)
     from hydra.utils import instantiate
 
     from vlit.common.errors import InputError

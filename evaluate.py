@@ -11,6 +11,7 @@ import logging
 from omegaconf import DictConfig
 
 from vlit.common.entry import entry
+from vlit.common.needed import check_files
 
 log = logging.getLogger("vlit.evaluate")
 
@@ -18,7 +19,10 @@ log = logging.getLogger("vlit.evaluate")
 @entry("evaluate")
 def main(cfg: DictConfig) -> None:
     """Score the run and name the result file."""
-    from vlit.evaluation.runs import score_run_again
+    from vlit.runs.upgrade import scored_config
+
+    check_files(scored_config(cfg), tuning=False)
+    from vlit.evaluation.runs import score_run_again  # torch comes with it
 
     log.info("wrote %s", score_run_again(cfg))
 

@@ -12,6 +12,7 @@ import logging
 from omegaconf import DictConfig
 
 from vlit.common.entry import entry, prepare
+from vlit.common.needed import check_files, weights_fingerprint
 from vlit.common.resolvers import accumulation
 from vlit.sweep.machine import preset
 
@@ -26,6 +27,7 @@ def main(cfg: DictConfig) -> None:
 
         print(plan(cfg))
         return
+    check_files(cfg)
     # Imported here so that `--help` and a misspelt override need not wait for torch.
     from vlit.data.sample import Rejects
     from vlit.data.subset import fingerprint
@@ -51,7 +53,7 @@ def main(cfg: DictConfig) -> None:
         model = setup.model(cfg)
         dataset = setup.dataset(cfg, model, data.samples, rejects)
         rejects.write(folder.rejects)
-        folder.record_start(fingerprint(dataset.samples), setup.hardware(), data.curation)
+        folder.record_start(fingerprint(dataset.samples), weights_fingerprint(cfg), setup.hardware(), data.curation)
         tune(model, dataset, run)
         score_run(cfg, setup.whole_model(cfg, model, folder), folder)
         log.info("wrote %s", folder.result)

@@ -151,7 +151,7 @@ def test_a_failure_leaves_its_reason_and_a_success_removes_it(tmp_path: Path) ->
     assert json.loads(folder.failure.read_text()) == failure
     with attempt(folder):
         folder.begin("a: 1\n", force=False)
-        folder.record_start("abc", {})
+        folder.record_start("abc", "w", {})
     assert not folder.failure.exists()
 
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from omegaconf.errors import OmegaConfBaseException
 
 from vlit.common.errors import InputError
+from vlit.common.needed import missing_files
 from vlit.common.resolvers import accumulation, check_global_batch
-from vlit.tuning.plan import missing_files, plan
+from vlit.tuning.plan import plan
 from vlit.tuning.setup import is_sharded
 
 
@@ -26,7 +27,7 @@ def test_the_plan_names_sizes_steps_memory_and_missing_files(paper, tmp_path) ->
     assert f"{weights:.1f}" in text
     assert f"{2 * 944_019_504 * 4 / 2**30:.1f}" in text
     assert "huggingface.co/mosaicml/mpt-1b-redpajama-200b" in text
-    assert "llava_instruct.json" in text
+    assert "llava_instruct_150k.json" in text
 
 
 def test_llava_does_not_fit_unsharded_and_does_sharded_or_with_adapters(paper) -> None:

@@ -30,6 +30,7 @@ from omegaconf.errors import OmegaConfBaseException
 from vlit.common.errors import InputError, one_line, reason
 from vlit.common.files import locked, write_json
 from vlit.common.resolvers import register_resolvers
+from vlit.common.settings import check
 
 OUTCOME = "VLIT_OUTCOME"  # environment variable: file in which a command leaves how it ended, for what started it
 
@@ -59,6 +60,7 @@ def entry(
         @functools.wraps(task)
         def reporting(cfg: DictConfig) -> None:
             try:
+                check(cfg, config_name)
                 task(cfg)
             except (InputError, InstantiationException, OmegaConfBaseException) as error:
                 message = one_line(error)

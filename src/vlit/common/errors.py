@@ -40,9 +40,11 @@ def one_line(error: BaseException) -> str | None:
     Hydra wraps what an instantiated object raises; the line is that of the `InputError` inside.
     """
     if isinstance(error, InstantiationException):
-        return str(error.__cause__) if isinstance(error.__cause__, InputError) else None
+        return str(error.__cause__) if isinstance(error.__cause__, InputError) else _uninstantiated(error)
     if isinstance(error, InputError):
         return str(error)
+    if isinstance(error, ValueError) and str(error).startswith("Config group override must be"):
+        return "null is no choice of a group: leave the override out, or choose one that --help lists"
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return None
     if isinstance(error, OverrideParseException):
@@ -50,6 +52,24 @@ def one_line(error: BaseException) -> str | None:
     message, hint, _ = str(error).partition("To append to your config use")
     mend = " No command reads such a key: check its spelling." if hint else ""  # Hydra proposes to add it all the same
     return " ".join(message.split()) + mend
+
+
+def _uninstantiated(error: InstantiationException) -> str | None:
+    """Return the line for a `_target_` that is not there or has other arguments; None for what its own code raises."""
+    message = str(error).partition("set env var")[0].strip(" ,\n")
+    where = str(error).rpartition("full_key: ")[2].strip()
+    if message.startswith("Expected a callable target"):
+        return f"{where}._target_: it names no class or function: check its spelling"
+    if message.startswith("Error locating target"):
+        return f"{where}._target_: there is no {message.removeprefix('Error locating target ')}: check its spelling"
+    cause, frames = error.__cause__, []
+    trace = cause.__traceback__ if isinstance(cause, TypeError) else None
+    while trace is not None:
+        frames.append(trace.tb_frame.f_globals.get("__name__", ""))
+        trace = trace.tb_next
+    if frames and all(name.startswith("hydra.") for name in frames):  # refused before any of its code ran
+        return f"{where}: {cause}: check the names of its settings"
+    return None
 
 
 def _unquoted(override: str) -> str:

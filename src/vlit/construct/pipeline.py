@@ -18,7 +18,7 @@ from vlit.common.errors import InputError
 from vlit.construct.judge import Judgement, Rejected, Rules, judge, per_image, reason_class
 from vlit.construct.prompts import Request, RequestSpec, make_requests
 from vlit.construct.sources.image import ImageAnnotations
-from vlit.construct.sources.read import read_annotations
+from vlit.construct.sources.read import check_files, read_annotations
 from vlit.construct.write import write_dataset
 from vlit.data.images import FileImage, ImageFolder, unreadable
 from vlit.data.sample import Rejects
@@ -71,10 +71,7 @@ def construct(job: Job) -> Path:
     Raises:
         InputError: if an input is absent or broken, or the model can't answer now.
     """
-    if not job.images.is_dir():
-        raise InputError(
-            f"no image folder {job.images}: get it with `python -m vlit.construct.fetch`, or correct source.images="
-        )
+    check_files(Path(job.annotations), job.sources, job.images)
     unused = Rejects()
     read = read_annotations(job.annotations, job.sources, unused)[: job.limit]
     if unused.rows:

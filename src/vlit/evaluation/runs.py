@@ -11,7 +11,6 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from vlit.common.errors import InputError
 from vlit.common.files import write_json
 from vlit.data.sample import Rejects
 from vlit.data.templates import TEMPLATES
@@ -23,7 +22,7 @@ from vlit.models.family import VisionLanguageModel
 from vlit.runs.attempt import requeued
 from vlit.runs.folder import RunFolder, commit
 from vlit.runs.owner import owned
-from vlit.runs.upgrade import read_config
+from vlit.runs.upgrade import scored_config
 from vlit.tuning import setup
 
 log = logging.getLogger(__name__)
@@ -58,17 +57,11 @@ def score_run_again(cfg: DictConfig) -> Path:
         The result file, `RUN/evaluations/{benchmark}-{scoring}[-{control}]-{hash of the questions}/result.json`.
 
     Raises:
-        InputError: if the run has no checkpoint, or the control is unknown.
+        InputError: if the run has no checkpoint.
     """
-    run = RunFolder(Path(cfg.run))
-    if not run.config.exists() or not run.checkpoint.exists():
-        raise InputError(f"{run.path} is no finished run: it has no config.yaml and checkpoints/last.ckpt")
-    if cfg.control not in (None, "shuffled_images"):
-        raise InputError(f"control={cfg.control}: the only one is shuffled_images")
-    tuned = read_config(run.config)
+    run, tuned = RunFolder(Path(cfg.run)), scored_config(cfg)
     setup.seed_everything(cfg.seed)
-    annotations = Path(cfg.benchmark or tuned.benchmark.annotations)
-    images = Path(cfg.images or (annotations.parent / "SEED-Bench-image"))
+    annotations, images = Path(tuned.benchmark.annotations), Path(tuned.benchmark.images)
     scoring = replace(instantiate(tuned.benchmark.scoring), mode=cfg.mode, normalisation=cfg.normalisation)
     rejects = Rejects()
     questions = read_questions(annotations, images, rejects)

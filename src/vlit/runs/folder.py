@@ -119,26 +119,36 @@ class RunFolder:
                 entry.unlink()
 
     def record_start(
-        self, data_fingerprint: str, hardware: Mapping[str, Any], curation: Mapping[str, Any] | None = None
+        self,
+        data_fingerprint: str,
+        weights_fingerprint: str,
+        hardware: Mapping[str, Any],
+        curation: Mapping[str, Any] | None = None,
     ) -> None:
         """Write `provenance.json`, in which a resumed run keeps its first start, and remove `failure.json`.
 
         Args:
             data_fingerprint: fingerprint of the samples tuned on.
+            weights_fingerprint: fingerprint of the files the model was built from.
             hardware: what the run runs on.
             curation: rules and digest of the curated list they were drawn from, or None.
+
+        Raises:
+            InputError: if the folder has a checkpoint that began with other data or weights.
         """
         if not is_first_process():
             return
         earlier = read_json(self.provenance) if self.provenance.exists() else {}
-        began = earlier.get("data_fingerprint")
-        if self.checkpoint.exists() and began not in (None, data_fingerprint):
-            raise InputError(
-                f"{self.path} began with other data (fingerprint {began[:12]}, now {data_fingerprint[:12]}): put the"
-                " data back, or add force=true to start it again from the beginning"
-            )
+        for what, now_is in (("data", data_fingerprint), ("weights", weights_fingerprint)):
+            began = earlier.get(f"{what}_fingerprint")
+            if self.checkpoint.exists() and began not in (None, now_is):
+                raise InputError(
+                    f"{self.path} began with other {what} (fingerprint {began[:12]}, now {now_is[:12]}): put the {what}"
+                    " back, or add force=true to start it again from the beginning"
+                )
         self.failure.unlink(missing_ok=True)
-        write_json(self.provenance, provenance(data_fingerprint, hardware, curation, earlier))
+        fingerprints = {"data_fingerprint": data_fingerprint, "weights_fingerprint": weights_fingerprint}
+        write_json(self.provenance, provenance(fingerprints, hardware, curation, earlier))
 
     def record_failure(self, reason: str) -> None:
         """Write `failure.json`; of several processes the first one's reason counts."""
@@ -174,12 +184,15 @@ PACKAGES = (
 
 
 def provenance(
-    data_fingerprint: str, hardware: Mapping[str, Any], curation: Mapping[str, Any] | None, earlier: Mapping[str, Any]
+    fingerprints: Mapping[str, str],
+    hardware: Mapping[str, Any],
+    curation: Mapping[str, Any] | None,
+    earlier: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the content of `provenance.json` at the start of a run.
 
     Args:
-        data_fingerprint: hash of the samples.
+        fingerprints: hashes of the samples and of the weights, by name.
         hardware: what the run runs on, without the name of the machine.
         curation: rules and digest of the curated list the samples were drawn from, or None.
         earlier: what an interrupted start wrote; its time stays the start, this one is appended to `resumed`. Empty
@@ -189,7 +202,7 @@ def provenance(
         "commit": commit(),
         "dirty": dirty(),
         "packages": {name: _version(name) for name in PACKAGES},
-        "data_fingerprint": data_fingerprint,
+        **fingerprints,
         "curation": None if curation is None else dict(curation),
         "hardware": dict(hardware),
         "start": earlier.get("start", now()),

@@ -54,6 +54,28 @@ def read_config(path: Path) -> DictConfig:
     return OmegaConf.create(plain)
 
 
+def scored_config(cfg: DictConfig) -> DictConfig:
+    """Return the configuration of a finished run, with the benchmark that `evaluate.py` is told to score it on.
+
+    Args:
+        cfg: configuration of `evaluate.py`: `run`, `benchmark`, `images`; null is the run's own benchmark, and of
+            another file the folder `SEED-Bench-image` next to it.
+
+    Raises:
+        InputError: if the folder is no finished run.
+    """
+    folder = Path(cfg.run)
+    if not (folder / "config.yaml").exists() or not (folder / "checkpoints" / "last.ckpt").exists():
+        raise InputError(f"{folder} is no finished run: it has no config.yaml and checkpoints/last.ckpt")
+    config = read_config(folder / "config.yaml")
+    if cfg.benchmark is not None:
+        config.benchmark.annotations = cfg.benchmark
+        config.benchmark.images = str(Path(cfg.benchmark).parent / "SEED-Bench-image")
+    if cfg.images is not None:
+        config.benchmark.images = cfg.images
+    return config
+
+
 def _with_present_targets(node: Any) -> Any:
     if isinstance(node, dict):
         return {

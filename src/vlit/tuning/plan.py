@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from omegaconf import DictConfig
 
 from vlit.common.errors import InputError
+from vlit.common.needed import missing_files
 from vlit.common.resolvers import check_global_batch
 from vlit.models.activations import saved_bytes
 from vlit.models.family import VisionLanguageModel
@@ -59,20 +59,6 @@ def memory(model: VisionLanguageModel, batch_size: int, length: int, half: bool,
         optimiser=MOMENTS * trained / GIB / shards,
         activations=saved_bytes(model, batch_size, length, half, copies=shards == 1) / GIB,
     )
-
-
-def missing_files(cfg: DictConfig) -> list[tuple[Path, str]]:
-    """Return the files that the run needs and that are missing, each with its source."""
-    needed = dict(_weights(cfg))
-    sources = cfg.planned.sources
-    needed[Path(cfg.data.annotations)] = sources[cfg.data.name]
-    needed[Path(cfg.data.images)] = (
-        sources.coco_images if cfg.data.images == cfg.paths.coco_images else sources[cfg.data.name]
-    )
-    needed[Path(cfg.benchmark.annotations)] = needed[Path(cfg.benchmark.images)] = sources.benchmark
-    if "curated_from" in cfg.data:
-        needed[Path(cfg.quality.clip.weights)] = cfg.quality.clip.source
-    return [(path, source) for path, source in needed.items() if not path.exists()]
 
 
 def plan(cfg: DictConfig) -> str:
@@ -155,13 +141,3 @@ def _file_lines(cfg: DictConfig) -> Iterator[str]:
     yield "files that are missing" if missing else "files: all there"
     for path, source in missing:
         yield f"  {path}\n    from {source}"
-
-
-def _weights(cfg: DictConfig) -> Iterator[tuple[Path, str]]:
-    build, folder = cfg.model.build, str(cfg.paths.weights)
-    for key, value in build.items():
-        if isinstance(value, str) and value.startswith(folder):
-            kind = str(key).removesuffix("_weights")
-            if kind not in build.sources:  # the tokenizer comes with the language model
-                kind = "language" if "language" in build.sources else "network"
-            yield Path(value), build.sources[kind]

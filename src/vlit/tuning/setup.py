@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import os
 import platform
@@ -15,6 +16,7 @@ import lightning as L
 import torch
 from hydra.utils import instantiate
 from lightning.pytorch.plugins.environments import SLURMEnvironment
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from vlit.common.errors import InputError
@@ -22,14 +24,14 @@ from vlit.data.dataset import InstructionDataset
 from vlit.data.encode import Encoder
 from vlit.data.sample import Rejects, Sample
 from vlit.data.templates import TEMPLATES
-from vlit.models.family import VisionLanguageModel, build_model, build_skeleton
+from vlit.models.family import VisionLanguageModel, build_model, build_skeleton, find_family
 from vlit.models.freeze import halve
 from vlit.models.lora import add_lora
 from vlit.quality.judges import FamilyJudge
 from vlit.runs.folder import RunFolder
 from vlit.runs.upgrade import read_config
 from vlit.tuning.callbacks import CheckpointFile
-from vlit.tuning.tune import TuningRun, load_trained
+from vlit.tuning.tune import TuningRun, TuningSpec, load_trained
 
 log = logging.getLogger(__name__)
 
@@ -133,12 +135,39 @@ def likelihood_judge(cfg: DictConfig, contrasted: Sequence[Sample]) -> FamilyJud
 
 
 def trainer(cfg: DictConfig) -> Callable[..., L.Trainer]:
-    """Return what makes the Lightning trainer; its checkpoints and SLURM's signals are handled by us."""
+    """Return what makes the Lightning trainer; its checkpoints and SLURM's signals are handled by us.
+
+    Raises:
+        InputError: when called, if Lightning refuses the settings on this machine.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # where srun is installed Lightning advises to use it, needed or not
         slurm = [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
     arguments = {key: value for key, value in cfg.trainer.items() if key != "gpu"}  # facts for the plan and for scoring
-    return functools.partial(instantiate(arguments), plugins=[CheckpointFile(), *slurm])
+    made = functools.partial(instantiate(arguments), plugins=[CheckpointFile(), *slurm])
+
+    def make(**further: Any) -> L.Trainer:
+        try:
+            return made(**further)
+        except (MisconfigurationException, TypeError, ValueError) as error:
+            raise InputError(
+                f"trainer: {str(error).splitlines()[0]}: choose another trainer= or mend its settings"
+            ) from None
+
+    return make
+
+
+def check_machine(cfg: DictConfig) -> None:
+    """Refuse a trainer and a precision that this machine can't run, before anything is read or written.
+
+    Raises:
+        InputError: naming the setting.
+    """
+    on_cpu = cfg.trainer.accelerator == "cpu" or (cfg.trainer.accelerator == "auto" and not torch.cuda.is_available())
+    if on_cpu and cfg.tuning.precision == "16-mixed":
+        raise InputError("tuning.precision=16-mixed: on a CPU it is 32-true or bf16-mixed")
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no advice, here and in what follows
+    trainer(cfg)(logger=False, enable_checkpointing=False, enable_progress_bar=False, precision=cfg.tuning.precision)
 
 
 def is_sharded(cfg: DictConfig) -> bool:
@@ -161,15 +190,28 @@ def tuning_run(cfg: DictConfig, folder: RunFolder) -> TuningRun:
     """Return the run without its model and data.
 
     Raises:
-        InputError: if a hyperparameter makes no sense.
+        InputError: if a hyperparameter makes no sense, or there is no such model family.
     """
+    find_family(cfg.model.family)
+    check_machine(cfg)
+    spec: TuningSpec = instantiate(cfg.tuning)
+    for name in ("optimizer", "groups", "schedule"):
+        _check_arguments(getattr(spec, name), f"tuning.{name}")
     return TuningRun(
-        spec=instantiate(cfg.tuning),
+        spec=spec,
         trainer=trainer(cfg),
         loggers=[instantiate(logger) for logger in cfg.get("logger", {}).get("loggers", [])],
         folder=folder,
         seed=cfg.seed,
     )
+
+
+def _check_arguments(made: functools.partial[Any], where: str) -> None:
+    """Refuse arguments that a function does not have; it is called only when the model is there."""
+    try:
+        inspect.signature(made.func).bind_partial(**made.keywords)
+    except TypeError as error:
+        raise InputError(f"{where}: {made.func.__name__} has {error}: check its settings") from None
 
 
 def hardware() -> dict[str, Any]:

@@ -43,7 +43,7 @@ def conversations(built: Path, kind: str) -> list[dict[str, Any]]:
 
 
 def test_llava_is_in_its_published_format(built: Path) -> None:
-    entries = read_json(built / "llava/llava_instruct.json")
+    entries = read_json(built / "llava/llava_instruct_150k.json")
     assert len(entries) == 60
     for entry in entries:
         assert set(entry) == {"id", "image", "conversations"}
@@ -56,7 +56,7 @@ def test_llava_is_in_its_published_format(built: Path) -> None:
 
 def test_llava_contains_only_what_captions_and_boxes_contain(world: Path, tmp_path: Path) -> None:
     right = replace(SPEC, llava=MiniDatasetSpec(200, 0.0))
-    entries = read_json(build_mini_datasets(world, right, tmp_path / "right") / "llava/llava_instruct.json")
+    entries = read_json(build_mini_datasets(world, right, tmp_path / "right") / "llava/llava_instruct_150k.json")
     of_image: dict[str, str] = {}
     for entry in entries:
         text = " ".join(message["value"] for message in entry["conversations"])
@@ -144,7 +144,7 @@ def test_planted_errors_are_what_the_files_say(built: Path) -> None:
         assert files[kind][int(number)]["conversations"][error["turn"]]["AI"] == error["wrong"] != error["right"]
     wrong = len({error["id"] for error in planted})
     assert abs(wrong - 30) <= 5 * (120 * 0.25 * 0.75) ** 0.5
-    llava = read_json(built / "llava/llava_instruct.json")
+    llava = read_json(built / "llava/llava_instruct_150k.json")
     for error in read_jsonl(built / "llava/planted_errors.jsonl"):
         entry = llava[int(error["id"].split("/")[1])]
         assert entry["conversations"][2 * error["turn"] + 1]["value"] == error["wrong"]
@@ -168,7 +168,7 @@ def test_a_complete_folder_is_not_written_again_and_another_specification_replac
     build_mini_datasets(world, SPEC, built)
     assert (built / "build.json").stat().st_mtime_ns == before
     build_mini_datasets(world, replace(SPEC, llava=MiniDatasetSpec(10, 0.0)), built)
-    assert len(read_json(built / "llava/llava_instruct.json")) == 10
+    assert len(read_json(built / "llava/llava_instruct_150k.json")) == 10
     captions = world / "coco/annotations/captions_train2014.json"
     captions.write_text(captions.read_text().replace("beach", "street"))
     build_mini_datasets(world, replace(SPEC, llava=MiniDatasetSpec(10, 0.0)), built)

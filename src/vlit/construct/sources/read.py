@@ -55,6 +55,7 @@ def read_annotations(
     rejects = Rejects() if rejects is None else rejects
     folder = Path(folder)
     _check(sources)
+    check_files(folder, sources)
     images: dict[int, dict[str, Any]] = {}
     captions: dict[int, list[str]] = {}
     objects: dict[int, list[AnnotatedObject]] = {}
@@ -132,6 +133,19 @@ def _read(source: str, folder: Path, parse: Callable[..., Content]) -> Content:
     paths = [_found(folder, name) for name in SOURCE_FILES[source]]
     with _as_published(source, paths):
         return parse(*(_content(path, source) for path in paths))
+
+
+def check_files(folder: Path, sources: Sequence[str], images: Path | None = None) -> None:
+    """Refuse sources whose files, or whose folder of images, are absent: all in one line."""
+    paths = {source: [_found(folder, name) for name in SOURCE_FILES[source]] for source in sources}
+    absent = {source: [path for path in some if not path.exists()] for source, some in paths.items()}
+    missing = [f"{path} ({source})" for source, some in absent.items() for path in some]
+    missing += [f"{images} (images)"] if images is not None and not images.is_dir() else []
+    if missing:
+        files = "1 file is" if len(missing) == 1 else f"{len(missing)} files are"
+        without = ", ".join(source for source, some in absent.items() if some)
+        leave = f", or leave {without} out of source.read" if without else ""
+        raise InputError(f"{files} missing: {'; '.join(missing)}: `python -m vlit.construct.fetch` gets them{leave}")
 
 
 def _found(folder: Path, name: str) -> Path:

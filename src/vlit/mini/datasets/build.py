@@ -34,6 +34,7 @@ from vlit.mini.datasets.public import (
 )
 
 _MARK = "build.json"  # written last: what the folder was built from
+_VERSION = 2  # raise it when the same specification gives other files
 _IMAGES = "train2014"
 
 
@@ -86,7 +87,7 @@ def build_mini_datasets(world_folder: str | Path, spec: MiniDatasetsSpec, folder
             `folder` contains something that no build wrote.
     """
     folder, coco = Path(folder), Path(world_folder) / "coco"
-    mark = {"spec": asdict(spec), "world": _fingerprint(Path(world_folder))}
+    mark = {"version": _VERSION, "spec": asdict(spec), "world": _fingerprint(Path(world_folder))}
     if _is_built(folder, mark):
         return folder
     annotations = read_annotations(coco)
@@ -108,7 +109,7 @@ def _write_llava(annotations: Sequence[ImageAnnotations], spec: MiniDatasetsSpec
     facts = _facts(annotations, PUBLIC_SOURCES)
     right = write_conversations(facts, LlavaWriter(), spec.llava.samples, rng, "llava")
     written, planted = plant_errors(right, _ids("llava", right), spec.llava.error_rate, rng)
-    write_json(folder / "llava_instruct.json", llava_records(written))
+    write_json(folder / "llava_instruct_150k.json", llava_records(written))
     _write_planted(folder, planted)
 
 

@@ -224,7 +224,7 @@ def _conversations(folder: Path) -> list[str]:
     """Return the conversations of two datasets, each after its scene's description and captions."""
     images, rejects = folder / "world" / "coco" / "train2014", Rejects()
     samples = [
-        *read_llava(folder / "data" / "llava" / "llava_instruct.json", images, rejects, check=None),
+        *read_llava(folder / "data" / "llava" / "llava_instruct_150k.json", images, rejects, check=None),
         *read_coco_arc(folder / "data" / "ours", images, rejects, kinds=("global", "negative"), check=None),
     ]
     truth = read_truth(folder / "world")
