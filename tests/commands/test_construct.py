@@ -71,7 +71,7 @@ def test_the_world_needs_nothing_but_the_command(tmp_path: Path) -> None:
         (["llm=oracle"], "Could not find 'llm/oracle' Available options in 'llm': batch local none offline server"),
         (["llm=none"], "llm=none writes no conversations: choose llm=server"),
         (["variants=[global,funny]"], "variants: funny is unknown"),
-        (["source=coco", "paths.root=/nowhere"], "no image folder /nowhere/datasets/coco/train2014"),
+        (["source=coco", "paths.root=/nowhere"], "/nowhere/datasets/coco/train2014 (images)"),
         (["prompts.global.file=video", "source=coco"], "file 'video' is unknown"),
         (["sed=1"], "sed"),
     ],

@@ -190,7 +190,7 @@ def test_a_manifest_has_a_line_for_each_cell_that_train_takes(arguments, tmp_pat
         ("seeds=[]", "the grid is empty"),
         ("datasets=[ours,ours]", "are the same"),
         ("grid={tuning.nothing:[1]}", "cell 0"),
-        ("grid={seed:3}", "is no list"),
+        ("grid={seed:3}", "each a list"),
         ("command=sweep", "command=sweep"),
         ("command=assessed", "command=assessed"),
         ("command=assess", "the grid is empty"),

@@ -61,7 +61,7 @@ def test_a_multirun_has_one_bar_and_names_what_failed(cache: Path, tmp_path: Pat
     ]  # fmt: skip
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr.strip().splitlines()[-1].startswith("error: 1 of 2 jobs failed: seed=-1: ValueError: -1 is not")
+    assert done.stderr.strip().splitlines()[-1].startswith("error: 1 of 2 jobs failed: seed=-1: seed=-1: it is")
     assert "runs: 100%" in done.stderr and "2/2" in done.stderr
     assert "questions" not in done.stderr and "Epoch" not in done.stderr  # the runs' own bars
     assert (tmp_path / "mini/llava/ours_qc/seed0/result.json").exists()

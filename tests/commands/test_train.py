@@ -119,7 +119,7 @@ def bad_annotations(tmp_path: Path, kind: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("kind", "says"), [("absent", "no file"), ("truncated", "not valid JSON"), ("empty", "no usable sample")]
+    ("kind", "says"), [("absent", "1 file is missing"), ("truncated", "not valid JSON"), ("empty", "no usable sample")]
 )
 def test_bad_data_is_one_line_and_leaves_no_result(cache: Path, tmp_path: Path, kind: str, says: str) -> None:
     file = bad_annotations(tmp_path, kind)

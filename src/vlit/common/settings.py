@@ -34,12 +34,14 @@ def check(cfg: DictConfig, command: str) -> None:
 
     Args:
         cfg: the composed configuration.
-        command: name of the command's configuration in `conf/`.
+        command: name of the command's configuration in `conf/`; one that has no declared keys is not checked.
 
     Raises:
         InputError: naming every wrong key, its value and what it should be.
         OmegaConfBaseException: if an interpolation can't be resolved, or a value is missing (`???`).
     """
+    if command not in COMMANDS:
+        return
     found = list(_problems(cfg, "", command))
     # Of a value that other keys take over, only the key that has it is said to be wrong.
     own = {key: problem for key, problem in found if not _is_copied(cfg, key)} or dict(found)

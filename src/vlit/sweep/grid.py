@@ -137,9 +137,6 @@ def _axes(cfg: DictConfig) -> dict[str, list[list[str]]]:
         models = cfg.models if cfg.models is not None else _options(f"tuning/{cfg.scale}")
         axes = {"seed": cfg.seeds, "model": models, "data": cfg.datasets}
     axes |= {str(key): values for key, values in (cfg.grid or {}).items()}
-    for key, values in axes.items():
-        if not isinstance(values, list | ListConfig):
-            raise InputError(f"grid: {key}={values} is no list: give its values, grid={{{key}:[...]}}")
     return {key: [_overrides(key, value) for value in values] for key, values in axes.items()}
 
 

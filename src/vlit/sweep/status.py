@@ -53,7 +53,10 @@ def state(cell: Cell, sweep: Path, tasks: Mapping[int, ArrayTask]) -> CellState:
         return CellState(RUNNING, ", ".join([str(named or "a process"), *_steps(run)]))
     if task is not None and task.state not in ("PENDING", "REQUEUED"):
         return CellState(RUNNING, f"SLURM job {task.job}, {task.state.lower()}")
-    ended = _command_ended(cell.outcome(sweep)) if run is None else _run_ended(run, cell.digest)
+    ended = None if run is None else _run_ended(run, cell.digest)
+    command = _command_ended(cell.outcome(sweep)) if ended is None else None
+    if command is not None and (run is None or command.word == FAILED):  # of a run: it was refused before it began
+        ended = command
     if ended is not None and (ended.word == DONE or task is None):
         return ended
     if task is not None:
