@@ -53,7 +53,9 @@ def main(cfg: DictConfig) -> None:
         model = setup.model(cfg)
         dataset = setup.dataset(cfg, model, data.samples, rejects)
         rejects.write(folder.rejects)
-        folder.record_start(fingerprint(dataset.samples), weights_fingerprint(cfg), setup.hardware(), data.curation)
+        folder.record_start(
+            fingerprint(dataset.samples), weights_fingerprint(cfg), setup.hardware(), data.curation, cfg.images.exif
+        )
         tune(model, dataset, run)
         score_run(cfg, setup.whole_model(cfg, model, folder), folder)
         log.info("wrote %s", folder.result)

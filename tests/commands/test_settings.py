@@ -49,7 +49,7 @@ COMPOSED: dict[str, list[list[str]]] = {
 EVERY = [(command, choices) for command, several in COMPOSED.items() for choices in several]
 # Rows for keys that no file of `conf/` has, but `+key=value` may add.
 OPTIONAL = {
-    "data.read.name", "data.read.upright", "judge.build.dtype", "tuning.optimizer.weight_decay", "tuning.optimizer.eps",
+    "data.read.name", "judge.build.dtype", "tuning.optimizer.weight_decay", "tuning.optimizer.eps",
     "instruction_diversity.longest", "instruction_diversity.seed", "tuning.optimizer.**", "trainer.**",
     "model.build.**",
     "model.strategy.**", "model.architecture.**", "tuning.loss_multiplier",

@@ -84,6 +84,7 @@ KEYS: dict[str, Any] = {
     "scale": Name, "seed": Seed, "force": Switch, "data_size": Size, "run_folder": Folder,
     **_below("paths", dict.fromkeys(("root", "cache", "weights", "data", "coco_images", "seed_bench", "runs"), Folder)),
     # scale
+    "images.exif": Switch,
     **_below("prepare.*", {
         "parts": Folder, "folder": Folder, "world_folder": Folder, "spec.seed": Seed, "spec.scenes": Count,
         "spec.benchmark_groups": Count, "spec.*.samples": Count, "spec.*.error_rate": Share,

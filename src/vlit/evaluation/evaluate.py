@@ -11,7 +11,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,6 +31,7 @@ from vlit.runs.attempt import Preempted, deferred, preemption_requested
 
 log = logging.getLogger(__name__)
 
+UNREAD = "unread.jsonl"  # answers that name no choice, next to the predictions
 # Lightning's name -> type in which matrices are stored meanwhile, None for the model's own.
 PRECISIONS = {"32-true": None, "16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 
@@ -148,7 +149,21 @@ def evaluate(
     if predictor.is_global_zero:
         _merge(output, identity, questions, predictor.world_size)
     predictor.strategy.barrier()
-    return accuracy((row["dimension"], row["prediction"] == row["answer"]) for row in read_jsonl(output))
+    answered = list(read_jsonl(output))
+    scored = accuracy((row["dimension"], row["prediction"] == row["answer"]) for row in answered)
+    return scored if scoring.mode == "ranking" else replace(scored, unread=_unread(answered, output))
+
+
+def _unread(answered: Sequence[dict[str, Any]], output: Path) -> float:
+    """Return the share in percent of answers that name no choice; they are listed next to the predictions."""
+    unread = [row for row in answered if not row["prediction"]]
+    share = 100 * len(unread) / len(answered)
+    write_jsonl(output.with_name(UNREAD), unread)
+    log.info(
+        "%d of %d answers (%.1f%%) name no choice and count as wrong: %s", len(unread), len(answered), share,
+        output.with_name(UNREAD),
+    )  # fmt: skip
+    return share
 
 
 def fingerprint_questions(questions: Sequence[Question], *settings: str) -> str:

@@ -76,12 +76,14 @@ class QuestionEncoder:
         encoder: encoder of the model.
         image_transform: image preprocessing of the model.
         pad_id: id of the padding token.
+        upright: apply the EXIF orientation of photographs.
     """
 
     template: Template
     encoder: Encoder
     image_transform: ImageTransform
     pad_id: int
+    upright: bool = True
 
     def with_choices(self, questions: Sequence[Question]) -> QuestionBatch:
         """Encode questions, and apart from them the choices that may follow, to be ranked."""
@@ -112,7 +114,7 @@ class QuestionEncoder:
             items.append(Item(question.id, encoded.input_ids, encoded.labels, None))
         batch = collate(items, self.pad_id, side="left")
         paths = list(dict.fromkeys(question.image for question in questions))
-        batch.pixel_values = torch.stack([self.image_transform(FileImage(path).load()) for path in paths])
+        batch.pixel_values = torch.stack([self.image_transform(FileImage(path, self.upright).load()) for path in paths])
         batch.image_counts = torch.ones(len(items), dtype=torch.long)
         return QuestionBatch(list(questions), batch, torch.tensor([paths.index(one.image) for one in questions]))
 

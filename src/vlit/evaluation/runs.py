@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from vlit.common.files import write_json
 from vlit.data.sample import Rejects
@@ -17,7 +17,7 @@ from vlit.data.templates import TEMPLATES
 from vlit.evaluation.evaluate import Scoring, evaluate, fingerprint_questions
 from vlit.evaluation.questions import read_questions
 from vlit.evaluation.ranking import QuestionEncoder
-from vlit.evaluation.seed_bench import Accuracy, Question, shuffled_images
+from vlit.evaluation.seed_bench import Accuracy, Question, chance, shuffled_images
 from vlit.models.family import VisionLanguageModel
 from vlit.runs.attempt import requeued
 from vlit.runs.folder import RunFolder, commit
@@ -38,12 +38,12 @@ def score_run(cfg: DictConfig, model: VisionLanguageModel, folder: RunFolder) ->
     """
     annotations = Path(cfg.benchmark.annotations)
     rejects = Rejects()
-    questions = read_questions(annotations, Path(cfg.benchmark.images), rejects)
+    questions = read_questions(annotations, Path(cfg.benchmark.images), rejects, upright(cfg))
     rejects.write(folder.path / "benchmark_rejects.jsonl")
     scoring = instantiate(cfg.benchmark.scoring)
     scored = _score(cfg, model, questions, scoring, folder.predictions)
     folder.record_end()
-    write_json(folder.result, _result(cfg, scored, scoring, annotations))
+    write_json(folder.result, _result(cfg, questions, scored, scoring))
     log.info("%s", scored)
 
 
@@ -64,7 +64,7 @@ def score_run_again(cfg: DictConfig) -> Path:
     annotations, images = Path(tuned.benchmark.annotations), Path(tuned.benchmark.images)
     scoring = replace(instantiate(tuned.benchmark.scoring), mode=cfg.mode, normalisation=cfg.normalisation)
     rejects = Rejects()
-    questions = read_questions(annotations, images, rejects)
+    questions = read_questions(annotations, images, rejects, upright(tuned))
     if cfg.control == "shuffled_images":
         questions = shuffled_images(questions, cfg.seed)
     content = fingerprint_questions(questions, scoring.name, scoring.precision)[:8]
@@ -76,31 +76,44 @@ def score_run_again(cfg: DictConfig) -> Path:
         predictions = folder / "predictions.jsonl"
         predictions.unlink(missing_ok=True)
         scored = _score(tuned, model, questions, scoring, predictions)
-        write_json(folder / "result.json", {**_result(tuned, scored, scoring, annotations), "control": cfg.control})
+        write_json(folder / "result.json", {**_result(tuned, questions, scored, scoring), "control": cfg.control})
     log.info("%s", scored)
     return folder / "result.json"
+
+
+def upright(cfg: DictConfig) -> bool:
+    """Return whether the EXIF orientation of photographs is applied; runs from before the switch applied it."""
+    return bool(OmegaConf.select(cfg, "images.exif", default=True))
 
 
 def _score(
     cfg: DictConfig, model: VisionLanguageModel, questions: Sequence[Question], scoring: Scoring, output: Path
 ) -> Accuracy:
     encoder = QuestionEncoder(
-        TEMPLATES[cfg.model.template], setup.encoder(cfg, model), model.image_transform, model.tokenizer.pad_token_id
+        TEMPLATES[cfg.model.template],
+        setup.encoder(cfg, model),
+        model.image_transform,
+        model.tokenizer.pad_token_id,
+        upright(cfg),
     )
     return evaluate(model, encoder, questions, scoring, setup.scoring_trainer(cfg), output)
 
 
-def _result(cfg: DictConfig, scored: Accuracy, scoring: Scoring, annotations: Path) -> dict[str, Any]:
-    """Return the content of `result.json`; accuracies and intervals in percent."""
+def _result(cfg: DictConfig, questions: Sequence[Question], scored: Accuracy, scoring: Scoring) -> dict[str, Any]:
+    """Return the content of `result.json`; accuracies, intervals and chance in percent."""
     return {
         "model": cfg.model.name,
         "data": cfg.data.name,
         "scale": cfg.scale,
         "seed": cfg.seed,
         "scoring": scoring.name,
-        "benchmark": annotations.name,
+        "benchmark": Path(cfg.benchmark.annotations).name,
+        "images": {"exif": upright(cfg)},
         "accuracy": scored.accuracy,
         "counts": scored.counts,
+        "chance": chance(questions),
+        "choices": sorted({len(question.choices) for question in questions}),
+        **({} if scored.unread is None else {"unread": scored.unread}),
         "interval95": scored.interval95,
         "commit": commit(),
     }

@@ -104,11 +104,14 @@ class Accuracy:
         accuracy: accuracies in percent.
         interval95: Wilson's 95% intervals, (low, high) in percent.
         counts: numbers of questions.
+        unread: share of the answers, in percent, that name no choice and so count as wrong; None where choices are
+            ranked, which always names one.
     """
 
     accuracy: dict[str, float | None]
     interval95: dict[str, tuple[float, float] | None]
     counts: dict[str, int]
+    unread: float | None = None
 
     def __str__(self) -> str:
         """Return a table for the log, one line per column."""
@@ -144,3 +147,12 @@ def accuracy(outcomes: Iterable[tuple[str, bool]]) -> Accuracy:
         interval = binomtest(right[column], asked[column]).proportion_ci(0.95, method="wilson")
         intervals[column] = (100 * interval.low, 100 * interval.high)
     return Accuracy(values, intervals, {column: asked[column] for column in COLUMNS})
+
+
+def chance(questions: Iterable[Question]) -> dict[str, float | None]:
+    """Return the accuracy of guessing, in percent, by column: it follows from each question's number of choices."""
+    shares: dict[str, list[float]] = {column: [] for column in COLUMNS}
+    for question in questions:
+        for column in (OVERALL, question.dimension):
+            shares[column].append(100 / len(question.choices))
+    return {column: sum(some) / len(some) if some else None for column, some in shares.items()}

@@ -124,6 +124,7 @@ class RunFolder:
         weights_fingerprint: str,
         hardware: Mapping[str, Any],
         curation: Mapping[str, Any] | None = None,
+        exif: bool = True,
     ) -> None:
         """Write `provenance.json`, in which a resumed run keeps its first start, and remove `failure.json`.
 
@@ -132,6 +133,7 @@ class RunFolder:
             weights_fingerprint: fingerprint of the files the model was built from.
             hardware: what the run runs on.
             curation: rules and digest of the curated list they were drawn from, or None.
+            exif: whether the EXIF orientation of photographs is applied.
 
         Raises:
             InputError: if the folder has a checkpoint that began with other data or weights.
@@ -148,7 +150,7 @@ class RunFolder:
                 )
         self.failure.unlink(missing_ok=True)
         fingerprints = {"data_fingerprint": data_fingerprint, "weights_fingerprint": weights_fingerprint}
-        write_json(self.provenance, provenance(fingerprints, hardware, curation, earlier))
+        write_json(self.provenance, {**provenance(fingerprints, hardware, curation, earlier), "images": {"exif": exif}})
 
     def record_failure(self, reason: str) -> None:
         """Write `failure.json`; of several processes the first one's reason counts."""
