@@ -19,6 +19,11 @@ class InputError(Exception):
     """
 
 
+def printable(text: str) -> str:
+    """Return a text on one line: what shows nothing or breaks a line is written as an escape, as Python does."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def storage_error(error: OSError, where: Path) -> InputError | None:
     """Return the line for a disk that is full, read-only, closed to us or gone; None for errors of another kind.
 
@@ -42,7 +47,7 @@ def one_line(error: BaseException) -> str | None:
     if isinstance(error, InstantiationException):
         return str(error.__cause__) if isinstance(error.__cause__, InputError) else _uninstantiated(error)
     if isinstance(error, InputError):
-        return str(error)
+        return printable(str(error))
     if isinstance(error, ValueError) and str(error).startswith("Config group override must be"):
         return "null is no choice of a group: leave the override out, or choose one that --help lists"
     if not isinstance(error, HydraException | OmegaConfBaseException):

@@ -56,10 +56,12 @@ def checked_row(kind: type[Kind], value: object) -> Kind:
     """Convert a parsed JSON value to its schema. Fields the schema does not name are ignored.
 
     Raises:
-        MalformedError: if a field is absent or of another type, or a key occurs more than once.
+        MalformedError: if a field is absent, of another type or no valid Unicode, or a key occurs more than once.
     """
     try:
         return msgspec.convert(value, kind)
+    except UnicodeEncodeError as error:  # half of a surrogate pair in a key, or where no text is allowed
+        raise MalformedError("text is not valid Unicode", str(error)) from None
     except msgspec.ValidationError as error:
         repeated = _repeated_key(value)  # such an object is no `dict`, and fits no schema
         if repeated is not None:

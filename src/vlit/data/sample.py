@@ -9,6 +9,7 @@ from typing import Protocol
 
 from PIL import Image
 
+from vlit.common.errors import printable
 from vlit.common.files import write_jsonl
 
 
@@ -107,11 +108,11 @@ class Rejects:
 
     def add(self, sample_id: str, reason: str, detail: str = "", *, place: str = "", field: str = "") -> None:
         """Set a sample aside."""
-        self.rows.append(Reject(sample_id, reason, detail[:DETAIL_LENGTH], False, place, field))
+        self.rows.append(Reject(sample_id, reason, printable(detail[:DETAIL_LENGTH]), False, place, field))
 
     def add_part(self, sample_id: str, reason: str, detail: str = "", *, place: str = "", field: str = "") -> None:
         """Note what is left out or changed of a sample that is kept."""
-        self.rows.append(Reject(sample_id, reason, detail[:DETAIL_LENGTH], True, place, field))
+        self.rows.append(Reject(sample_id, reason, printable(detail[:DETAIL_LENGTH]), True, place, field))
 
     def close(self, source: str, rows: int, kept: int, noted: int = 0) -> SourceCount:
         """Count a source that was read to its end; what was rejected since the last one belongs to it.

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from vlit.common.content import read_document
 from vlit.common.errors import InputError
-from vlit.construct.sources import coco
+from vlit.construct.sources import attributes, coco
 from vlit.construct.sources.image import AnnotatedObject, ImageAnnotations, Word, clipped
 from vlit.data.sample import Rejects
 
@@ -69,7 +69,11 @@ def read_annotations(
         )
         images |= listed
     if "object" in sources:
-        by_instance = _read("attribute", folder, coco.attributes_by_instance) if "attribute" in sources else {}
+        by_instance = (
+            _read("attribute", folder, partial(attributes.attributes_by_instance, rejects=rejects))
+            if "attribute" in sources
+            else {}
+        )
         listed, objects = _read(
             "object",
             folder,
@@ -80,7 +84,9 @@ def read_annotations(
         )
         images |= listed
     if "visual_genome" in sources:
-        _add_attributes(objects, images, _read("visual_genome", folder, coco.boxes_by_image))
+        _add_attributes(
+            objects, images, _read("visual_genome", folder, partial(attributes.boxes_by_image, rejects=rejects))
+        )
     if "ocr" in sources:
         words = _read("ocr", folder, partial(coco.words_by_image, rejects=rejects))
     if "vqa" in sources:
@@ -155,7 +161,7 @@ def _found(folder: Path, name: str) -> Path:
 
 def _content(path: Path, source: str) -> Any:
     if path.suffix == ".jbl":
-        return coco.read_joblib(path)
+        return attributes.read_joblib(path)
     return read_document(
         path, f"get it with `python -m vlit.construct.fetch`, or leave {source} out of the sources"
     ).value
@@ -174,8 +180,8 @@ def _as_published(source: str, paths: Sequence[Path]) -> Iterator[None]:
 def _add_attributes(
     objects: dict[int, list[AnnotatedObject]],
     images: dict[int, dict[str, Any]],
-    boxes: dict[int, list[coco.AttributedBox]],
+    boxes: dict[int, list[attributes.AttributedBox]],
 ) -> None:
     for image_id in objects.keys() & boxes.keys():
         width, height = images[image_id]["width"], images[image_id]["height"]
-        objects[image_id] = coco.with_attributes(objects[image_id], boxes[image_id], width, height)
+        objects[image_id] = attributes.with_attributes(objects[image_id], boxes[image_id], width, height)
