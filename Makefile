@@ -109,6 +109,10 @@ bench-ranking: install  ## questions a second of our answer ranking against one 
 bench-training: install  ## samples a second of tuning against a bare loop and transformers.Trainer
 	$(BIN)/python benchmarks/training_speed.py $(ARGS)
 
+.PHONY: bench-reading
+bench-reading: install  ## processor time of reading 158,000 samples of instruction data
+	$(BIN)/python benchmarks/reading_speed.py $(ARGS)
+
 .PHONY: weights
 weights: install  ## the mini weights made again from nothing (two hours on two cores)
 	$(BIN)/python -m vlit.mini.pretraining force=true $(ARGS)

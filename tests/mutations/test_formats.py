@@ -187,6 +187,7 @@ def examine(folder: Path, name: str, rng: Random) -> None:
         line = one_line(error)
         assert line and len(line.splitlines()) == 1, line
         return
+    assert rejects.sources
     for source in rejects.sources:
         assert source.rows == source.kept + source.rejected + source.noted
     assert all(row.reason and "\n" not in row.reason and " at 0x" not in row.detail for row in rejects.rows)

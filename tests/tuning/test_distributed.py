@@ -78,3 +78,21 @@ def test_a_sharded_run_that_was_killed_ends_as_if_it_had_not_been(cache: Path, t
 def test_two_processes_with_another_global_batch_are_refused(cache: Path, tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="global_batch=8"):
         outcome(cache, tmp_path, "blip2", "tuning.batch_size=8", "trainer.devices=2", "trainer.strategy=ddp")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", ["copies", "sharded"])
+@pytest.mark.parametrize("model", FAMILIES)
+def test_a_process_that_has_text_alone_trains_too(cache: Path, tmp_path: Path, model: str, layout: str) -> None:
+    picture = sorted((cache / "world" / "coco" / "train2014").iterdir())[0].name
+    turns = [{"from": "human", "value": "What color is the sky?"}, {"from": "gpt", "value": "Blue, most of the time."}]
+    rows = [{"conversations": turns} for _ in range(5)]
+    rows.append({"image": picture, "conversations": turns})  # every step has one sample of text alone, most have two
+    (tmp_path / "data.json").write_text(json.dumps(rows))
+    mine = (f"data.annotations={tmp_path / 'data.json'}", "data_size=all", "tuning.global_batch=2")
+    two = ("trainer.devices=2", "trainer.strategy=ddp") if layout == "copies" else SHARDED
+    one = outcome(cache, tmp_path / "one", model, *mine, "tuning.batch_size=2")
+    both = outcome(cache, tmp_path / "two", model, *mine, "tuning.batch_size=1", *two)
+    assert [row["loss"] for row in both[0]] == pytest.approx([row["loss"] for row in one[0]], rel=1e-4)
+    for ours, expected in zip(both[1], one[1], strict=True):
+        assert ours["mean"] == pytest.approx(expected["mean"], rel=1e-3, abs=1e-3)

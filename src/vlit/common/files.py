@@ -147,9 +147,7 @@ def read_json(path: Path, mend: str = "check the path") -> Any:
     except FileNotFoundError:
         raise InputError(f"no file {path}: {mend}") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path} is not valid JSON ({error}): the file may be cut off, fetch or write it again"
-        ) from None
+        raise InputError(f"{path} is not valid JSON ({error}): fetch or write it again") from None
 
 
 def read_jsonl(path: Path) -> list[Any]:

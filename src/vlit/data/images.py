@@ -118,6 +118,7 @@ class ImageFolder:
 
     folder: Path
     upright: bool = True
+    _known: dict[str, FileImage | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def find(self, name: str) -> FileImage | None:
         """Return the image of a name or a COCO id, or None if the folder has no such file.
@@ -125,6 +126,11 @@ class ImageFolder:
         Raises:
             OSError: if the name leads out of the folder, or can be no file's name.
         """
+        if name not in self._known:  # each picture of a published file has two samples
+            self._known[name] = self._find(name)
+        return self._known[name]
+
+    def _find(self, name: str) -> FileImage | None:
         parts = name.split("/")
         if name.startswith("/") or ".." in parts or "\0" in name or _DRIVE.match(name):
             raise OSError(f"{name[:100]!r} leads out of the image folder: give a path inside it")

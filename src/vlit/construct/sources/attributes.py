@@ -71,8 +71,10 @@ def attributes_by_instance(content: dict[str, Any], rejects: Rejects) -> dict[in
     listed = sorted(rows_of(_Attribute, content["attributes"], "attributes", rejects), key=lambda row: row.id)
     if len(listed) != len(content["attributes"]):
         raise ValueError("an attribute without id and name: which vote is whose is not known")
+    rejects.close("attributes", len(content["attributes"]), len(listed))
     instances, vectors = content["patch_id_to_ann_id"], content["ann_vecs"]
     found: dict[int, tuple[str, ...]] = {}
+    used = 0
     for patch, vector in vectors.items():
         try:
             votes, instance = np.asarray(vector, dtype=float), int(instances[patch])
@@ -81,9 +83,11 @@ def attributes_by_instance(content: dict[str, Any], rejects: Rejects) -> dict[in
         except (KeyError, TypeError, ValueError, OverflowError) as fault:
             rejects.add(str(patch), "unusable attribute vector", str(fault), place=f"ann_vecs[{patch}]")
             continue
+        used += 1
         found[instance] = tuple(row.name for row, vote in zip(listed, votes, strict=True) if vote > MAJORITY)
     if vectors and not found:
         raise ValueError("no attribute vector can be used")
+    rejects.close("attribute vectors", len(vectors), len(found), noted=used - len(found))  # of an instance that has one
     return found
 
 
@@ -141,23 +145,30 @@ def boxes_by_image(
 
     Rows in another form are rejected; images that are not COCO's have no use here.
     """
-    images = {row.image_id: row for row in rows_of(_GenomeImage, image_data, "image_data", rejects)}
+    listed = list(rows_of(_GenomeImage, image_data, "image_data", rejects))
+    images = {row.image_id: row for row in listed}
+    rejects.close("image_data", len(image_data), len(images), noted=len(listed) - len(images))
+    entries = list(rows_of(_GenomeEntry, content, "visual genome", rejects))
+    of_coco = [entry for entry in entries if entry.image_id in images and images[entry.image_id].coco_id]
+    rejects.close("visual genome", len(content), len(of_coco), noted=len(entries) - len(of_coco))
     found: dict[int, list[AttributedBox]] = {}
-    for number, entry in enumerate(rows_of(_GenomeEntry, content, "visual genome", rejects)):
-        image = images.get(entry.image_id)
-        if image is None or not image.coco_id:
-            continue
+    plain = 0
+    for entry in of_coco:
+        image = images[entry.image_id]
         for place, thing in enumerate(entry.attributes):
             try:
                 row = checked_row(_Region, thing)
             except MalformedError as fault:
-                where = f"visual genome[{number}].attributes[{place}]"
+                where = f"visual genome image {entry.image_id}, attributes[{place}]"
                 rejects.add(str(image.coco_id), fault.reason, fault.detail, place=where, field=fault.field)
                 continue
             names = tuple(dict.fromkeys(name.strip().lower() for name in row.attributes or () if name.strip()))
             box = (row.x / image.width, row.y / image.height, row.w / image.width, row.h / image.height)
+            plain += not names
             if names:
-                found.setdefault(image.coco_id, []).append(AttributedBox(box, names))
+                found.setdefault(image.coco_id or 0, []).append(AttributedBox(box, names))
+    regions = sum(len(entry.attributes) for entry in of_coco)
+    rejects.close("regions", regions, sum(map(len, found.values())), noted=plain)
     return found
 
 

@@ -76,8 +76,10 @@ def rows_of(kind: type[Kind], rows: Iterable[Any], name: str, rejects: Rejects) 
 
 def listed_images(content: dict[str, Any], rejects: Rejects) -> dict[int, dict[str, Any]]:
     """Read name, width and height of every image that a captions or instances file lists, by image id."""
-    listed = rows_of(_Image, content["images"], "images", rejects)
-    return {image.id: {key: getattr(image, key) for key in ("file_name", "width", "height")} for image in listed}
+    rows = list(rows_of(_Image, content["images"], "images", rejects))
+    found = {image.id: {key: getattr(image, key) for key in ("file_name", "width", "height")} for image in rows}
+    rejects.close("images", len(content["images"]), len(found), noted=len(rows) - len(found))  # listed twice
+    return found
 
 
 def captions_by_image(content: dict[str, Any], rejects: Rejects) -> dict[int, list[str]]:
@@ -89,6 +91,7 @@ def captions_by_image(content: dict[str, Any], rejects: Rejects) -> dict[int, li
             found[row.image_id].append(caption)
         else:
             rejects.add(str(row.image_id), "empty caption", field="caption")
+    rejects.close("captions", len(content["annotations"]), sum(map(len, found.values())))
     return found
 
 
@@ -102,11 +105,14 @@ def objects_by_image(
         attributes: attribute names by id of the instance.
         rejects: receives rows in another form, and boxes of categories that are not listed.
     """
-    categories = {row.id: row for row in rows_of(_Category, content["categories"], "categories", rejects)}
-    found = defaultdict(list)
+    listed = list(rows_of(_Category, content["categories"], "categories", rejects))
+    categories = {row.id: row for row in listed}
+    rejects.close("categories", len(content["categories"]), len(categories), noted=len(listed) - len(categories))
+    found, crowds = defaultdict(list), 0
     for row in rows_of(_Instance, content["annotations"], "instances", rejects):
         category = categories.get(row.category_id)
         if row.iscrowd:
+            crowds += 1
             continue
         if category is None:
             rejects.add(str(row.image_id), "unknown category", f"{row.category_id} of instance {row.id}")
@@ -114,6 +120,7 @@ def objects_by_image(
         found[row.image_id].append(
             AnnotatedObject(row.id, category.name, category.supercategory or "", row.bbox, attributes.get(row.id, ()))
         )
+    rejects.close("instances", len(content["annotations"]), sum(map(len, found.values())), noted=crowds)
     return found
 
 
@@ -123,7 +130,7 @@ def words_by_image(content: dict[str, Any], rejects: Rejects) -> dict[int, list[
     Raises:
         ValueError: if no text instance names its image: it is another file.
     """
-    found = defaultdict(list)
+    found, unread = defaultdict(list), 0
     texts = content["anns"].values()
     if texts and not any(isinstance(text, dict) and "image_id" in text for text in texts):
         raise ValueError("no text instance has an image_id")
@@ -131,12 +138,14 @@ def words_by_image(content: dict[str, Any], rejects: Rejects) -> dict[int, list[
         legible = isinstance(annotation, dict) and annotation.get("legibility", "legible") == "legible"
         text = annotation.get("utf8_string") if legible else None
         if not isinstance(text, str) or not text.strip():
+            unread += 1
             continue
         try:
             row = checked_row(_Text, annotation)
             found[row.image_id].append(Word(int(key), text.strip(), row.bbox))
         except (MalformedError, ValueError) as fault:
             rejects.add(str(annotation.get("image_id", "")), "unusable text instance", str(fault), place=f"anns[{key}]")
+    rejects.close("texts", len(content["anns"]), sum(map(len, found.values())), noted=unread)
     return found
 
 
@@ -144,12 +153,14 @@ def questions_by_image(
     questions: dict[str, Any], answers: dict[str, Any], rejects: Rejects
 ) -> dict[int, list[tuple[str, str]]]:
     """Read pairs of question and answer by image id; a question without an answer is rejected."""
-    answered = rows_of(_Answer, answers["annotations"], "answers", rejects)
+    answered = list(rows_of(_Answer, answers["annotations"], "answers", rejects))
     answer_of = {row.question_id: row.multiple_choice_answer.strip() for row in answered}
+    rejects.close("answers", len(answers["annotations"]), len(answer_of), noted=len(answered) - len(answer_of))
     found = defaultdict(list)
     for row in rows_of(_Question, questions["questions"], "questions", rejects):
         if row.question.strip() and answer_of.get(row.question_id):
             found[row.image_id].append((row.question, answer_of[row.question_id]))
         else:
             rejects.add(str(row.image_id), "unanswered question", row.question)
+    rejects.close("questions", len(questions["questions"]), sum(map(len, found.values())))
     return found

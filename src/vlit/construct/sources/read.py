@@ -91,23 +91,31 @@ def read_annotations(
         words = _read("ocr", folder, partial(coco.words_by_image, rejects=rejects))
     if "vqa" in sources:
         qa = _read("vqa", folder, partial(coco.questions_by_image, rejects=rejects))
-    for image_id in sorted(images):
-        if not captions.get(image_id) and not objects.get(image_id):
-            rejects.add(str(image_id), "no caption and no box", images[image_id]["file_name"])
-    return [
+    described = [image_id for image_id in sorted(images) if captions.get(image_id) or objects.get(image_id)]
+    described_ids = set(described)
+    for image_id in sorted(set(images) - described_ids):
+        rejects.add(str(image_id), "no caption and no box", images[image_id]["file_name"])
+    rejects.close("images of all sources", len(images), len(described))
+    made = [
         ImageAnnotations(
             image_id,
-            image["file_name"],
-            image["width"],
-            image["height"],
+            images[image_id]["file_name"],
+            images[image_id]["width"],
+            images[image_id]["height"],
             tuple(captions.get(image_id, ())),
-            tuple(_inside(objects.get(image_id, ()), image_id, image, rejects)),
-            tuple(_inside(words.get(image_id, ()), image_id, image, rejects)),
+            tuple(_inside(objects.get(image_id, ()), image_id, images[image_id], rejects)),
+            tuple(_inside(words.get(image_id, ()), image_id, images[image_id], rejects)),
             tuple(qa.get(image_id, ())),
         )
-        for image_id, image in sorted(images.items())
-        if captions.get(image_id) or objects.get(image_id)
+        for image_id in described
     ]
+    found = [
+        (image_id, len(some)) for by_image in (captions, objects, words, qa) for image_id, some in by_image.items()
+    ]
+    kept = sum(len(one.captions) + len(one.objects) + len(one.words) + len(one.qa) for one in made)
+    elsewhere = sum(number for image_id, number in found if image_id not in described_ids)
+    rejects.close("annotations of all sources", sum(number for _, number in found), kept, noted=elsewhere)
+    return made
 
 
 def _inside(marked: Sequence[Marked], image_id: int, image: Mapping[str, Any], rejects: Rejects) -> Iterator[Marked]:
