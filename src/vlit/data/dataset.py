@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
-from tqdm import tqdm
 
 from vlit.common.errors import InputError
+from vlit.common.progress import progress
 from vlit.data.encode import IGNORED, Encoder, NoSupervisedToken, UnusableText
 from vlit.data.sample import Rejects, Sample
 from vlit.data.templates import Template
@@ -135,7 +135,7 @@ class InstructionDataset(Dataset[Item]):
         self.samples: list[Sample] = []
         self.lengths: list[int] = []
         self.truncated = 0
-        for sample in tqdm(samples, desc="encoding", unit="sample", disable=None, leave=False):
+        for sample in progress(samples, "encoding", "sample"):
             self._add(sample, rejects)
         if not self.samples:
             raise InputError(f"none of {len(samples)} samples can be tuned on: {rejects.summary()}")

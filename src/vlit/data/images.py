@@ -18,6 +18,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from vlit.common.progress import progress
 from vlit.data.decode import decode
 from vlit.data.sample import ImageSource
 
@@ -167,7 +168,7 @@ def unreadable(images: Iterable[ImageSource], threads: int = 8) -> dict[ImageSou
     """
     distinct = list(dict.fromkeys(images))
     with ThreadPoolExecutor(threads) as pool:
-        faults = pool.map(_fault, distinct)
+        faults = progress(pool.map(_fault, distinct), "decoding", "picture", len(distinct))
         return {image: fault for image, fault in zip(distinct, faults, strict=True) if fault}
 
 
