@@ -277,7 +277,10 @@ def test_values_that_pass_the_check_never_end_in_a_traceback(composed, cache: Pa
     folders += [f"paths.root={ROOT}"] if command in ("train", "assess", "curate", "construct", "sweep") else []
     folders += [f"paper={ROOT / 'paper'}"] if command == "tables" else []
     folders += [f"folder={tmp_path / 'sweep'}"] if command in ("sweep", "status") else []
-    folders += [f"paths.cache={tmp_path / 'cache'}"] if command == "construct" else []
+    if command == "construct":
+        world = tmp_path / "world"
+        folders += [f"paths.cache={tmp_path / 'cache'}", f"source.prepare.0.folder={world}"]
+        folders += [f"source.annotations={world / 'coco'}", f"source.images={world / 'coco/train2014'}"]
     folders += [f"output={tmp_path / 'out'}"] if command in ("assess", "construct", "tables") else []
     tiny = tiny_overrides(cache) if command in ("train", "curate", "assess") else []
     pairs = [

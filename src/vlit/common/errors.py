@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import re
 from pathlib import Path
 
 from hydra.errors import HydraException, InstantiationException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE}
+
+_PLAIN = re.compile(r"(?!(?i:true|false|null|nan|inf|infinity)$)[A-Za-z_/][A-Za-z0-9_./+-]*")  # needs no quotes
 
 
 class InputError(Exception):
@@ -82,8 +85,21 @@ def _unquoted(override: str) -> str:
     key, equals, value = override.partition("=")
     if not equals or not key.strip("+~ "):
         return f"{override!r} is no override: write key=value"
-    escaped = value.strip("'\"").replace("\\", "\\\\").replace("'", "\\'")
-    return f"{override}: the value has characters of Hydra's grammar: quote it, \"{key}='{escaped}'\""
+    again = assigned(key, value.strip("'\""))
+    return f'{override}: the value has characters of Hydra\'s grammar: quote it, "{again}"'
+
+
+def assigned(key: str, value: object) -> str:
+    """Return an override, its value quoted where Hydra's grammar would take it for something else.
+
+    What begins like a list, a mapping or a quoted text is taken for one.
+    """
+    text = "null" if value is None else str(value)
+    if not isinstance(value, str) or text.startswith(("[", "{", "'", '"')) or _PLAIN.fullmatch(text):
+        return f"{key}={text}"
+    # In a quoted value of Hydra's a backslash stands for itself, except before a quote.
+    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + (found[2] and "\\'"), text)
+    return f"{key}='{escaped}'"
 
 
 def reason(error: BaseException) -> str:

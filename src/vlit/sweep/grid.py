@@ -21,7 +21,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from vlit.common.errors import InputError, one_line
+from vlit.common.errors import InputError, assigned, one_line
 from vlit.common.files import read_jsonl, write_jsonl
 from vlit.runs.folder import RunFolder, resolved
 
@@ -142,11 +142,11 @@ def _axes(cfg: DictConfig) -> dict[str, list[list[str]]]:
 
 def _overrides(key: str, value: Any) -> list[str]:
     first, *more = value if isinstance(value, ListConfig) else [value]
-    return [f"{key}={'null' if first is None else first}", *more]
+    return [assigned(key, first), *more]
 
 
 def _run_cell(cfg: DictConfig, index: int, chosen: list[str]) -> Cell:
-    overrides = [f"scale={cfg.scale}", *chosen, f"paths.runs={cfg.paths.runs}", *cfg.overrides]
+    overrides = [f"scale={cfg.scale}", *chosen, assigned("paths.runs", cfg.paths.runs), *cfg.overrides]
     try:
         run = compose(TRAIN, overrides)
         return Cell(
@@ -163,7 +163,7 @@ def _command_cell(cfg: DictConfig, index: int, chosen: list[str]) -> Cell:
     try:
         plain = compose(cfg.command)
         if "runs" in plain.get("paths", {}):
-            overrides = [f"paths.runs={cfg.paths.runs}", *overrides]
+            overrides = [assigned("paths.runs", cfg.paths.runs), *overrides]
         if "scale" in plain:
             overrides = [f"scale={cfg.scale}", *overrides]
         # Some values are there only when the command runs; as text they tell cells apart all the same.

@@ -10,7 +10,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from vlit.common.errors import InputError
+from vlit.common.errors import InputError, assigned
 from vlit.common.files import locked, write_json
 from vlit.runs.folder import PREDICTIONS, PROVENANCE, RESULT
 from vlit.sweep import slurm
@@ -84,7 +84,7 @@ def _run_here(cfg: DictConfig, sweep: Path, todo: Sequence[Cell], unscored: Sequ
 def _evaluation(cfg: DictConfig, cell: Cell) -> list[list[str]]:
     if cell.run is None or cfg.control is None:
         return []
-    return [["evaluate.py", f"run={cell.run_folder}", f"control={cfg.control}"]]
+    return [["evaluate.py", assigned("run", str(cell.run_folder)), f"control={cfg.control}"]]
 
 
 def tables(cfg: DictConfig, grid: Sequence[Cell], sweep: Path) -> int:
@@ -105,5 +105,8 @@ def tables(cfg: DictConfig, grid: Sequence[Cell], sweep: Path) -> int:
                 link, target = place / name, cell.run.path / name
                 if target.exists() and not link.is_symlink():
                     link.symlink_to(target)
-    overrides = ["source=runs", f"runs={linked}", f"indicators={cfg.paths.runs}", f"output={sweep}"]
+    overrides = ["source=runs"]
+    overrides += [
+        assigned(*one) for one in (("runs", str(linked)), ("indicators", cfg.paths.runs), ("output", str(sweep)))
+    ]
     return subprocess.run([sys.executable, "tables.py", *overrides], check=False).returncode
