@@ -138,3 +138,17 @@ def test_image_ids_that_are_no_list_reject_the_row() -> None:
     (sample,) = read_mimic_it(folder / "LA_instructions.json", folder / "LA.json", rejects)
     assert sample.source_id == "LA_INS_2" and len(sample.images) == 1
     assert rejected(rejects) == [("LA_instructions.json[LA_INS_1]", "image_ids", "field of another type")]
+
+
+def test_a_thin_picture_is_cropped_before_it_is_resized() -> None:
+    import tracemalloc
+
+    from vlit.models.forward import CropTransform
+
+    picture = FileImage(CASES / "train_thin_image" / "thin.png").load()
+    assert picture.size in ((1, 5000), (5000, 1))
+    tracemalloc.start()
+    assert CropTransform(336)(picture).shape == (3, 336, 336)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50e6

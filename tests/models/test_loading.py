@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPVisionConfig, CLIPVisionModel, OPTForCausalLM
+from transformers import (
+    AutoTokenizer,
+    CLIPConfig,
+    CLIPModel,
+    CLIPTextConfig,
+    CLIPVisionConfig,
+    CLIPVisionModel,
+    OPTForCausalLM,
+)
 
+from tests.conftest import FAMILIES
 from vlit.common.errors import InputError
 from vlit.models import loading
 
@@ -62,3 +73,30 @@ def test_a_vision_encoder_is_loaded_from_a_whole_clip_folder(tmp_path: Path) -> 
     save_file({**state, "vision_model.adapter": torch.zeros(1)}, file, metadata={"format": "pt"})
     with pytest.raises(InputError, match=r"unexpected keys vision_model\.adapter$"):
         loading.load_pretrained(CLIPVisionModel, tmp_path, leave_out=loading.REST_OF_CLIP)
+
+
+@pytest.mark.parametrize("model", FAMILIES)
+def test_a_tokenizer_without_a_padding_token_gives_the_same_loss(cache: Path, tmp_path: Path, compose, model) -> None:
+    from hydra.utils import instantiate
+
+    from vlit.data.dataset import collate
+    from vlit.data.sample import Rejects
+    from vlit.models.forward import token_loss
+    from vlit.tuning import setup
+
+    folder = shutil.copytree(cache / "weights" / "tokenizer", tmp_path / "tokenizer")
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        if (folder / name).exists():
+            settings = json.loads((folder / name).read_text())
+            settings.pop("pad_token", None)
+            (folder / name).write_text(json.dumps(settings))
+    assert AutoTokenizer.from_pretrained(folder).pad_token is None
+    losses = []
+    for tokenizer in (cache / "weights" / "tokenizer", folder):
+        cfg = compose(f"model={model}", "data=llava", f"model.build.tokenizer={tokenizer}")
+        built = setup.model(cfg)
+        data = setup.dataset(cfg, built, instantiate(cfg.data).load(Rejects())[:3], Rejects())
+        batch = collate([data[place] for place in range(3)], built.tokenizer.pad_token_id)
+        assert not bool(batch.attention_mask.all())  # there is padding
+        losses.append(float(token_loss(built(batch), batch.labels).total))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
