@@ -1,7 +1,8 @@
 """Tune a model on a dataset and score it: `python train.py model=blip2 data=ours_qc seed=0`.
 
 A run is a folder, `results/runs/{scale}/{model}/{data}/seed{seed}/`. The same command resumes a run that was
-interrupted and leaves one that is done as it is; `plan=true` prints what a run needs and stops. `-m` makes a sweep:
+interrupted and leaves one that is done as it is; `plan=true` prints what a run needs and stops. `data=none` scores the
+model before tuning. `-m` makes a sweep:
 `python train.py -m model=llava,blip2,openflamingo data=llava,mimic_it,ours,ours_qc`.
 """
 
@@ -30,7 +31,7 @@ def main(cfg: DictConfig) -> None:
     check_files(cfg)
     # Imported here so that `--help` and a misspelt override need not wait for torch.
     from vlit.data.sample import Rejects
-    from vlit.data.subset import fingerprint
+    from vlit.data.subset import UNTUNED, fingerprint
     from vlit.evaluation.runs import score_run
     from vlit.runs.attempt import attempt
     from vlit.runs.folder import resolved
@@ -48,15 +49,19 @@ def main(cfg: DictConfig) -> None:
             return
         setup.seed_everything(cfg.seed)
         prepare(cfg)  # mini scale: weights unpacked, world drawn, datasets written; paper scale: nothing
-        rejects = Rejects()
-        data = run_samples(cfg, rejects)  # reading, curating, equal size: a line in the log for each
-        model = setup.model(cfg)
-        dataset = setup.dataset(cfg, model, data.samples, rejects)
-        rejects.write(folder.rejects)
-        folder.record_start(
-            fingerprint(dataset.samples), weights_fingerprint(cfg), setup.hardware(), data.curation, cfg.images.exif
-        )
-        tune(model, dataset, run)
+        if cfg.data.name == UNTUNED:  # data=none: what tuning starts from
+            model = setup.model(cfg)
+            folder.record_start(UNTUNED, weights_fingerprint(cfg), setup.hardware(), exif=cfg.images.exif)
+        else:
+            rejects = Rejects()
+            data = run_samples(cfg, rejects)  # reading, curating, equal size: a line in the log for each
+            model = setup.model(cfg)
+            dataset = setup.dataset(cfg, model, data.samples, rejects)
+            rejects.write(folder.rejects)
+            folder.record_start(
+                fingerprint(dataset.samples), weights_fingerprint(cfg), setup.hardware(), data.curation, cfg.images.exif
+            )
+            tune(model, dataset, run)
         score_run(cfg, setup.whole_model(cfg, model, folder), folder)
         log.info("wrote %s", folder.result)
 

@@ -148,8 +148,8 @@ def test_no_torch_is_imported() -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("source=paper", "choose from"),
-        ("icc=best", "choose from"),
+        ("source=paper", "one of published, runs"),
+        ("icc=best", "one of one-way random"),
         ("paper=nowhere", "no file"),
         ("colour=red", "colour"),
     ],

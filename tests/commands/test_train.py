@@ -185,3 +185,20 @@ def test_help_does_not_wait_for_torch(script: str) -> None:
     )
     done = run("-c", code, script)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_untuned_model_is_a_run_of_its_own(cache: Path, tmp_path: Path) -> None:
+    done = run("train.py", "model=blip2", "data=none", *tiny_overrides(cache), f"paths.runs={tmp_path}")
+    assert done.returncode == 0, done.stderr[-2000:]
+    folder = tmp_path / "mini/blip2/none/seed0"
+    result, provenance = (json.loads((folder / name).read_text()) for name in ("result.json", "provenance.json"))
+    assert result["data"] == provenance["data_fingerprint"] == "none"
+    assert not (folder / "checkpoints").exists() and not (folder / "metrics.jsonl").exists()
+    assert "Overall by score: mean " in done.stdout
+    again = run("evaluate.py", f"run={folder}", "normalisation=without_image")
+    assert again.returncode == 0, again.stderr[-2000:]
+    (written,) = folder.glob("evaluations/SEED-Bench-ranking_without_image-*/predictions.jsonl")
+    rows = [
+        [json.loads(line) for line in path.read_text().splitlines()] for path in (folder / "predictions.jsonl", written)
+    ]
+    assert [row["sum"] for row in rows[0]] == [row["sum"] for row in rows[1]]  # nothing was tuned

@@ -9,8 +9,8 @@ import pytest
 
 from vlit.common.errors import InputError
 from vlit.data.sample import Rejects
+from vlit.evaluation.generation import read_answer
 from vlit.evaluation.questions import read_questions
-from vlit.evaluation.ranking import read_answer
 from vlit.evaluation.seed_bench import DIMENSIONS, Question
 
 CASES = Path(__file__).resolve().parents[1] / "cases"

@@ -13,14 +13,17 @@ from hypothesis import strategies as st
 
 from tests.conftest import FAMILIES
 from vlit.common.files import read_jsonl
+from vlit.data.dataset import Item, collate
 from vlit.data.images import FileImage
 from vlit.data.sample import Rejects
-from vlit.data.templates import TEMPLATES
+from vlit.data.templates import TEMPLATES, Piece
 from vlit.evaluation.evaluate import Scoring, _part, _share, evaluate, fingerprint_questions
+from vlit.evaluation.generation import read_answer
 from vlit.evaluation.questions import read_questions
-from vlit.evaluation.ranking import QuestionEncoder, choice_scores, read_answer
+from vlit.evaluation.ranking import QuestionEncoder, choice_scores, ranked_rows
 from vlit.evaluation.seed_bench import LETTERS, Question
 from vlit.mini.world.build import WorldSpec, build_world
+from vlit.models.forward import sequence_log_probabilities
 from vlit.tuning import setup
 
 
@@ -220,3 +223,27 @@ def test_the_processes_shares_contain_every_question_once(asked: list[int], size
     drawn = [question.id for share in shares for batch in share for question in batch]
     assert sorted(drawn, key=int) == [question.id for question in made]
     assert all(1 <= len(batch) <= size for share in shares for batch in share)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_scores_without_the_image_and_without_the_prompt(family, questions: list[Question], name: str) -> None:
+    cfg, model, encoder = family(name)
+    model.eval()
+    template = TEMPLATES[cfg.model.template]
+    ours = QuestionEncoder(template, encoder, model.image_transform, model.tokenizer.pad_token_id)
+    questions = questions[:8]
+    batch = ours.with_choices(questions)
+    assert len(batch.references["without_image"].prompts.input_ids) == 2  # two groups of four ask the same
+    assert len(batch.references["without_prompt"].prompts.input_ids) == 1
+    rows = ranked_rows(model, batch, "without_image")
+    for place, question in enumerate(questions):
+        for number, choice in enumerate(question.choices):
+            for score, text in (("without_image", question.question), ("without_prompt", "")):
+                pieces = [*template.question_prompt(text, images=0), Piece(template.before_answer + choice, True)]
+                alone = encoder.training(pieces, "one")
+                one = collate([Item("one", alone.input_ids, alone.labels, None)], model.tokenizer.pad_token_id)
+                with torch.inference_mode():
+                    expected, _ = sequence_log_probabilities(model(one), one.labels)
+                found = rows[place]["sum"][number] - rows[place][score][number]
+                assert found == pytest.approx(float(expected), abs=2e-3)
+        assert rows[place]["prediction"] == "ABCD"[max(range(4), key=rows[place]["without_image"].__getitem__)]

@@ -14,7 +14,7 @@ from vlit.quality.indicators.registry import BY_KEY
 
 SEED_BENCH_COUNTS = {dimension.key: dimension.questions for dimension in DIMENSIONS}
 MODEL_LABELS = {"llava": "LLaVA", "blip2": "BLIP-2", "openflamingo": "OpenFlamingo"}
-_DATA_LABELS = {"llava": "LLaVA", "mimic_it": "MIMIC-IT", "ours": "Ours", "ours_qc": "Ours+QC"}
+_DATA_LABELS = {"none": "untuned", "llava": "LLaVA", "mimic_it": "MIMIC-IT", "ours": "Ours", "ours_qc": "Ours+QC"}
 _LABELS = {**MODEL_LABELS, **_DATA_LABELS}
 _ORDER = tuple(dict.fromkeys(_LABELS.values()))
 INDICATOR_BY_ROW = {indicator.row: indicator for indicator in INDICATORS}

@@ -146,7 +146,11 @@ def read_json(path: Path, mend: str = "check the path") -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"no file {path}: {mend}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except json.JSONDecodeError as error:
+        cut = error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated string")
+        how = "ends in the middle, as a file that was cut off does" if cut else f"is not valid JSON ({error})"
+        raise InputError(f"{path} {how}: fetch or write it again") from None
+    except UnicodeDecodeError as error:
         raise InputError(f"{path} is not valid JSON ({error}): fetch or write it again") from None
 
 

@@ -150,7 +150,7 @@ KEYS: dict[str, Any] = {
 }  # fmt: skip
 
 _BENCHMARK_MODES: Any = Literal["ranking", "generation"]
-_NORMALISATIONS: Any = Literal["mean", "sum"]
+_NORMALISATIONS: Any = Literal["mean", "sum", "without_image", "without_prompt"]
 _VARIANT = {
     "name": Name,
     "file": Name,

@@ -80,7 +80,7 @@ def _weights(cfg: DictConfig) -> Iterator[tuple[Path, str]]:
 
 def _data(cfg: DictConfig) -> Iterator[tuple[Path, str]]:
     compared = cfg.datasets.values() if cfg.get("data_size") == "equal" else ()
-    for data in (cfg.data, *compared):
+    for data in (cfg.data, *compared) if "annotations" in cfg.data else ():  # data=none tunes on nothing
         source = _source(cfg, data.name, "data.annotations")
         yield Path(data.annotations), source
         if data.read.get("train") is not None:

@@ -22,6 +22,7 @@ from vlit.data.images import portable_key
 from vlit.data.sample import Rejects, Sample
 
 Reader = Callable[..., list[Sample]]
+UNTUNED = "none"  # name of the dataset of a run that tunes on nothing
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,9 @@ from tqdm import tqdm
 from vlit.common.errors import InputError
 from vlit.common.files import read_jsonl, write_jsonl
 from vlit.data.images import FileImage, portable_key
-from vlit.evaluation.ranking import QuestionBatch, QuestionEncoder, generated_rows, ranked_rows
-from vlit.evaluation.seed_bench import Accuracy, Question, accuracy
+from vlit.evaluation.generation import generated_rows
+from vlit.evaluation.ranking import NORMALISATIONS, QuestionBatch, QuestionEncoder, ranked_rows
+from vlit.evaluation.seed_bench import LETTERS, Accuracy, Question, accuracy
 from vlit.models.family import VisionLanguageModel
 from vlit.models.freeze import halve
 from vlit.runs.attempt import Preempted, deferred, preemption_requested
@@ -42,7 +43,7 @@ class Scoring:
 
     Attributes:
         mode: "ranking" (the paper's) or "generation" (as LLaVA-1.5 is scored); a table never mixes them.
-        normalisation: "sum" or "mean" of a choice's token log-likelihoods, which decides; both are written.
+        normalisation: the score of `ranking.NORMALISATIONS` that decides; all are written.
         batch_size: questions per batch and process.
         workers: loader processes.
         precision: Lightning's name of the precision; in a half one the model's matrices are stored in half, too.
@@ -60,14 +61,15 @@ class Scoring:
     def __post_init__(self) -> None:
         if self.mode not in ("ranking", "generation"):
             raise InputError(f"scoring mode {self.mode!r}: it is `ranking` or `generation`")
-        if self.normalisation not in ("sum", "mean"):
-            raise InputError(f"scoring.normalisation={self.normalisation}: it is `sum` or `mean`")
+        if self.normalisation not in NORMALISATIONS:
+            known = ", ".join(NORMALISATIONS)
+            raise InputError(f"scoring.normalisation={self.normalisation}: it is one of {known}")
         if self.precision not in PRECISIONS:
             raise InputError(f"scoring.precision={self.precision}: it is one of {', '.join(PRECISIONS)}")
 
     @property
     def name(self) -> str:
-        """Return the name in `result.json`: `ranking_sum`, `ranking_mean` or `generation`."""
+        """Return the name in `result.json`: `ranking_mean` or another score, or `generation`."""
         return f"ranking_{self.normalisation}" if self.mode == "ranking" else self.mode
 
 
@@ -151,7 +153,19 @@ def evaluate(
     predictor.strategy.barrier()
     answered = list(read_jsonl(output))
     scored = accuracy((row["dimension"], row["prediction"] == row["answer"]) for row in answered)
-    return scored if scoring.mode == "ranking" else replace(scored, unread=_unread(answered, output))
+    if scoring.mode == "generation":
+        return replace(scored, unread=_unread(answered, output))
+    log.info("%s", _by_score(answered))
+    return scored
+
+
+def _by_score(answered: Sequence[dict[str, Any]]) -> str:
+    """Return a line with the share of right answers by every score."""
+    shares = []
+    for name in NORMALISATIONS:
+        right = sum(LETTERS[max(range(len(row[name])), key=row[name].__getitem__)] == row["answer"] for row in answered)
+        shares.append(f"{name} {100 * right / len(answered):.1f}")
+    return f"Overall by score: {', '.join(shares)}"
 
 
 def _unread(answered: Sequence[dict[str, Any]], output: Path) -> float:

@@ -2,15 +2,17 @@
 
 In SEED-Bench's protocol the prompt contains neither the letters nor the other choices. A choice is scored by its own
 tokens, without the end of the response. Sum and mean over tokens come from one pass, and what the choices have in
-common is computed once. For comparison there is generation, as LLaVA-1.5 is scored: the prompt contains the lettered
-choices, and the generated letter is the answer.
+common is computed once.
+
+A choice can be likely whatever the image shows: because it is short, common, or fits the question. So its sum is also
+compared with its sums without the image (`without_image`) and without image and question (`without_prompt`: the
+domain-conditional mutual information of Holtzman et al. 2021). What these have in common is computed once, too.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -23,13 +25,27 @@ from vlit.data.templates import Piece, Template
 from vlit.evaluation.seed_bench import LETTERS, Question
 from vlit.models.family import VisionLanguageModel
 
-NEW_TOKENS = 8  # of a generated answer
-_PREFIX = re.compile(  # of a sentence that ends in a letter or a choice
-    r"^(?:so |therefore,? )?(?:the )?(?:correct |right |best )?(?:answer|option|choice)(?: is)?\s*:?\s*", re.IGNORECASE
-)
-_MARKED_LETTER = re.compile(r"^\(?([A-Za-z])[).:,]")  # "B.", "(b)", "B: because"
-_LONE_LETTER = re.compile(r"^\W*([A-Za-z])\W*$")
-_LEADING_LETTER = re.compile(r"^([B-HJ])\b")  # "A" and "I" begin sentences
+
+@dataclass(frozen=True)
+class Reference:
+    """N prompts without an image, and M texts after each: the choices of Q questions, each different one once.
+
+    Attributes:
+        prompts: N left-padded prompts.
+        choices: (N M, length) token ids, padded on the right.
+        choices_mask: (N M, length), 0 on that padding.
+        rows: (Q, K) row of each question's choices in `choices`.
+    """
+
+    prompts: Batch
+    choices: torch.Tensor
+    choices_mask: torch.Tensor
+    rows: torch.Tensor
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Reference:
+        """Copy the tensors to a device."""
+        copied = (one.to(device, non_blocking=non_blocking) for one in (self.choices, self.choices_mask, self.rows))
+        return Reference(self.prompts.to(device, non_blocking), *copied)
 
 
 @dataclass(frozen=True)
@@ -44,6 +60,7 @@ class QuestionBatch:
         images: (Q,) index into `pixel_values` of each question's image.
         choices: (C, length) token ids of the choices, padded on the right; None where answers are generated.
         choices_mask: (C, length), 0 on that padding.
+        references: what the choices are compared with, by the name of the score.
     """
 
     questions: list[Question]
@@ -51,6 +68,7 @@ class QuestionBatch:
     images: torch.Tensor
     choices: torch.Tensor | None = None
     choices_mask: torch.Tensor | None = None
+    references: Mapping[str, Reference] = field(default_factory=dict)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> QuestionBatch:
         """Copy the tensors to a device."""
@@ -64,6 +82,7 @@ class QuestionBatch:
             self.images.to(device, non_blocking=non_blocking),
             moved(self.choices),
             moved(self.choices_mask),
+            {name: one.to(device, non_blocking) for name, one in self.references.items()},
         )
 
 
@@ -87,21 +106,50 @@ class QuestionEncoder:
 
     def with_choices(self, questions: Sequence[Question]) -> QuestionBatch:
         """Encode questions, and apart from them the choices that may follow, to be ranked."""
-        prompts, rows = [], []
         most = max(len(question.choices) for question in questions)
-        for question in questions:
-            prompt = self.template.question_prompt(question.question)
-            prompts.append(prompt)
-            length = len(self.encoder(prompt, question.id).input_ids)
-            for choice in (*question.choices, *question.choices[:1] * (most - len(question.choices))):
+        prompts = [self.template.question_prompt(question.question) for question in questions]
+        # A question with fewer choices has its first one again.
+        filled = [(*one.choices, *one.choices[:1] * (most - len(one.choices))) for one in questions]
+        choices, mask = self._choices(prompts, filled)
+        references = {"without_image": self._without_image(questions, filled), "without_prompt": self._alone(filled)}
+        return replace(self._encode(questions, prompts), choices=choices, choices_mask=mask, references=references)
+
+    def _without_image(self, questions: Sequence[Question], filled: Sequence[tuple[str, ...]]) -> Reference:
+        """Encode each different question with its choices, without an image."""
+        asked = [(one.question, choices) for one, choices in zip(questions, filled, strict=True)]
+        different = {pair: place for place, pair in enumerate(dict.fromkeys(asked))}
+        prompts = [self.template.question_prompt(question, images=0) for question, _ in different]
+        places = torch.tensor([different[pair] for pair in asked])
+        most = len(filled[0])
+        rows = places[:, None] * most + torch.arange(most)
+        return Reference(self._texts(prompts), *self._choices(prompts, [choices for _, choices in different]), rows)
+
+    def _alone(self, filled: Sequence[tuple[str, ...]]) -> Reference:
+        """Encode each different choice as the answer to an empty question without an image."""
+        different = {choice: place for place, choice in enumerate(dict.fromkeys(sum(filled, ())))}
+        prompts = [self.template.question_prompt("", images=0)]
+        rows = torch.tensor([[different[choice] for choice in choices] for choices in filled])
+        return Reference(self._texts(prompts), *self._choices(prompts, [tuple(different)]), rows)
+
+    def _choices(
+        self, prompts: Sequence[Sequence[Piece]], filled: Sequence[Sequence[str]]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return token ids (C, length) of the choices of each prompt, padded on the right, and their mask."""
+        rows = []
+        for prompt, choices in zip(prompts, filled, strict=True):
+            length = len(self.encoder(prompt, "").input_ids)
+            for choice in choices:
                 # Encoded behind its prompt, as a response is in tuning; the prompt's tokens are then cut off.
                 response = Piece(self.template.before_answer + choice.strip(), supervised=True)
-                rows.append(torch.tensor(self.encoder.training([*prompt, response], question.id).input_ids[length:]))
-        return replace(
-            self._encode(questions, prompts),
-            choices=pad_sequence(rows, batch_first=True, padding_value=self.pad_id),
-            choices_mask=pad_sequence([torch.ones_like(row) for row in rows], batch_first=True),
-        )
+                rows.append(torch.tensor(self.encoder.training([*prompt, response], choice).input_ids[length:]))
+        mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
+        return pad_sequence(rows, batch_first=True, padding_value=self.pad_id), mask
+
+    def _texts(self, prompts: Sequence[Sequence[Piece]]) -> Batch:
+        """Return a left-padded batch of prompts without images."""
+        encoded = [self.encoder(prompt, "") for prompt in prompts]
+        items = [Item("", one.input_ids, one.labels, None) for one in encoded]
+        return collate(items, self.pad_id, side="left")
 
     def with_letters(self, questions: Sequence[Question]) -> QuestionBatch:
         """Encode questions whose prompts contain the lettered choices, to be answered by generation."""
@@ -132,21 +180,37 @@ def choice_scores(model: VisionLanguageModel, batch: QuestionBatch) -> tuple[tor
     """
     assert batch.choices is not None and batch.choices_mask is not None
     features = model.encode_images(batch.prompts.pixel_values)[batch.images]
-    choices = len(batch.choices) // len(batch.images)
-    cache = model.prefill(batch.prompts, features).repeat(choices)
-    # The prompt's last position predicts a choice's first token, each token of the choice the one after it.
-    logits_CLV = cache.next_logits[:, None]
-    if batch.choices.shape[1] > 1:
-        extended = model.extend(cache, batch.choices[:, :-1], batch.choices_mask[:, :-1])
-        logits_CLV = torch.cat([logits_CLV, extended], dim=1)
-    tokens_CL = logits_CLV.float().log_softmax(dim=-1).gather(2, batch.choices[..., None]).squeeze(2)
-    sums_C = (tokens_CL * batch.choices_mask).sum(dim=1)
+    sums_C = _continued(model, batch.prompts, features, batch.choices, batch.choices_mask)
     means_C = sums_C / batch.choices_mask.sum(dim=1)
-    sums_QK, means_QK = sums_C.view(-1, choices), means_C.view(-1, choices)
+    sums_QK, means_QK = sums_C.view(len(batch.images), -1), means_C.view(len(batch.images), -1)
     unfilled_QK = torch.zeros_like(sums_QK, dtype=torch.bool)
     for place, question in enumerate(batch.questions):
         unfilled_QK[place, len(question.choices) :] = True
     return sums_QK.masked_fill(unfilled_QK, -torch.inf), means_QK.masked_fill(unfilled_QK, -torch.inf)
+
+
+@torch.inference_mode()
+def reference_sums(model: VisionLanguageModel, reference: Reference) -> torch.Tensor:
+    """Return the log-likelihood of every choice after its prompt without an image: (Q, K) sums over its tokens."""
+    sums = _continued(model, reference.prompts, None, reference.choices, reference.choices_mask)
+    return sums[reference.rows]
+
+
+def _continued(
+    model: VisionLanguageModel, prompts: Batch, features: torch.Tensor | None, choices: torch.Tensor, mask: torch.Tensor
+) -> torch.Tensor:
+    """Return the summed log-likelihood (C,) of texts that continue prompts, C / N each of the N."""
+    times = len(choices) // len(prompts.input_ids)
+    cache = model.prefill(prompts, features).repeat(times)
+    # The prompt's last position predicts a choice's first token, each token of the choice the one after it.
+    logits_CLV = cache.next_logits[:, None]
+    if choices.shape[1] > 1:
+        logits_CLV = torch.cat([logits_CLV, model.extend(cache, choices[:, :-1], mask[:, :-1])], dim=1)
+    tokens_CL = logits_CLV.float().log_softmax(dim=-1).gather(2, choices[..., None]).squeeze(2)
+    return (tokens_CL * mask).sum(dim=1)
+
+
+NORMALISATIONS = ("mean", "sum", "without_image", "without_prompt")
 
 
 def ranked_rows(model: VisionLanguageModel, batch: QuestionBatch, normalisation: str) -> list[dict[str, Any]]:
@@ -155,34 +219,17 @@ def ranked_rows(model: VisionLanguageModel, batch: QuestionBatch, normalisation:
     Args:
         model: model in evaluation mode.
         batch: questions encoded with their choices.
-        normalisation: "sum" or "mean" of a choice's token log-likelihoods, which decides the answer.
+        normalisation: the one of `NORMALISATIONS` that decides the answer.
     """
     sums, means = choice_scores(model, batch)
-    decisive = {"sum": sums, "mean": means}[normalisation]
+    scores = {"mean": means, "sum": sums}
+    scores |= {name: sums - reference_sums(model, one) for name, one in batch.references.items()}
     return [
         {
-            **_row(question, LETTERS[int(decisive[place].argmax())]),
-            "sum": [round(value, 6) for value in sums[place, : len(question.choices)].tolist()],
-            "mean": [round(value, 6) for value in means[place, : len(question.choices)].tolist()],
+            **prediction_row(question, LETTERS[int(scores[normalisation][place].argmax())]),
+            **{name: [round(x, 6) for x in scores[name][place, : len(question.choices)].tolist()] for name in scores},
         }
         for place, question in enumerate(batch.questions)
-    ]
-
-
-def generated_rows(model: VisionLanguageModel, batch: QuestionBatch) -> list[dict[str, Any]]:
-    """Answer questions by generation: one row of `predictions.jsonl` per question, with the generated text.
-
-    A text that names no letter has the prediction "", which counts as wrong.
-
-    Args:
-        model: model in evaluation mode.
-        batch: questions encoded with their lettered choices.
-    """
-    prompts = replace(batch.prompts, pixel_values=batch.prompts.pixel_values[batch.images])
-    texts = model.generate(prompts, max_new_tokens=NEW_TOKENS)
-    return [
-        {**_row(question, read_answer(text, question)), "text": text}
-        for question, text in zip(batch.questions, texts, strict=True)
     ]
 
 
@@ -192,43 +239,8 @@ def lettered_prompt(question: Question) -> str:
     return f"{question.question}\n{choices}\nAnswer with the option's letter from the given choices directly."
 
 
-def read_answer(text: str, question: Question) -> str:
-    """Return the letter of the choice that a generated text names, or "" if it names none or several.
-
-    A text that is a choice names it, before any letter is looked for: "A desert" is the choice of that text, not A.
-    Then a letter counts where it cannot be a word, and last the only choice whose words the text contains.
-    """
-    text = text.strip()
-    rest = _PREFIX.sub("", text)
-    for candidate in (text, rest):
-        whole = [letter for letter, choice in _lettered(question) if _words(choice) == _words(candidate)]
-        if len(whole) == 1:
-            return whole[0]
-    letters = LETTERS[: len(question.choices)]
-    found = _MARKED_LETTER.match(rest) or _LONE_LETTER.match(rest) or _LEADING_LETTER.match(rest)
-    if found and found[1].upper() in letters:
-        return found[1].upper()
-    words = f" {_words(text)} "
-    contained = {letter: f" {_words(choice)} " for letter, choice in _lettered(question)}
-    contained = {letter: choice for letter, choice in contained.items() if choice.strip() and choice in words}
-    longest = [
-        letter
-        for letter, choice in contained.items()
-        if not any(choice in other for other in contained.values() if other != choice)
-    ]
-    return longest[0] if len(longest) == 1 else ""
-
-
-def _lettered(question: Question) -> list[tuple[str, str]]:
-    return list(zip(LETTERS, question.choices, strict=False))
-
-
-def _words(text: str) -> str:
-    """Return a text's words in lower case, one space between them, without punctuation."""
-    return " ".join(re.findall(r"\w+", text.casefold()))
-
-
-def _row(question: Question, prediction: str) -> dict[str, Any]:
+def prediction_row(question: Question, prediction: str) -> dict[str, Any]:
+    """Return what a row of predictions says of a question in every mode."""
     return {
         "question_id": question.id,
         "dimension": question.dimension,

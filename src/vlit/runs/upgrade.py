@@ -65,7 +65,8 @@ def scored_config(cfg: DictConfig) -> DictConfig:
         InputError: if the folder is no finished run.
     """
     folder = Path(cfg.run)
-    if not (folder / "config.yaml").exists() or not (folder / "checkpoints" / "last.ckpt").exists():
+    whole = (folder / "checkpoints" / "last.ckpt").exists() or (folder / "result.json").exists()
+    if not (folder / "config.yaml").exists() or not whole:
         raise InputError(f"{folder} is no finished run: it has no config.yaml and checkpoints/last.ckpt")
     config = read_config(folder / "config.yaml")
     if cfg.benchmark is not None:

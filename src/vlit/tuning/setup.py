@@ -23,6 +23,7 @@ from vlit.common.errors import InputError
 from vlit.data.dataset import InstructionDataset
 from vlit.data.encode import Encoder
 from vlit.data.sample import Rejects, Sample
+from vlit.data.subset import UNTUNED
 from vlit.data.templates import TEMPLATES
 from vlit.models.family import VisionLanguageModel, build_model, build_skeleton, find_family
 from vlit.models.freeze import halve
@@ -67,9 +68,10 @@ def model(cfg: DictConfig) -> VisionLanguageModel:
 
 
 def tuned_model(cfg: DictConfig, checkpoint: Path) -> VisionLanguageModel:
-    """Build the model with the trained parameters of a run's checkpoint."""
+    """Build the model with the trained parameters of a run's checkpoint; of a run on no data, as it starts."""
     built = model(cfg)
-    load_trained(built, checkpoint)
+    if cfg.data.name != UNTUNED:
+        load_trained(built, checkpoint)
     return built
 
 
@@ -183,7 +185,7 @@ def scoring_trainer(cfg: DictConfig) -> Callable[..., L.Trainer]:
 
 def whole_model(cfg: DictConfig, tuned: VisionLanguageModel, folder: RunFolder) -> VisionLanguageModel:
     """Return the tuned model in one piece: as it is, or from its checkpoint where tuning has sharded it."""
-    return tuned_model(cfg, folder.checkpoint) if is_sharded(cfg) else tuned
+    return tuned_model(cfg, folder.checkpoint) if is_sharded(cfg) and cfg.data.name != UNTUNED else tuned
 
 
 def tuning_run(cfg: DictConfig, folder: RunFolder) -> TuningRun:
