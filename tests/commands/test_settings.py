@@ -29,6 +29,7 @@ COMPOSED: dict[str, list[list[str]]] = {
         ["scale=paper", "model=openflamingo", "data=mimic_it", "trainer=1x24G", "lora=half", "logger=wandb"],
         ["model=openflamingo", "data=dose", "logger=csv", "quality=combined"],
         ["model=llava", "trainer=v100x8_sharded", "lora=language_model"],
+        ["data=none"],
     ],
     "evaluate": [["run=somewhere"]],
     "assess": [
