@@ -70,12 +70,13 @@ def _weights(cfg: DictConfig) -> Iterator[tuple[Path, str]]:
     if "benchmark" not in cfg and (judge.get("kind") != "family" or judge.get("run") is not None):
         return  # a command that only measures data, without this model
     build, folder = cfg.model.build, str(cfg.paths.weights)
+    sources = build.get("sources") or {}  # a family of somebody's own need not name any
     for key, value in build.items():
         if isinstance(value, str) and value.startswith(folder):
             kind = str(key).removesuffix("_weights")
-            if kind not in build.sources:  # the tokenizer comes with the language model
-                kind = "language" if "language" in build.sources else "network"
-            yield Path(value), build.sources[kind]
+            if kind not in sources:  # the tokenizer comes with the language model
+                kind = "language" if "language" in sources else "network"
+            yield Path(value), sources.get(kind, f"set model.build.{key}")
 
 
 def _data(cfg: DictConfig) -> Iterator[tuple[Path, str]]:
