@@ -190,14 +190,20 @@ def choice_scores(model: VisionLanguageModel, batch: QuestionBatch) -> tuple[tor
 
 
 @torch.inference_mode()
-def reference_sums(model: VisionLanguageModel, reference: Reference) -> torch.Tensor:
-    """Return the log-likelihood of every choice after its prompt without an image: (Q, K) sums over its tokens."""
-    sums = _continued(model, reference.prompts, None, reference.choices, reference.choices_mask)
+def reference_sums(model: VisionLanguageModel, reference: Reference, features: torch.Tensor) -> torch.Tensor:
+    """Return the log-likelihood of every choice after its prompt without an image: (Q, K) sums over its tokens.
+
+    Args:
+        model: model in evaluation mode.
+        reference: prompts with the choices that follow.
+        features: features of no image: (0, tokens, width).
+    """
+    sums = _continued(model, reference.prompts, features, reference.choices, reference.choices_mask)
     return sums[reference.rows]
 
 
 def _continued(
-    model: VisionLanguageModel, prompts: Batch, features: torch.Tensor | None, choices: torch.Tensor, mask: torch.Tensor
+    model: VisionLanguageModel, prompts: Batch, features: torch.Tensor, choices: torch.Tensor, mask: torch.Tensor
 ) -> torch.Tensor:
     """Return the summed log-likelihood (C,) of texts that continue prompts, C / N each of the N."""
     times = len(choices) // len(prompts.input_ids)
@@ -223,7 +229,9 @@ def ranked_rows(model: VisionLanguageModel, batch: QuestionBatch, normalisation:
     """
     sums, means = choice_scores(model, batch)
     scores = {"mean": means, "sum": sums}
-    scores |= {name: sums - reference_sums(model, one) for name, one in batch.references.items()}
+    with torch.inference_mode():
+        nothing = model.encode_images(batch.prompts.pixel_values[:1])[:0]
+    scores |= {name: sums - reference_sums(model, one, nothing) for name, one in batch.references.items()}
     return [
         {
             **prediction_row(question, LETTERS[int(scores[normalisation][place].argmax())]),

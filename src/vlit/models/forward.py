@@ -78,7 +78,7 @@ def insert_features(
     expected = features.shape[0] * features.shape[1]
     if int(places.sum()) != expected:
         raise ValueError(f"{int(places.sum())} image tokens in the batch, but {expected} image features")
-    flat = features.reshape(expected, -1).to(embeddings.dtype)
+    flat = features.reshape(expected, features.shape[-1]).to(embeddings.dtype)
     return embeddings.masked_scatter(places.unsqueeze(-1).expand_as(embeddings), flat)
 
 

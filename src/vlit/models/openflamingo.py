@@ -95,7 +95,8 @@ class OpenFlamingo(VisionLanguageModel):
         if features is None:
             features = self.encode_images(pixels_or_blank(batch, self.image_transform))
         if not len(batch.pixel_values):
-            return 0 * features[None].expand(len(batch.input_ids), -1, -1, -1)
+            one = features[:1] if len(features) else features.new_zeros(1, *features.shape[1:])
+            return 0 * one[None].expand(len(batch.input_ids), -1, -1, -1)
         return _pad_images(features, batch.image_counts)
 
     def prefill(self, batch: Batch, features: torch.Tensor | None = None) -> PromptCache:
