@@ -31,11 +31,13 @@ def main(cfg: DictConfig) -> None:
     from vlit.data.sample import Rejects
     from vlit.data.subset import fingerprint
     from vlit.quality.assess import Assessment, instruments
+    from vlit.quality.indicators.registry import register_from
     from vlit.quality.report import write_report
     from vlit.quality.statistics import Shard, StatisticsStore
     from vlit.tuning import setup
-    from vlit.tuning.samples import draw
+    from vlit.tuning.samples import draw, kept_ids
 
+    register_from(cfg.indicators)
     shard = Shard.parse(cfg.shard)
     setup.seed_everything(cfg.seed)
     prepare(cfg)
@@ -46,8 +48,11 @@ def main(cfg: DictConfig) -> None:
     log.info("reading %s (%s)", source.store, source.annotations)
     whole = source.load(rejects, check)
     made = Assessment(instruments(cfg, lambda: features, partial(setup.likelihood_judge, cfg, whole)))
-    store = StatisticsStore.of(Path(cfg.quality.folder), source.store, whole)
-    tables = made.statistics(store, whole, shard)
+    measured = whole
+    if source.curated_from is not None and (kept := kept_ids(source, whole, curation)).turns:
+        measured = kept.of(whole)  # other texts than the store's: they have statistics of their own
+    store = StatisticsStore.of(Path(cfg.quality.folder), source.store, measured)
+    tables = made.statistics(store, measured, shard)
     if shard.of > 1:
         log.info("shard %s done in %s; when all are, run without shard", cfg.shard, store.folder)
         return
@@ -58,7 +63,7 @@ def main(cfg: DictConfig) -> None:
     head = {"data": source.name, "scale": cfg.scale, "data_size": cfg.data_size, "fingerprint": fingerprint(drawn)}
     output = Path(cfg.output)
     write_json(output / "quality.json", {**head, **found})
-    write_report(output / "report.html", source.name, found, tables, drawn, made.clusters)
+    write_report(output / "report.html", source.name, found, tables, drawn)
     for key, value in found["indicators"].items():
         log.info("%-9s %s", key, "-" if value is None else f"{value:.2f}")
     log.info("wrote %s", output / "quality.json")

@@ -24,7 +24,9 @@ def main(cfg: DictConfig) -> None:
 
     from vlit.common.errors import InputError
     from vlit.data.sample import Rejects
+    from vlit.quality.indicators.registry import register_from
 
+    register_from(cfg.indicators)
     source = instantiate(cfg.data)
     if source.curated_from is not None:
         raise InputError(f"data={source.name} is curated already: curate data={source.curated_from}")

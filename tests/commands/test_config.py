@@ -93,7 +93,7 @@ def test_the_model_refuses_a_key_that_nothing_reads(compose) -> None:
 
 TOP_LEVEL = {
     "seed", "force", "data_size", "scale", "paths", "prepare", "model", "data", "datasets", "tuning", "quality",
-    "benchmark", "trainer", "run_folder", "plan", "images",
+    "benchmark", "trainer", "run_folder", "plan", "images", "indicators",
 }  # fmt: skip
 
 

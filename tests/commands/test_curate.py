@@ -83,7 +83,7 @@ def test_training_reads_the_list_that_curate_writes_or_refuses_it(settings: list
         assert step in accepted.stdout
     provenance = read_json(tmp_path / "runs/mini/blip2/ours_qc/seed0/provenance.json")
     assert provenance["curation"] == {
-        "dataset": "ours", "kept": 30, "rules": dict(kept.rules), "sha256": kept.digest
+        "dataset": "ours", "kept": 30, "shortened": 0, "rules": dict(kept.rules), "sha256": kept.digest
     }  # fmt: skip
 
 
@@ -92,7 +92,7 @@ def test_filtering_stored_statistics_imports_no_model_code(settings: list[str], 
     assert run("curate.py", "data=ours", *settings).returncode == 0
     again = run(str(tmp_path / "imports.py"), "curate.py", "data=ours", "quality.keep=0.6", *settings)
     assert again.returncode == 0, again.stderr
-    assert "36 of 60 kept" in again.stdout and "imported: []" in again.stdout
+    assert "36 of 60 samples kept" in again.stdout and "imported: []" in again.stdout
 
 
 def test_a_curated_dataset_is_not_curated_again(settings: list[str]) -> None:

@@ -38,7 +38,7 @@ COMPOSED: dict[str, list[list[str]]] = {
         ["judge=llava", "llm=local"],
         ["judge=family", "llm=batch"],
     ],
-    "curate": [[], ["data=mimic_it", "quality=combined"]],
+    "curate": [[], ["data=mimic_it", "quality=combined"], ["quality=oracle"], ["quality=random"]],
     "construct": [[], ["construct/source@source=world", "llm=offline"], ["llm=batch"], ["llm=local"]],
     "sweep": [[], ["slurm=paper"]],
     "status": [[]],

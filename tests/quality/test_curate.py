@@ -15,7 +15,7 @@ from hydra.utils import instantiate
 
 from tests.quality.conftest import LoadedClip
 from vlit.common.errors import InputError
-from vlit.common.files import read_jsonl
+from vlit.common.files import read_jsonl, write_jsonl
 from vlit.data.sample import Rejects, Sample, Turn
 from vlit.data.subset import read_kept
 from vlit.models import loading
@@ -90,7 +90,7 @@ def test_a_sample_without_an_image_is_set_aside_with_its_reason(
     clip: LoadedClip, samples: list[Sample], tmp_path: Path
 ) -> None:
     text = Sample("text/1", (), (Turn("What is two plus two?", "Four"),))
-    kept = Curation(clip, tmp_path, keep=1.0).curate("ours", [*samples[:3], text])
+    kept = Curation(clip, tmp_path, keep=0.99).curate("ours", [*samples[:3], text])
     assert "text/1" not in kept.ids
     assert {"sample_id": "text/1", "reason": "no MD: no image"} in read_jsonl(tmp_path / "ours" / "rejects.jsonl")
 
@@ -123,7 +123,7 @@ def test_both_statistics_rank_together_and_each_has_its_threshold(
     degrees = dict(zip(ids, [10.0, 20.0, 30.0, 40.0, 50.0, 60.0], strict=True))
     votes = dict(zip(ids, [1.0, 0.8, 0.6, 0.0, 0.2, None], strict=True))
     measure = Given("MD", "least", pa.float64(), degrees)
-    measure.key = clip.key
+    measure.key = f"{clip.key}|by response"
     store.compute(measure, samples)
     store.compute(Given("C", "agreement", pa.float64(), votes), samples)
     both = ("MD", "C")
@@ -152,7 +152,7 @@ def test_a_balanced_draw_is_even_over_tasks(clip: LoadedClip, samples: list[Samp
 def test_statistics_that_are_not_stored_are_named(clip: LoadedClip, samples: list[Sample], tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no complete statistics of C .* run assess.py"):
         Curation(clip, tmp_path, least={"C": 0.5}).curate("ours", samples[:3])
-    with pytest.raises(InputError, match=r"quality.rank_by=\['luck'\]: one or more of MD, C, C_contrast"):
+    with pytest.raises(InputError, match=r"quality.rank_by=\['luck'\]: one or more of MD, C, C_contrast, I_cx_rule"):
         Curation(clip, tmp_path, rank_by=["luck"])
 
 
@@ -201,5 +201,71 @@ def test_a_list_made_from_other_data_is_refused(clip: LoadedClip, samples: list[
 
 
 def test_a_threshold_on_what_has_no_values_by_sample_is_refused(clip: LoadedClip, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"quality.least.Balance: thresholds are on MD, C, C_contrast"):
+    with pytest.raises(InputError, match=r"quality.least.Balance: thresholds are on MD, C, C_contrast, I_cx_rule"):
         Curation(clip, tmp_path, least={"Balance": 1.0})
+
+
+def test_turns_are_kept_for_themselves_and_images_stay_before_the_first_that_is(
+    clip: LoadedClip, samples: list[Sample], tmp_path: Path
+) -> None:
+    samples = samples[:5]
+    store = StatisticsStore.of(tmp_path, "ours", samples)
+    votes = {one.id: [1.0] * len(one.turns) for one in samples}
+    votes[samples[0].id][0] = votes[samples[0].id][-1] = 0.2  # two turns of the first, and the whole of the second
+    votes[samples[1].id] = [0.0] * len(samples[1].turns)
+    store.compute(Given("C", "responses", pa.list_(pa.float32()), votes), samples)
+    curation = Curation(clip, tmp_path, unit="turn", rank_by=[], keep=1.0, least={"C": 0.5})
+    kept = curation.curate("ours", samples)
+    assert kept.ids == tuple(one.id for one in samples if one is not samples[1])
+    assert kept.turns == {samples[0].id: tuple(range(1, len(samples[0].turns) - 1))}
+    first, *others = read_kept(tmp_path / "ours" / "kept_ids.json").of(samples)
+    assert [turn.instruction for turn in first.turns] == [turn.instruction for turn in samples[0].turns[1:-1]]
+    assert [turn.images for turn in first.turns] == [1, *[0] * (len(first.turns) - 1)] and first.images
+    assert others == samples[2:]
+    rows = read_jsonl(tmp_path / "ours" / "rejects.jsonl")
+    assert len(rows) == 2 + len(samples[1].turns) and {row["reason"] for row in rows} == {"C below the threshold"}
+    assert {row["turn"] for row in rows if row["sample_id"] == samples[0].id} == {0, len(samples[0].turns) - 1}
+    assert kept.digest != Curation(clip, tmp_path, unit="turn", rank_by=[], keep=1.0).curate("ours", samples).digest
+
+
+def test_what_is_known_to_be_wrong_is_left_out(clip: LoadedClip, samples: list[Sample], tmp_path: Path) -> None:
+    known = tmp_path / "known.jsonl"
+    write_jsonl(known, [{"id": samples[0].id, "turn": 1}, {"id": samples[3].id, "turn": 0}])
+    every = Curation(clip, tmp_path, unit="turn", rank_by=[], keep=1.0, known=str(known)).curate("ours", samples[:6])
+    assert set(every.turns) == {samples[0].id, samples[3].id} and len(every.ids) == 6
+    whole = Curation(clip, tmp_path, rank_by=[], keep=1.0, known=str(known)).curate("ours", samples[:6])
+    assert set(whole.ids) == {one.id for one in samples[:6]} - set(every.turns) and not whole.turns
+    with pytest.raises(InputError, match="no file of known errors at"):
+        Curation(clip, tmp_path, keep=1.0, known=str(tmp_path / "no")).curate("ours", samples[:6])
+
+
+def test_a_random_share_is_drawn_of_what_is_left(clip: LoadedClip, samples: list[Sample], tmp_path: Path) -> None:
+    turns = sum(len(one.turns) for one in samples)
+
+    def left(seed: int) -> tuple[int, str]:
+        kept = Curation(clip, tmp_path, unit="turn", rank_by=[], keep=1.0, at_random=0.5, seed=seed).curate(
+            "ours", samples
+        )
+        return sum(len(one.turns) for one in kept.of(samples)), kept.digest
+
+    assert left(0) == left(0) and left(0)[0] == round(0.5 * turns) and left(0)[1] != left(1)[1]
+
+
+def test_what_repeats_within_a_task_is_capped(clip: LoadedClip, tmp_path: Path) -> None:
+    said = [
+        ("What color is the cup?", "Red"),
+        ("What is the color of the cup?", "Blue"),
+        ("Which color does the cup have?", "Red"),
+        ("What color is the dog?", "Red"),
+        ("What color is the cat?", "Red"),
+    ]
+    samples = [Sample(str(place), (), (Turn(*pair),)) for place, pair in enumerate(said)]
+    store = StatisticsStore.of(tmp_path, "ours", samples)
+    tasks = {one.id: ["color"] for one in samples}
+    store.compute(Given("T", "tasks", pa.list_(pa.string()), tasks), samples)
+    kept = Curation(clip, tmp_path, unit="turn", rank_by=[], keep=1.0, most_alike=2).curate("ours", samples)
+    instructions = Counter("cup" for one in kept.ids if int(one) < 3)
+    responses = Counter(said[int(one)][1] for one in kept.ids)
+    assert instructions["cup"] <= 2 and responses["Red"] <= 2 and len(kept.ids) >= 2
+    reasons = {row["reason"] for row in read_jsonl(tmp_path / "ours" / "rejects.jsonl")}
+    assert reasons <= {f"repeated: 2 of its task have {what} like it" for what in ("an instruction", "a response")}

@@ -25,6 +25,8 @@ from vlit.llm.cache import CachedModel
 from vlit.llm.request import Sampling
 from vlit.llm.server import ServerModel
 from vlit.quality.assess import Assessment
+from vlit.quality.focus import FocusLabeller
+from vlit.quality.indicators import INDICATORS, STAND_INS, VARIANTS
 from vlit.quality.indicators.correctness import Correctness
 from vlit.quality.indicators.instruction_complexity import RuleComplexity
 from vlit.quality.instruments import Encode, Instruments
@@ -69,11 +71,12 @@ def assessment(clip: LoadedClip, server: ThreadingHTTPServer, folder: Path, enco
         features=lambda: clip.features(folder / "features.sqlite", 8),
         encoder=lambda: encode,
         parser=SpacyParser,
+        labeller=FocusLabeller,
         judge=lambda: ServerJudge(seer, folder / "judge.sqlite"),
         llm=CachedModel(model, folder / "replies.sqlite", Sampling(0.0, 1, 64)),
         settings={"judge": {"times": 3}, "tags": {"redundancy": 1.1}, "response_diversity": {"min_samples": 2}},
     )
-    return Assessment(instruments)
+    return Assessment(instruments, BUILT_IN)
 
 
 def test_every_fault_is_counted_and_shards_end_as_one_pass(
@@ -90,10 +93,22 @@ def test_every_fault_is_counted_and_shards_end_as_one_pass(
     assert found["details"]["faults"] == {
         "MD": {**text, "unreadable image": 1},
         "C": {**text, "unreadable image": 1, "judge: status 500 (attempt 1)": 1},
-        "OG": text, "R": text, "I_cx_rule": text, "I_cx": refused, "tags": refused, "T": refused,
+        "OG": text, "R": refused, "I_cx_rule": text, "I_cx": refused, "tags": refused, "T": refused, "I_forms": refused,
     }  # fmt: skip
     assert not found["reasons"] and all(value is not None for value in found["indicators"].values())
-    assert list(found["indicators"]) == ["MD", "C", "T", "I_div", "R", "OG", "I_cx", "Balance", "I_cx_rule"]
+    assert list(found["indicators"]) == [
+        "MD",
+        "C",
+        "T",
+        "I_div",
+        "R",
+        "OG",
+        "I_cx",
+        "Balance",
+        "I_cx_rule",
+        "I_forms",
+        "R_forms",
+    ]
     for table in tables.values():
         assert table["sample_id"].to_pylist() == [sample.id for sample in data]
     row = {row["sample_id"]: row for row in tables["MD"].to_pylist()}["long"]
@@ -109,13 +124,13 @@ def test_every_fault_is_counted_and_shards_end_as_one_pass(
     failed = list(server.requests[requests:])  # type: ignore[attr-defined]
     assert all("broken" in str(request["messages"][-1]["content"]) for request in failed), "nothing is asked twice"
 
-    write_report(tmp_path / "report.html", "ours", found, tables, data, whole.clusters)
+    write_report(tmp_path / "report.html", "ours", found, tables, data)
     page = (tmp_path / "report.html").read_text("utf-8")
     assert "1 unreadable image" in page and "judge: status 500 (attempt 1)" in page
 
 
 def test_what_is_not_configured_stays_empty_with_its_reason(encode: Encode, tmp_path: Path) -> None:
-    made = Assessment(Instruments())
+    made = Assessment(Instruments(), BUILT_IN)
     data = [Sample("a", (), (Turn("Why is it red?", "Because."),))]
     found = made.values(made.statistics(StatisticsStore(tmp_path), data, Shard()), data)
     assert {key for key, value in found["indicators"].items() if value is not None} == {"I_cx_rule"}
@@ -150,6 +165,8 @@ from tests.quality.test_faults import slow_samples, Slow
 from vlit.quality.statistics import Shard, StatisticsStore
 StatisticsStore(Path(sys.argv[1]), 2).compute(Slow(), slow_samples(), Shard.parse(sys.argv[2]))
 """
+
+BUILT_IN = (*INDICATORS, *STAND_INS, *VARIANTS)  # other tests may have registered more
 
 
 def slow_samples() -> list[Sample]:

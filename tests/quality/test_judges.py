@@ -60,7 +60,7 @@ def test_a_vision_server_is_shown_the_image_and_votes_several_times(
         [sample("It is red."), sample("It is blue."), sample("unsure"), sample("split"), sample("broken"),
          sample("It is red too.", broken), Sample("text", (), (Turn("a", "b"),))]
     )  # fmt: skip
-    assert rows[0] == {"correct": 1.0, "agreement": 1.0, "yes": 4, "no": 0, "abstained": 0}
+    assert rows[0] == {"correct": 1.0, "agreement": 1.0, "responses": [1.0], "yes": 4, "no": 0, "abstained": 0}
     assert rows[1]["correct"] == 0.0 and rows[1]["no"] == 4
     assert rows[3]["correct"] == 0.0 and (rows[3]["yes"], rows[3]["no"]) == (2, 2)
     assert [str(rows[place]) for place in (2, 4, 5, 6)] == [

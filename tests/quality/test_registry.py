@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import ROOT, tiny_overrides
 from vlit.common.files import read_json, read_jsonl
-from vlit.quality.indicators import INDICATORS, STAND_INS
+from vlit.quality.indicators import INDICATORS, STAND_INS, VARIANTS
 from vlit.quality.indicators.registry import BY_KEY, Indicator, mean_of, register
 
 # A script that registers an indicator and then runs a command as a user runs it.
@@ -47,6 +47,7 @@ def test_the_paper_has_eight_indicators_in_the_order_of_table_4_each_with_one_ke
     assert [one.key for one in INDICATORS] == ["MD", "C", "T", "I_div", "R", "OG", "I_cx", "Balance"]
     assert [one.row for one in INDICATORS if one.in_table_15] == ["MD", "TD", "ID", "RD", "OC", "IC", "Bal"]
     assert [(one.key, one.stand_in_for) for one in STAND_INS] == [("C_contrast", "C"), ("I_cx_rule", "I_cx")]
+    assert [(one.key, one.variant_of) for one in VARIANTS] == [("I_forms", "I_div"), ("R_forms", "R")]
     assert [one.key for one in INDICATORS if not one.higher_is_better] == ["Balance"]
     for one in BY_KEY.values():
         assert one.source in BY_KEY and (one.statistic is None) == (one.source != one.key)

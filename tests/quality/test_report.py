@@ -23,7 +23,9 @@ def test_the_page_has_indicators_distributions_maps_and_samples(tmp_path: Path) 
     tables = {
         "MD": pa.table({**nothing, "least": [20.0, 30.0]}),
         "T": pa.table({**nothing, "task": ["object recognition", "advice"]}),
-        "R": pa.table({**nothing, "embedding": [np.eye(2, 4)[0], np.eye(2, 4)[1]]}),
+        "R": pa.table(
+            {**nothing, "tasks": [["color"], ["size"]], "embeddings": [[np.eye(2, 4)[0]], [np.eye(2, 4)[1]]]}
+        ),
     }
     found = {
         "indicators": {"MD": 25.0, "C": None},
@@ -33,12 +35,12 @@ def test_the_page_has_indicators_distributions_maps_and_samples(tmp_path: Path) 
             "lowest": {"worst": ["a"], "best": ["b"]},
         },
     }  # fmt: skip
-    write_report(tmp_path / "report.html", "ours", found, tables, samples, {"a": 0, "b": -1})
+    write_report(tmp_path / "report.html", "ours", found, tables, samples)
     page = (tmp_path / "report.html").read_text()
     assert "25.00" in page and "no judge" in page and "MD: 1 unreadable image" in page
-    assert "Matching degree" in page and page.count("<svg") == 4, "a histogram, tasks, and two maps"
+    assert "Matching degree" in page and page.count("<svg") == 3, "a histogram, tasks, and a map"
     assert "object recognition" in page and "advice" in page
-    assert "MD: least by sample" in page and "Samples of each task" in page
-    assert "cluster 0: 1" in page and "Responses by task" in page
+    assert "MD: least by sample" in page and "Instructions of each task" in page
+    assert "First responses by task" in page and "color: 1" in page and "size: 1" in page
     assert page.count("data:image/png;base64,") == 1 and page.count("unreadable image") == 2, "a fault, a sample"
     assert "What is &lt;this&gt;?" in page and "<this>" not in page

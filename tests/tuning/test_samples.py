@@ -32,11 +32,11 @@ def test_each_step_names_itself_and_the_list_is_made_once(
     first = run_samples(configured("data=ours_qc"), Rejects())
     steps = [record.message.split(" ")[0] for record in caplog.records if record.name == module.__name__]
     assert steps == ["reading", "curating", "reading", "reading", "equal", "drawing"]
-    assert "curating ours (quality.rank_by=[MD] quality.keep=0.8" in caplog.text
+    assert "curating ours (quality.unit=sample quality.rank_by=[MD] quality.keep=0.8" in caplog.text
     kept = read_kept(tmp_path / "quality/ours/kept_ids.json")
     assert {sample.id for sample in first.samples} <= set(kept.ids)
     assert first.curation == {
-        "dataset": "ours", "kept": len(kept.ids), "rules": dict(kept.rules), "sha256": kept.digest
+        "dataset": "ours", "kept": len(kept.ids), "shortened": 0, "rules": dict(kept.rules), "sha256": kept.digest
     }  # fmt: skip
     caplog.clear()
     again = run_samples(configured("data=ours_qc"), Rejects())

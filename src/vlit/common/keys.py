@@ -129,8 +129,10 @@ KEYS: dict[str, Any] = {
     }),
     "logger.loggers": list[dict[str, Any]],
     # quality
+    "indicators": list[Text],
     **_below("quality", {
         "folder": Folder, "batch_size": Count, "rank_by": list[Name], "keep": Part, "least.*": Number | None,
+        "unit": Literal["sample", "turn"], "known": File | None, "most_alike": Count | None, "at_random": Part | None,
         "judge": Text | None, "balanced": Count | None, "seed": Seed, "command": Text, "clip.name": Text,
         "clip.weights": File, "clip.configs": Folder | None, "clip.tokenizer": Folder | None, "clip.source": Text,
     }),
@@ -177,9 +179,10 @@ COMMANDS: dict[str, dict[str, Any]] = {
         "shard": Shard, "output": Folder,
         **_below("encoder", {"folder": Folder | None, "pooling": Literal["mean", "cls"], "batch_size": Count,
                              "max_length": Count}),
-        **_below("tags", {"coverage": Share, "redundancy": Cosine, "most": Count, "selective": Switch}),
+        **_below("tags", {"coverage": Share, "redundancy": Cosine, "likeness": Cosine, "most": Count,
+                          "selective": Switch}),
         **_below("instruction_diversity", {"per_task": Count, "support": Count, "longest": Count, "seed": Seed}),
-        **_below("response_diversity", {"eps": Positive, "min_samples": Count}),
+        **_below("response_diversity", {"eps": Positive, "min_samples": Count, "per_task": Count, "seed": Seed}),
     },
     "curate": {},
     "construct": {

@@ -10,7 +10,7 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from vlit.common.errors import InputError
 from vlit.common.files import read_json, write_json
 from vlit.data.checks import Unreadable
 from vlit.data.images import portable_key
-from vlit.data.sample import Rejects, Sample
+from vlit.data.sample import Rejects, Sample, Turn
 
 Reader = Callable[..., list[Sample]]
 UNTUNED = "none"  # name of the dataset of a run that tunes on nothing
@@ -88,17 +88,46 @@ class KeptIds:
         fingerprint: of the store's samples (`fingerprint`).
         rules: settings of the filter that made the list, by name.
         ids: ids kept, in the store's order.
+        turns: positions of the turns kept, of the samples that lose some of those they are supervised on.
     """
 
     dataset: str
     fingerprint: str
     rules: Mapping[str, Any]
     ids: tuple[str, ...]
+    turns: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the ids, in order."""
-        return hashlib.sha256("\n".join(self.ids).encode()).hexdigest()
+        """SHA-256 of the ids, in order, and of the turns kept."""
+        lines = [f"{name} {list(self.turns[name])}" if name in self.turns else name for name in self.ids]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def of(self, store: Sequence[Sample]) -> list[Sample]:
+        """Return what is kept of a store's samples.
+
+        Raises:
+            InputError: if the store lacks an id or a turn.
+        """
+        return [
+            _with_turns(one, self.turns[one.id]) if one.id in self.turns else one for one in select(store, self.ids)
+        ]
+
+
+def _with_turns(sample: Sample, kept: Sequence[int]) -> Sample:
+    """Return a sample with some of its supervised turns; images of a turn left out come before the next."""
+    if not kept or not set(kept) <= set(range(len(sample.turns))):
+        raise InputError(f"{sample.id} has {len(sample.turns)} turns, and the list keeps {list(kept)}: make it again")
+    turns: list[Turn] = []
+    images = 0
+    for place, turn in enumerate(sample.turns):
+        images += turn.images
+        if place in kept or not turn.supervised:
+            turns.append(replace(turn, images=images))
+            images = 0
+    if images:  # of the last turns, which are left out: no question that is kept is about them
+        return replace(sample, turns=tuple(turns), images=sample.images[:-images])
+    return replace(sample, turns=tuple(turns))
 
 
 def write_kept(path: Path, kept: KeptIds) -> None:
@@ -114,8 +143,9 @@ def read_kept(path: Path) -> KeptIds:
     """
     content = read_json(path, mend="write it with `python curate.py`")
     try:
-        return KeptIds(content["dataset"], content["fingerprint"], dict(content["rules"]), tuple(content["ids"]))
-    except (KeyError, TypeError, ValueError):
+        turns = {name: tuple(map(int, kept)) for name, kept in content.get("turns", {}).items()}
+        return KeptIds(content["dataset"], content["fingerprint"], dict(content["rules"]), tuple(content["ids"]), turns)
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise InputError(
             f"{path} has no dataset, fingerprint, rules and ids of a curated list: write it with `python curate.py`"
         ) from None

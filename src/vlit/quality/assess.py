@@ -25,11 +25,12 @@ from vlit.common.errors import InputError
 from vlit.data.sample import Sample
 from vlit.llm.cache import CachedModel
 from vlit.llm.request import Prompt, Sampling
+from vlit.quality.focus import FocusLabeller
 from vlit.quality.indicators.registry import BY_KEY, Indicator
 from vlit.quality.instruments import Features, Instruments, Judge, LikelihoodJudge, NotConfiguredError, TagSystem
 from vlit.quality.sentence_encoder import SentenceEncoder
 from vlit.quality.statistics import Measure, Shard, StatisticsStore, text_fault
-from vlit.quality.tags import TagSettings, proposals, tag_system
+from vlit.quality.tags import TagSettings, focus_system, proposals, tag_system
 
 log = logging.getLogger(__name__)
 
@@ -55,13 +56,11 @@ class Assessment:
         instruments: what statistics are measured with.
         indicators: all that are registered, in the order of the report.
         missing: why there is no statistic, by the key of its indicator, once `statistics` has run.
-        clusters: cluster of each sample's responses (-1: noise), once `values` has found them.
     """
 
     instruments: Instruments
     indicators: Sequence[Indicator] = field(default_factory=lambda: tuple(BY_KEY.values()))
     missing: dict[str, str] = field(default_factory=dict, init=False)
-    clusters: dict[str, int] = field(default_factory=dict, init=False)
 
     def statistics(self, store: StatisticsStore, samples: Sequence[Sample], shard: Shard) -> dict[str, pa.Table]:
         """Compute what is missing of a shard; with one shard, return the tables by the key of their indicator.
@@ -76,7 +75,7 @@ class Assessment:
             return {}
         tables = {key: store.read(measure, samples) for key, measure in made.items()}
         if TAGS in tables:
-            system = self.tag_system(tables[TAGS])
+            system = self.tag_system(tables[TAGS], samples)
             log.info("%d tags: %s", len(system.tags), ", ".join(system.tags))
             self.instruments = replace(self.instruments, tags=lambda: system)
             made = self._compute(self._makers(with_tags=True), store, samples, shard)
@@ -85,10 +84,13 @@ class Assessment:
             self.missing.update(dict.fromkeys(self._makers(with_tags=True), self.missing[TAGS]))
         return tables
 
-    def tag_system(self, proposed: pa.Table) -> TagSystem:
+    def tag_system(self, proposed: pa.Table, samples: Sequence[Sample]) -> TagSystem:
         """Build the tag system of a dataset's proposals."""
         tags = [some or [] for some in proposed["tags"].to_pylist()]
-        return tag_system(tags, self.instruments.encoder(), TagSettings(**self.instruments.options("tags")))
+        encoder, settings = self.instruments.encoder(), TagSettings(**self.instruments.options("tags"))
+        if self.instruments.llm is None:
+            return focus_system(tags, samples, encoder, settings)
+        return tag_system(tags, encoder, settings)
 
     def values(self, tables: Mapping[str, pa.Table], samples: Sequence[Sample]) -> dict[str, Any]:
         """Compute the indicators over drawn samples: `{indicators, reasons, details}` of `quality.json`."""
@@ -107,7 +109,6 @@ class Assessment:
                 value = indicator.value(table, samples, self.instruments)
                 values[indicator.key] = value.number
                 details.update(value.details)
-                self.clusters.update(value.clusters)
             elif indicator.stand_in_for is None:
                 values[indicator.key] = None
                 reasons[indicator.key] = self.missing.get(indicator.source, "no sample has a value")
@@ -174,6 +175,7 @@ def instruments(
         features=features,
         encoder=cache(partial(SentenceEncoder, **cfg.encoder)),
         parser=partial(_made, cfg.parser),
+        labeller=cache(FocusLabeller),
         llm=_language_model(cfg),
         settings=cfg,
         **chosen,

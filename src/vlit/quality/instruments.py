@@ -19,7 +19,7 @@ from vlit.quality.statistics import MeasureFault
 
 Vector = NDArray[np.float32]
 Case = tuple[Sample, Turn]  # a sample with images, and the turn whose response is judged
-Votes = list[bool | None]  # True, False, or None for an abstention
+Votes = list[float | None]  # probability of yes: 1 and 0 of a judge that says it; None for an abstention
 
 
 class Features(Protocol):
@@ -50,6 +50,15 @@ class Parser(Protocol):
 
     def __call__(self, texts: Sequence[str]) -> list[list[str]]:
         """Return the elements of each text, in lower case."""
+
+
+class Labeller(Protocol):
+    """Finds what questions ask for. `key` names the model and everything that changes what is found."""
+
+    key: str
+
+    def __call__(self, texts: Sequence[str]) -> list[str]:
+        """Return the focus of each text, a word in lower case."""
 
 
 class Judge(Protocol):
@@ -121,6 +130,7 @@ def _absent(reason: str) -> Callable[[], NoReturn]:
 _NO_CLIP = _absent("no CLIP: set quality.clip")
 _NO_ENCODER = _absent("no sentence encoder: set encoder.folder")
 _NO_PARSER = _absent("no parser: assess.py parser=spacy or parser=hanlp")
+_NO_LABELLER = _absent("no labeller of tasks: spaCy finds them (make install)")
 _NO_JUDGE = _absent("no judge that is asked: assess.py judge=server or judge=llava")
 _NO_FAMILY_JUDGE = _absent("no judge by likelihood: assess.py judge=family")
 _NO_TAGS = _absent("no tags have been proposed")
@@ -134,6 +144,7 @@ class Instruments:
         features: CLIP and its stored features of images.
         encoder: sentence encoder.
         parser: finds the elements of instructions.
+        labeller: finds the focus of questions, of which offline tasks are made.
         judge: multi-modal model that is asked for verdicts.
         family_judge: model of ours that judges by likelihood.
         llm: language model with its stored replies, or None.
@@ -144,6 +155,7 @@ class Instruments:
     features: Callable[[], Features] = _NO_CLIP
     encoder: Callable[[], Encode] = _NO_ENCODER
     parser: Callable[[], Parser] = _NO_PARSER
+    labeller: Callable[[], Labeller] = _NO_LABELLER
     judge: Callable[[], Judge] = _NO_JUDGE
     family_judge: Callable[[], LikelihoodJudge] = _NO_FAMILY_JUDGE
     llm: CachedModel | None = None

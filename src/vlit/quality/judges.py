@@ -55,11 +55,11 @@ _YES = re.compile(r"^\W*(?:(?:verdict|answer)\W+)?(yes|correct|right|true)\b", r
 _NO = re.compile(r"^\W*(?:(?:verdict|answer)\W+)?(no|not|incorrect|wrong|false)\b", re.IGNORECASE)
 
 
-def read_vote(reply: str) -> bool | None:
-    """Return the verdict that a reply begins with, or None."""
+def read_vote(reply: str) -> float | None:
+    """Return the verdict that a reply begins with, 1 for yes and 0 for no, or None."""
     if _NO.match(reply):
-        return False
-    return True if _YES.match(reply) else None
+        return 0.0
+    return 1.0 if _YES.match(reply) else None
 
 
 class LlavaJudge:
@@ -98,7 +98,7 @@ class LlavaJudge:
             for turn in turns
         ]
 
-    def _vote(self, image: Image.Image, turn: Turn, time: int) -> bool | None:
+    def _vote(self, image: Image.Image, turn: Turn, time: int) -> float | None:
         import torch
 
         text = f"USER: <image>\n{JUDGE_PROMPT}\n\n{question(turn, time)} ASSISTANT:"

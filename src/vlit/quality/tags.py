@@ -1,14 +1,15 @@
 """The tag system of task diversity, in TagGPT's manner (paper 4.2.3): tags are proposed, and the good ones kept.
 
-A model proposes tags for the instructions and `tag_system` keeps those that cover enough samples and differ enough from
+A model proposes tags for the instructions and a tag system keeps those that cover enough samples and differ enough from
 each other; the statistic of T then assigns one to each instruction. With a language model the proposals are its own
-words. Offline, proposals come from the written list of tasks below, the nearest by sentence embedding: that measures
-how many of these tasks a dataset has, and can't find one that is not on the list.
+words (`tag_system`). Offline they are the dataset's: the focus of each question ("color", "where"), and foci whose
+questions and answers mean alike are one tag (`focus_system`): "where" and "position", "number" and "count".
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import random
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,32 +17,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from scipy.cluster.hierarchy import fcluster, linkage
 
 from vlit.common.errors import InputError
 from vlit.data.sample import Sample
 from vlit.llm.cache import CachedModel
 from vlit.llm.request import Prompt, RequestFailed
-from vlit.quality.instruments import Encode, Instruments, TagSystem
+from vlit.quality.instruments import Encode, Instruments, Labeller, TagSystem
 from vlit.quality.statistics import MeasureFault, instructions, request_fault
+from vlit.quality.wording import questions
 
-TASKS = {
-    "image description": "Describe the image in detail. What is shown in this picture?",
-    "scene recognition": "What kind of place or setting is this? Where was it taken?",
-    "object recognition": "What object is this? Which things can be seen?",
-    "attribute recognition": "What color, material, pattern, shape or size is the object?",
-    "object counting": "How many objects are there?",
-    "object localization": "Where in the image is the object? At the left, right, top or bottom?",
-    "spatial relation": "What is next to, behind, above or left of the object? How are the two placed?",
-    "interaction recognition": "What is the person doing with the object? How do the two interact?",
-    "text recognition": "What does the sign say? Which word or number is written?",
-    "existence verification": "Is there an object of this kind in the image? Can you see one?",
-    "visual reasoning": "Why is it so? What can be concluded, what will happen next, and what is the reason?",
-    "comparison": "What is the difference between the two? Which one is larger, and are they the same?",
-    "knowledge question": "What is known about this thing: its history, its use, facts about the world?",
-    "creative writing": "Write a story, poem, caption or dialogue inspired by the image.",
-    "advice": "What would you recommend or suggest? How should one do it, step by step?",
-    "emotion recognition": "What does the person feel? What mood does the image have?",
-}
 PROPOSE = (
     "You label instructions about images with the task they set. Reply with one to three short task names, "
     "separated by commas, most fitting first, and nothing else.\n"
@@ -56,41 +41,45 @@ class TagSettings:
 
     Attributes:
         coverage: least share of samples that a tag is proposed for, and of samples of a task that counts.
-        redundancy: least cosine at which two tags are one.
+        redundancy: least cosine at which two tags of a language model are one.
+        likeness: least mean cosine of the questions and answers of two foci that are one tag, offline.
         most: tags kept at most.
         selective: whether a language model assigns tasks by picking from the tags, or names them freely.
     """
 
     coverage: float = 0.01
     redundancy: float = 0.8
+    likeness: float = 0.65
     most: int = 30
     selective: bool = True
 
 
-class NearestTags:
-    """The statistic of proposals offline: the nearest of the listed tasks for each instruction."""
+class FocusTags:
+    """The statistic of proposals offline: the focus of each instruction's first question."""
 
     name = "tags"
     schema = pa.schema([("tags", pa.list_(pa.string()))])
 
-    def __init__(self, encoder: Encode) -> None:
-        self.encoder, self.key = encoder, f"nearest|{encoder.key}|{sorted(TASKS.items())}"
-        self.names = list(TASKS)
-        self.vectors = encoder([f"{name}. {words}" for name, words in TASKS.items()])
+    def __init__(self, labeller: Labeller) -> None:
+        self.labeller, self.key = labeller, labeller.key
 
     def rows(self, samples: Sequence[Sample]) -> list[dict[str, Any] | MeasureFault]:
-        """Propose tags for each sample."""
-        return [
-            {"tags": list(dict.fromkeys(tags))}
-            for tags in nearest_names(self.encoder, self.vectors, self.names, samples)
-        ]
+        """Return one focus for each instruction of each sample."""
+        return [{"tags": foci} for foci in first_foci(self.labeller, samples)]
+
+
+def first_foci(labeller: Labeller, samples: Sequence[Sample]) -> list[list[str]]:
+    """Return, for each sample, the focus of the first question of each of its instructions."""
+    asked = [[questions(text)[0] for text in instructions(sample)] for sample in samples]
+    found = iter(labeller([text for texts in asked for text in texts]))
+    return [[next(found) for _ in texts] for texts in asked]
 
 
 class ProposedTags:
     """The statistic of proposals by a language model."""
 
     name = "tags"
-    schema = NearestTags.schema
+    schema = FocusTags.schema
 
     def __init__(self, llm: CachedModel) -> None:
         self.llm = llm
@@ -105,9 +94,9 @@ class ProposedTags:
         return [_tags(replies) for replies in self.llm.by_group([self.prompts(sample) for sample in samples])]
 
 
-def proposals(instruments: Instruments) -> NearestTags | ProposedTags:
-    """Return the statistic of proposals: the language model's where there is one, else the nearest listed tasks."""
-    return NearestTags(instruments.encoder()) if instruments.llm is None else ProposedTags(instruments.llm)
+def proposals(instruments: Instruments) -> FocusTags | ProposedTags:
+    """Return the statistic of proposals: the language model's where there is one, else the foci of the questions."""
+    return FocusTags(instruments.labeller()) if instruments.llm is None else ProposedTags(instruments.llm)
 
 
 def proposed_tags(reply: str) -> list[str]:
@@ -119,24 +108,6 @@ def proposed_tags(reply: str) -> list[str]:
 def first_tag(reply: str) -> str:
     """Read the first tag of a reply, or an empty one."""
     return next(iter(proposed_tags(reply)), "")
-
-
-def nearest_names(
-    encoder: Encode, vectors: NDArray[np.float32], names: Sequence[str], samples: Sequence[Sample]
-) -> list[list[str]]:
-    """Return, for each sample, the name nearest to each of its instructions.
-
-    Args:
-        encoder: embeds instructions.
-        vectors: unit vectors (names, width).
-        names: what the vectors stand for.
-        samples: the samples.
-    """
-    texts = [text for sample in samples for text in instructions(sample)]
-    if not texts:
-        return [[] for _ in samples]
-    found = iter((encoder(texts) @ vectors.T).argmax(axis=1).tolist())
-    return [[names[next(found)] for _ in instructions(sample)] for sample in samples]
 
 
 def _tags(replies: list[str] | RequestFailed) -> dict[str, Any] | MeasureFault:
@@ -179,3 +150,64 @@ def tag_system(proposed: Sequence[Sequence[str]], encode: Encode, settings: TagS
             kept.append(number)
     tags = tuple(ranked[number] for number in kept)
     return TagSystem(tags, {tag: shares[tag] for tag in tags}, merged)
+
+
+_FEWEST = 5  # instructions of a focus, for it to be a tag or a part of one
+_READ = 100  # questions with answers that are read of a focus
+
+
+def focus_system(
+    foci: Sequence[Sequence[str]], samples: Sequence[Sample], encode: Encode, settings: TagSettings
+) -> TagSystem:
+    """Build the tag system of a dataset from the foci of its instructions.
+
+    A focus means what its questions and answers mean on average, so the things asked about cancel out. Foci are joined
+    by average linkage of cosines; a tag has the name of its most frequent focus.
+
+    Args:
+        foci: of each sample, one for each instruction (the statistic `FocusTags`).
+        samples: the samples, in the same order.
+        encode: embeds texts.
+        settings: thresholds.
+
+    Raises:
+        InputError: if no tag reaches the coverage.
+    """
+    pairs: defaultdict[str, list[str]] = defaultdict(list)
+    for sample, named in zip(samples, foci, strict=True):
+        turns = [turn for turn in sample.turns if turn.supervised]
+        for turn, focus in zip(turns, named, strict=False):  # a sample that can't be measured has none
+            pairs[focus].append(f"{questions(turn.instruction)[0]} {turn.response.split('. ')[0]}")
+    total = sum(map(len, pairs.values()))
+    frequent = sorted((f for f in pairs if len(pairs[f]) >= _FEWEST), key=lambda focus: (-len(pairs[focus]), focus))
+    if not frequent:
+        raise InputError(f"no focus has {_FEWEST} of {total} instructions: too few for tasks")
+    groups = _alike([_centre(pairs[focus], focus, encode) for focus in frequent], 1 - settings.likeness)
+    names: dict[int, str] = {}
+    counts: Counter[str] = Counter()
+    merged = {}
+    for focus, group in zip(frequent, groups, strict=True):
+        tag = names.setdefault(group, focus)
+        counts[tag] += len(pairs[focus])
+        if tag != focus:
+            merged[focus] = tag
+    shares = {
+        tag: count / total for tag, count in counts.most_common(settings.most) if count >= settings.coverage * total
+    }
+    if not shares:
+        raise InputError(f"no tag covers {settings.coverage:.1%} of {total} instructions: lower tags.coverage")
+    return TagSystem(tuple(shares), shares, merged)
+
+
+def _centre(texts: Sequence[str], name: str, encode: Encode) -> NDArray[np.float32]:
+    drawn = texts if len(texts) <= _READ else random.Random(name).sample(list(texts), _READ)
+    centre = encode(drawn).mean(axis=0)
+    return centre / np.linalg.norm(centre)
+
+
+def _alike(centres: Sequence[NDArray[np.float32]], distance: float) -> list[int]:
+    """Return the group of each centre: average linkage, cut at a cosine distance."""
+    if len(centres) == 1:
+        return [0]
+    joined = linkage(np.stack(centres).astype(np.float64), "average", metric="cosine")
+    return [int(group) for group in fcluster(joined, distance, "distance")]

@@ -20,6 +20,7 @@ from vlit.common.files import locked, read_json, write_json
 from vlit.data.sample import Rejects, Sample
 from vlit.data.subset import InstructionSource, KeptIds, equal_size, sample_ids, select
 from vlit.quality.curate import Curation
+from vlit.quality.indicators.registry import register_from
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class DrawnSamples:
         return {
             "dataset": self.kept.dataset,
             "kept": len(self.kept.ids),
+            "shortened": len(self.kept.turns),
             "rules": dict(self.kept.rules),
             "sha256": self.kept.digest,
         }
@@ -58,6 +60,7 @@ def run_samples(cfg: DictConfig, rejects: Rejects) -> DrawnSamples:
         cfg: the configuration of `train.py` or `assess.py`.
         rejects: receives what the reader sets aside.
     """
+    register_from(cfg.indicators)
     chosen: InstructionSource = instantiate(cfg.data)
     return draw(cfg, chosen, read(chosen, rejects), instantiate(cfg.quality), lambda other: read(other, Rejects()))
 
@@ -68,6 +71,7 @@ def check_lists(cfg: DictConfig) -> None:
     Raises:
         InputError: naming both rules, and how to go on.
     """
+    register_from(cfg.indicators)
     curation: Curation = instantiate(cfg.quality)
     compared = cfg.datasets.values() if cfg.data_size == "equal" else ()
     for name in {data.get("curated_from") for data in (cfg.data, *compared)} - {None}:
@@ -96,7 +100,7 @@ def draw(
         InputError: for another `data_size` or one above the dataset's, and for a list that does not fit.
     """
     kept = None if chosen.curated_from is None else kept_ids(chosen, store, curation)
-    samples = list(store) if kept is None else select(store, kept.ids)
+    samples = list(store) if kept is None else kept.of(store)
     size = cfg.data_size
     if size == "equal":
         compared = {name: instantiate(other) for name, other in cfg.datasets.items()}

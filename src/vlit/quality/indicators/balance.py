@@ -1,26 +1,29 @@
-"""Balance: how unevenly the samples are spread over tasks (paper 4.2.3, Table 4), and draws that even them out."""
+"""Balance: how unevenly instructions are spread over tasks (paper 4.2.3, Table 4), and draws that even them out."""
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from vlit.common.errors import InputError
 from vlit.data.sample import Sample
 from vlit.quality.indicators.registry import Indicator, Value
-from vlit.quality.indicators.task_diversity import tasks_in_use
+from vlit.quality.indicators.task_diversity import tasks_in_use, tasks_of
 from vlit.quality.instruments import Instruments
 from vlit.quality.tags import TagSettings
+
+_Id = TypeVar("_Id", bound=Any)  # of a sample, or of a turn; sorted before the draw
 
 
 def balance(tasks: Sequence[str]) -> float:
     """Return the population variance of the tasks' shares, in squared percentage points.
 
     Args:
-        tasks: task of each sample; tasks without a sample do not count.
+        tasks: task of each instruction; tasks without one do not count.
 
     Raises:
         InputError: if there is no sample.
@@ -32,15 +35,15 @@ def balance(tasks: Sequence[str]) -> float:
     return sum((100 * count / len(tasks) - mean) ** 2 for count in counts.values()) / len(counts)
 
 
-def balanced_ids(tasks: dict[str, str], size: int, seed: int) -> list[str]:
+def balanced_ids(tasks: Mapping[_Id, str], size: int, seed: int) -> list[_Id]:
     """Draw ids so that tasks are as even as their samples allow (section 4.2.3, "randomly and uniformly sampling").
 
     Each task gives an equal part of what is left to draw; one with fewer gives all its samples, and the others share
     the rest.
 
     Args:
-        tasks: task of each sample id.
-        size: samples to draw.
+        tasks: task of each sample, or turn.
+        size: number to draw.
         seed: of the draw.
 
     Raises:
@@ -49,10 +52,10 @@ def balanced_ids(tasks: dict[str, str], size: int, seed: int) -> list[str]:
     if not 0 <= size <= len(tasks):
         raise InputError(f"cannot draw {size} of {len(tasks)} samples: choose a size within the dataset")
     rng = random.Random(seed)
-    by_task: dict[str, list[str]] = {}
+    by_task: dict[str, list[_Id]] = {}
     for sample_id in sorted(tasks):
         by_task.setdefault(tasks[sample_id], []).append(sample_id)
-    chosen: set[str] = set()
+    chosen: set[_Id] = set()
     left = size
     smallest_first = sorted(by_task, key=lambda task: (len(by_task[task]), task))
     for done, task in enumerate(smallest_first):
@@ -64,7 +67,7 @@ def balanced_ids(tasks: dict[str, str], size: int, seed: int) -> list[str]:
 
 
 def _value(table: pa.Table, samples: Sequence[Sample], instruments: Instruments) -> Value:
-    tasks = table["task"].to_pylist()
+    tasks = tasks_of(table)
     used = tasks_in_use(tasks, TagSettings(**instruments.options("tags")).coverage)
     return Value(balance([task for task in tasks if task in used]))
 

@@ -3,8 +3,9 @@
 The paper fixes: an MLLM (LLaVA 1.5), manually written guiding examples, several assessments, the most frequent is the
 score. It leaves open the examples, the number of times and the scale (Table 4 prints 91 to 95). Here each response of
 a sample is judged `times` times; a sample is right if each of its responses is (`correct`, 0 or 1; C is 100 times the
-mean), and `agreement` is the least share of yes among a response's votes, which ranks samples more finely. The times
-differ in the order of the guiding examples and, where the judge samples, in the seed.
+mean). `responses` has the mean vote on each response, the share of yes where the judge says yes or no, and `agreement`
+the least of them, which ranks samples more finely. The times differ in the order of the guiding examples or in wording
+and, where the judge samples, in the seed.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from vlit.quality.indicators.registry import Indicator, mean_of
 from vlit.quality.instruments import Judge, LikelihoodJudge, Votes
 from vlit.quality.statistics import MeasureFault
 
+_HALF = 0.5
+
 
 class Correctness:
     """The statistic of C.
@@ -34,6 +37,7 @@ class Correctness:
         [
             ("correct", pa.float32()),
             ("agreement", pa.float32()),
+            ("responses", pa.list_(pa.float32())),
             ("yes", pa.int32()),
             ("no", pa.int32()),
             ("abstained", pa.int32()),
@@ -59,7 +63,8 @@ class Correctness:
             return MeasureFault("no verdict")
         return {
             "correct": float(all(verdict.correct for verdict in verdicts)),
-            "agreement": min(verdict.yes / (verdict.yes + verdict.no) for verdict in verdicts),
+            "agreement": min(verdict.mean for verdict in verdicts),
+            "responses": [verdict.mean for verdict in verdicts],
             "yes": sum(verdict.yes for verdict in verdicts),
             "no": sum(verdict.no for verdict in verdicts),
             "abstained": sum(verdict.abstained for verdict in verdicts),
@@ -72,11 +77,12 @@ def _judged(sample: Sample) -> list[Turn]:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Numbers of votes on one response."""
+    """Numbers of votes on one response, and the mean of those that are no abstention (0 where all are)."""
 
     yes: int
     no: int
     abstained: int
+    mean: float
 
     @property
     def correct(self) -> bool | None:
@@ -84,9 +90,11 @@ class Verdict:
         return self.yes > self.no if self.yes + self.no else None
 
 
-def count_votes(votes: Sequence[bool | None]) -> Verdict:
-    """Count the votes on a response."""
-    return Verdict(votes.count(True), votes.count(False), votes.count(None))
+def count_votes(votes: Votes) -> Verdict:
+    """Count the votes on a response; one of a half or less is no."""
+    given = [vote for vote in votes if vote is not None]
+    yes = sum(vote > _HALF for vote in given)
+    return Verdict(yes, len(given) - yes, len(votes) - len(given), sum(given) / len(given) if given else 0.0)
 
 
 C = Indicator(
@@ -97,6 +105,7 @@ C = Indicator(
     needs=("judge",),
     distribution="agreement",
     ranks_by="agreement",
+    by_response="responses",
     symbol="C",
     row="C",
 )
@@ -111,7 +120,10 @@ class Contrast:
     """
 
     name = "C_contrast"
-    schema = pa.schema([(name, pa.float32()) for name in ("correct", "agreement", "margin", "lift")])
+    schema = pa.schema(
+        [(name, pa.float32()) for name in ("correct", "agreement", "margin", "lift")]
+        + [("responses", pa.list_(pa.float32()))]
+    )
 
     def __init__(self, judge: LikelihoodJudge, times: int = 5) -> None:
         self.judge, self.times = judge, times
@@ -136,6 +148,7 @@ class Contrast:
             "agreement": min(shares),
             "margin": min(one.weakest for one in found),
             "lift": min(one.lift for one in found),
+            "responses": [one.weakest for one in found],
         }
 
 
@@ -147,5 +160,6 @@ C_CONTRAST = Indicator(
     needs=("family_judge",),
     distribution="margin",
     ranks_by="margin",
+    by_response="responses",
     stand_in_for="C",
 )

@@ -115,13 +115,13 @@ class RuleComplexity:
     """The statistic of `I_cx_rule`: words of reasoning, open requests, connectives and length, from 1 to 10."""
 
     name = "I_cx_rule"
-    schema = pa.schema([("complexity", pa.float32())])
-    key = "rule|1"
+    schema = pa.schema([("complexity", pa.float32()), ("responses", pa.list_(pa.float32()))])
+    key = "rule|2"
 
     def rows(self, samples: Sequence[Sample]) -> list[dict[str, Any] | MeasureFault]:
-        """Return the mean score of each sample's turns."""
+        """Return the score of each of a sample's turns, and their mean."""
         turns = [[rule_score(turn) for turn in sample.turns if turn.supervised] for sample in samples]
-        return [{"complexity": sum(scores) / len(scores)} for scores in turns]
+        return [{"complexity": sum(scores) / len(scores), "responses": scores} for scores in turns]
 
 
 def rule_score(turn: Turn) -> float:
@@ -142,5 +142,7 @@ I_CX_RULE = Indicator(
     value=mean_of("complexity"),
     statistic=lambda instruments: RuleComplexity(),
     distribution="complexity",
+    ranks_by="complexity",
+    by_response="responses",
     stand_in_for="I_cx",
 )

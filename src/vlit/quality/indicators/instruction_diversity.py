@@ -24,7 +24,7 @@ import pyarrow as pa
 from vlit.data.sample import Sample
 from vlit.quality.algorithms.ego_splitting import cluster_sizes
 from vlit.quality.indicators.registry import Indicator, Value
-from vlit.quality.indicators.task_diversity import tasks_in_use
+from vlit.quality.indicators.task_diversity import tasks_in_use, tasks_of
 from vlit.quality.instruments import Instruments
 from vlit.quality.statistics import instructions
 from vlit.quality.tags import TagSettings
@@ -92,8 +92,7 @@ def _stop_words() -> frozenset[str]:
 
 
 def _value(table: pa.Table, samples: Sequence[Sample], instruments: Instruments) -> Value:
-    tasks = table["task"].to_pylist()
-    used = tasks_in_use(tasks, TagSettings(**instruments.options("tags")).coverage)
+    used = tasks_in_use(tasks_of(table), TagSettings(**instruments.options("tags")).coverage)
     by_instruction = dict(zip(table["sample_id"].to_pylist(), table["tasks"].to_pylist(), strict=True))
     number, clusters = InstructionDiversity(**instruments.options("instruction_diversity")).of(
         (task, text)

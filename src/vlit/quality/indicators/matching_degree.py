@@ -30,11 +30,20 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 @dataclass(frozen=True)
 class MatchingDegree:
-    """Matching degree of one sample, x 100: the mean over its responses and the least of them."""
+    """Matching degree of one sample, x 100: of each response, their mean and the least of them."""
 
     sample_id: str
-    mean: float
-    least: float
+    responses: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Mean over the responses."""
+        return sum(self.responses) / len(self.responses)
+
+    @property
+    def least(self) -> float:
+        """The least of the responses."""
+        return min(self.responses)
 
 
 def texts_of(turn: Turn) -> list[str]:
@@ -60,7 +69,7 @@ def matching_degrees(samples: Sequence[Sample], features: Features) -> list[Matc
             # Products summed by row, so that a degree doesn't depend on the other rows of its matrix.
             cosines = [(np.stack([texts[text] for text in turn]) * image).sum(axis=1) for turn in turns]
             by_turn = [100 * float(some.astype(np.float64).mean()) for some in cosines]
-            degrees.append(MatchingDegree(sample.id, sum(by_turn) / len(by_turn), min(by_turn)))
+            degrees.append(MatchingDegree(sample.id, tuple(by_turn)))
     return degrees
 
 
@@ -68,10 +77,10 @@ class MatchingMeasure:
     """The statistic of MD: mean over a sample's responses (Table 4) and the least of them (the filter)."""
 
     name = "MD"
-    schema = pa.schema([("mean", pa.float64()), ("least", pa.float64())])
+    schema = pa.schema([("mean", pa.float64()), ("least", pa.float64()), ("responses", pa.list_(pa.float64()))])
 
     def __init__(self, features: Features) -> None:
-        self.features, self.key = features, features.key
+        self.features, self.key = features, f"{features.key}|by response"
 
     def rows(self, samples: Sequence[Sample]) -> list[dict[str, Any] | MeasureFault]:
         """Score samples; one without an image, or with an unreadable one, is a fault."""
@@ -83,7 +92,8 @@ class MatchingMeasure:
             elif sample.id not in degrees:
                 rows.append(MeasureFault("unreadable image"))
             else:
-                rows.append({"mean": degrees[sample.id].mean, "least": degrees[sample.id].least})
+                degree = degrees[sample.id]
+                rows.append({"mean": degree.mean, "least": degree.least, "responses": list(degree.responses)})
         return rows
 
 
@@ -101,6 +111,7 @@ MD = Indicator(
     needs=("features",),
     distribution="least",
     ranks_by="least",
+    by_response="responses",
     symbol="MD",
     row="MD",
     in_table_15=True,

@@ -6,12 +6,14 @@ Importing it imports no model code: `vlit.analysis` reads names from here withou
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 import pyarrow as pa
 
+from vlit.common.errors import InputError
 from vlit.data.sample import Sample
 from vlit.quality.instruments import Instruments
 from vlit.quality.statistics import Measure
@@ -24,12 +26,10 @@ class Value:
     Attributes:
         number: the value.
         details: what `quality.json` keeps of how it came about, by name.
-        clusters: cluster of each sample id, -1 for noise, where the indicator clusters samples (for the report's map).
     """
 
     number: float
     details: Mapping[str, Any] = field(default_factory=dict)
-    clusters: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ class Indicator:
             `features` is measured by `curate.py` too, any other is read from what `assess.py` has stored.
         distribution: column of the statistic whose histogram the report shows, or None.
         ranks_by: column of the statistic by which the filter may rank samples (larger is better), or None.
+        by_response: column of the statistic with a value for each response (larger is better), or None: by it the
+            filter may judge single turns.
         symbol: its column head in the paper's Table 4; empty for what the paper does not have.
         row: its row name in the paper's Table 15, used to read and print that table only.
         higher_is_better: its direction.
@@ -55,6 +57,7 @@ class Indicator:
             their last place).
         stand_in_for: key of the paper's indicator it replaces where that can't be had, or None. A stand-in without a
             value is left out of `quality.json`; any other indicator without one is empty there, with the reason.
+        variant_of: key of the paper's indicator of the same principle, which it measures in another way, or None.
     """
 
     key: str
@@ -65,12 +68,14 @@ class Indicator:
     needs: tuple[str, ...] = ()
     distribution: str | None = None
     ranks_by: str | None = None
+    by_response: str | None = None
     symbol: str = ""
     row: str = ""
     higher_is_better: bool = True
     in_table_15: bool = False
     is_count: bool = False
     stand_in_for: str | None = None
+    variant_of: str | None = None
 
     @property
     def source(self) -> str:
@@ -100,3 +105,18 @@ def register(indicator: Indicator) -> Indicator:
         raise ValueError(f"indicator {indicator.key!r} is registered already: choose another key")
     BY_KEY[indicator.key] = indicator
     return indicator
+
+
+def register_from(modules: Iterable[str]) -> None:
+    """Import modules that register further indicators (`indicators=` of the configuration).
+
+    Raises:
+        InputError: if there is no such module.
+    """
+    for name in modules:
+        try:
+            import_module(name)
+        except ModuleNotFoundError as error:
+            raise InputError(
+                f"indicators: {error}: name modules that register indicators, as vlit.mini.steps"
+            ) from None
