@@ -5,8 +5,7 @@ shall differ (Principle 4). It leaves open DBSCAN's radius and number, the base 
 together. Here each response is a text of the task of its instruction; embeddings have unit length; at most `per_task`
 responses are drawn of each task, with a seed; the indicator is the natural logarithm of the mean number of clusters
 over tasks. Noise is no cluster, and a task without a cluster counts one. Any encoder can be configured; offline it is
-all-MiniLM-L6-v2, whose values can't be compared with SimCSE's. The radius has to fit the encoder and the data:
-docs/quality.md says how the configured one was found.
+all-MiniLM-L6-v2, whose values can't be compared with SimCSE's. The radius has to fit the encoder and the data.
 
 Clusters follow what responses are about more than how they are worded: `R_forms` (`vlit.quality.indicators.forms`)
 counts wordings.
