@@ -1,7 +1,7 @@
 """Instruction and response diversity by wording (I_forms, R_forms): how many ways there are to say the same.
 
 The paper counts clusters, of words for instructions (I_div) and of meanings for responses (R). Both follow what texts
-are about; in data whose wordings are known to vary, neither grows with them (docs/quality.md). These two count
+are about, and need not grow with the number of wordings (`experiments/indicators_on_doses.py`). These two count
 *forms* instead: texts without their content words (`vlit.quality.wording.form`). The indicator is the effective number
 of forms of a task, the exponential of their entropy, averaged over tasks: 1 where all questions of a task are worded
 alike, n where n wordings are equally frequent.
