@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import yaml
 
 from vlit.common.errors import InputError
 from vlit.construct.fetch import PublishedFile, download, dry_run, fetch
@@ -179,3 +180,47 @@ def test_a_broken_archive_is_one_line(server: Server, tmp_path: Path, content: b
     file = published(server, "a.zip", unpack=".", members=("annotations/one.json",))
     with pytest.raises(InputError, match=r"no readable zip archive|lacks members"):
         list(fetch([file], tmp_path, 3, 5))
+
+
+def test_a_file_that_is_there_already_is_compared_with_its_digest_too(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "file.bin").write_bytes(CONTENT[:-1] + b"?")
+    with pytest.raises(InputError, match=r"md5 is .* not the published file, remove it"):
+        download(published(server, md5=MD5), tmp_path, attempts=3, timeout=5)
+    assert server.log == []
+
+
+def test_only_listed_members_are_unpacked(server: Server, tmp_path: Path) -> None:
+    wanted = {"train2014/a.jpg": b"1", "train2014/b.jpg": b"2"}
+    server.files["a.zip"] = archive({**wanted, "SHA256SUMS": b"0  b.zip", "../out": b"3", "train2014.txt": b"4"})
+    list(fetch([published(server, "a.zip", unpack=".", members=("train2014/",))], tmp_path, 3, 5))
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()) == [
+        "SHA256SUMS", "a.zip", "train2014/a.jpg", "train2014/b.jpg",
+    ]  # fmt: skip
+    assert (tmp_path / "SHA256SUMS").read_text().endswith("  a.zip\n")
+
+
+@pytest.mark.parametrize(
+    ("members", "fault"),
+    [(("SHA256SUMS",), "the list of digests"), (("b.json",), "part of b.json"), ((), "lists no members")],
+)
+def test_a_member_never_takes_the_place_of_another_file(server, tmp_path: Path, members, fault: str) -> None:
+    files = [published(server, "b.json"), published(server, "a.zip", unpack=".", members=members)]
+    with pytest.raises(InputError, match=fault):
+        list(fetch(files, tmp_path, 3, 5))
+    assert server.log == []
+
+
+def test_an_archive_that_unpacks_to_hundreds_of_times_its_size_is_refused(server: Server, tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
+        zipped.writestr("a.json", bytes(5_000_000))
+    server.files["a.zip"] = buffer.getvalue()
+    with pytest.raises(InputError, match="times its size"):
+        list(fetch([published(server, "a.zip", unpack=".", members=("a.json",))], tmp_path, 3, 5))
+    assert not (tmp_path / "a.json").exists()
+
+
+def test_every_published_address_is_safe_and_every_archive_lists_what_is_wanted_of_it() -> None:
+    files = yaml.safe_load((Path(__file__).parents[2] / "conf" / "fetch.yaml").read_text())["files"]
+    assert all(file["url"].startswith("https://") for file in files.values())
+    assert all(file.get("members") for file in files.values() if "unpack" in file)

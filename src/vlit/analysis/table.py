@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import isnan
@@ -26,6 +27,7 @@ STYLE: Any = {
     "svg.hashsalt": "vlit",
     "svg.fonttype": "path",
     "axes.grid": False,
+    "text.parse_math": False,  # a dollar in a dataset's name is a dollar
 }
 _DATES: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
 _LATEX = {
@@ -118,19 +120,41 @@ def as_csv(table: Table) -> str:
     """Return comma-separated values at full precision, without marks."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(table.exact_header or table.header)
-    writer.writerows(table.exact or table.rows)
+    writer.writerow(map(_inert, table.exact_header or table.header))
+    writer.writerows(map(_inert, row) for row in table.exact or table.rows)
     return text.getvalue()
+
+
+def _inert(cell: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula: one that begins like it, and is no number, is quoted."""
+    if not cell.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
 
 
 def as_markdown(table: Table) -> str:
     """Return a GitHub-flavoured table under its caption."""
-    lines = [f"**{table.title}**", "", _line(table.header), _line(["---"] * len(table.header))]
+    lines = [
+        f"**{table.title}**",
+        "",
+        _line([" ".join(name.splitlines()) for name in table.header]),
+        _line(["---"] * len(table.header)),
+    ]
     for number, row in enumerate(table.rows):
-        cells = [cell.replace("|", "\\|").replace("*", "\\*") or EMPTY for cell in row]
+        cells = [_markdown_escape(cell) or EMPTY for cell in row]
         lines.append(_line([f"**{c}**" if (number, place) in table.bold else c for place, c in enumerate(cells)]))
     lines += ["", *(f"- {note}" for note in table.notes)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _markdown_escape(cell: str) -> str:
+    """Return a cell as text on one line: no column, no emphasis, no HTML."""
+    text = " ".join(cell.splitlines()).replace("|", "\\|").replace("*", "\\*")
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)
 
 
 def as_latex(table: Table) -> str:

@@ -7,6 +7,7 @@ Each is recognised by its first bytes and refused in one line that says how to m
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import zlib
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from typing import Any
 
 from vlit.common.errors import InputError
 
+MOST_RATIO = 200  # bytes unpacked to bytes packed; published annotations have at most 20
 _HEAD = 512  # bytes that tell what a file is
 _CUT_OFF = "ends in the middle, as a download that was cut off does: fetch it again"
 _CUT_JSON = f"is not valid JSON: it {_CUT_OFF}"
@@ -104,13 +106,23 @@ def _content(path: Path, mend: str) -> bytes:
         raise InputError(f"{path} cannot be read ({error.strerror}): check its permissions and the disk") from None
     if content.startswith(b"\x1f\x8b"):
         try:
-            content = gzip.decompress(content)
+            content = _unpacked(path, content)
         except EOFError:
             raise InputError(f"{path} {_CUT_OFF}") from None
         except (OSError, zlib.error) as error:
             raise InputError(f"{path} is a broken gzip file ({error}): fetch it again") from None
     _refuse_other_kinds(path, content[:_HEAD])
     return content
+
+
+def _unpacked(path: Path, content: bytes) -> bytes:
+    """Unpack gzip, and stop where it grows to more than any annotations do."""
+    most = MOST_RATIO * len(content) + 2**20
+    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+        unpacked = file.read(most + 1)
+    if len(unpacked) > most:
+        raise InputError(f"{path} unpacks to more than {MOST_RATIO} times its size, as no annotations do: don't use it")
+    return unpacked
 
 
 def _refuse_other_kinds(path: Path, head: bytes) -> None:

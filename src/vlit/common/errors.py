@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import re
 from pathlib import Path
 
@@ -47,10 +48,15 @@ def one_line(error: BaseException) -> str | None:
 
     Hydra wraps what an instantiated object raises; the line is that of the `InputError` inside.
     """
+    line = _line(error)
+    return None if line is None else printable(line)
+
+
+def _line(error: BaseException) -> str | None:
     if isinstance(error, InstantiationException):
         return str(error.__cause__) if isinstance(error.__cause__, InputError) else _uninstantiated(error)
     if isinstance(error, InputError):
-        return printable(str(error))
+        return str(error)
     if isinstance(error, ValueError) and str(error).startswith("Config group override must be"):
         return "null is no choice of a group: leave the override out, or choose one that --help lists"
     if not isinstance(error, HydraException | OmegaConfBaseException):
@@ -107,4 +113,15 @@ def reason(error: BaseException) -> str:
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
         return reason(error.__cause__)
     first = next(iter(str(error).splitlines()), "")
-    return one_line(error) or f"{type(error).__name__}: {first}".removesuffix(": ")
+    return one_line(error) or printable(f"{type(error).__name__}: {first}".removesuffix(": "))
+
+
+class PrintableFormatter(logging.Formatter):
+    """Formats a record of the log on one line: a name in somebody's file must not forge a line or steer a terminal.
+
+    A traceback keeps its lines.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Return the message with its control characters as escapes."""
+        return "\n".join(map(printable, super().formatMessage(record).split("\n")))

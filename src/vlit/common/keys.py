@@ -58,9 +58,9 @@ def kind_of_path(kind: Any) -> str | None:
 
 
 _SOURCE = {  # of one dataset: `data`, and each of the compared `datasets`
-    "name": Name, "annotations": Path, "images": Path, "curated_from": Name | None,
+    "name": Name, "annotations": Path, "images": Path, "curated_from": Name | None, "outside": Switch,
     "read.annotations": Path, "read.instructions": Path, "read.images": Path, "read.train": File | None,
-    "read.folder": Path, "read.in_context": Whole, "read.name": Name, "read.upright": Switch,
+    "read.folder": Path, "read.in_context": Whole, "read.name": Name, "read.upright": Switch, "read.outside": Switch,
     "read.kinds": list[Literal["global", "negative", "region"]],
 }  # fmt: skip
 _SERVER = {  # of a language model behind a server: `llm`, and the judge's

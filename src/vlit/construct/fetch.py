@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ CHUNK = 1 << 20  # bytes
 BROKEN = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError)
 PERMANENT = (400, 401, 403, 404, 410)  # statuses that another attempt does not change
 SUMS = "SHA256SUMS"
+MOST_MEMBERS = 500_000  # of an archive; train2014.zip has 82,783
+MOST_RATIO = 200  # bytes unpacked to bytes packed; the published annotations have at most 20
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class PublishedFile:
         md5: checksum, if its publisher or a widely used reader of it gives one.
         sha256: the same.
         unpack: folder of its members, for a zip archive; None keeps the file as it is.
-        members: members to unpack; empty is all.
+        members: members to unpack, a name with a slash at its end is a folder. No other file of the archive is written.
     """
 
     name: str
@@ -87,6 +90,11 @@ def download(file: PublishedFile, folder: Path, attempts: int, timeout: float, w
     """
     path, part = folder / file.name, folder / f"{file.name}.part"
     if path.is_file():
+        if file.checksum is not None and (found := checksum_of(path, file.checksum[0])) != file.checksum[1]:
+            raise InputError(
+                f"{path}: its {file.checksum[0]} is {found}, not {file.checksum[1]}: it is not the published file, "
+                "remove it and run again"
+            )
         return path
     folder.mkdir(parents=True, exist_ok=True)
     without_bytes = 0
@@ -189,13 +197,28 @@ def fetch(
     compared with the one of an earlier download, if there is one.
 
     Raises:
-        InputError: as `download` does, if an archive is broken or has members outside its folder.
+        InputError: as `download` does, if two files or members have one name, or if an archive is broken, unpacks to
+            more than it should, or has members outside its folder.
     """
+    _check_names(files, folder)
     for file in files:
         path = download(file, folder, attempts, timeout, wait)
         _remember(path, folder / SUMS)
         unpacked = _unpack(file, path, folder) if file.unpack is not None else 0
         yield f"{file.name}: {_readable(path.stat().st_size)}" + (f", {unpacked} files unpacked" if unpacked else "")
+
+
+def _check_names(files: Sequence[PublishedFile], folder: Path) -> None:
+    """Refuse files of which one would take the place of another, or of the list of their digests."""
+    taken = {(folder / SUMS).resolve(): "the list of digests"}
+    for file in files:
+        unpacked = [folder / str(file.unpack) / name for name in file.members] if file.unpack is not None else []
+        if file.unpack is not None and not file.members:
+            raise InputError(f"files: {file.name} is unpacked and lists no members: list what is wanted of it")
+        for place in {path.resolve() for path in (folder / file.name, *unpacked)}:
+            if place in taken:
+                raise InputError(f"files: {place} comes from {file.name} and is {taken[place]}: rename one of them")
+            taken[place] = f"part of {file.name}"
 
 
 def _remember(path: Path, sums: Path) -> None:
@@ -215,18 +238,38 @@ def _unpack(file: PublishedFile, path: Path, folder: Path) -> int:
     try:
         with zipfile.ZipFile(path) as archive:
             members = [info for info in archive.infolist() if not info.is_dir()]
-            if file.members:
-                members = [info for info in members if info.filename in file.members]
+            members = [info for info in members if any(_is_listed(info.filename, name) for name in file.members)]
             if len(members) < len(file.members):
                 raise InputError(f"{path} lacks members of {list(file.members)}: remove it and get it again")
             missing = [info for info in members if not _is_unpacked(target / info.filename, info.file_size)]
             for info in missing:
                 if not (target / info.filename).resolve().is_relative_to(target.resolve()):
                     raise InputError(f"{path} has a member outside its folder ({info.filename}): don't use it")
+            _check_sizes(path, missing, target)
+            for info in missing:
                 archive.extract(info, target)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise InputError(f"{path} is no readable zip archive ({error}): remove it and get it again") from None
     return len(missing)
+
+
+def _is_listed(member: str, listed: str) -> bool:
+    """Return whether a member is the listed one, or in the listed folder (`train2014/`)."""
+    return member.startswith(listed) if listed.endswith("/") else member == listed
+
+
+def _check_sizes(path: Path, members: Sequence[zipfile.ZipInfo], target: Path) -> None:
+    """Refuse an archive that no publisher of annotations makes, or that does not fit the disk, before unpacking it."""
+    size = sum(info.file_size for info in members)
+    packed = sum(info.compress_size for info in members)
+    if len(members) > MOST_MEMBERS:
+        raise InputError(f"{path} has {len(members):,} members, more than {MOST_MEMBERS:,}: don't use it")
+    if size > MOST_RATIO * max(packed, 1):
+        raise InputError(f"{path} unpacks to {size / max(packed, 1):,.0f} times its size: don't use it")
+    if size > (free := free_bytes(target)):
+        raise InputError(
+            f"{path} unpacks to {_readable(size)}, and {target} has {_readable(free)} free: make room there"
+        )
 
 
 def _is_unpacked(path: Path, size: int) -> bool:

@@ -22,6 +22,7 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 LARGEST = 89_478_485  # pixels: Pillow's own bound for a warning, a picture of 9,459 x 9,459
+LARGEST_FILE = 8 * LARGEST  # bytes: a picture of that size at 64 bits a pixel, without any compression
 _BAND = 2**20  # pixels that are converted at a time
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "ICO", "TGA", "AVIF")
 _HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1", b"hevx")

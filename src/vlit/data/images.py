@@ -19,7 +19,7 @@ from pathlib import Path
 from PIL import Image
 
 from vlit.common.progress import progress
-from vlit.data.decode import decode
+from vlit.data.decode import LARGEST_FILE, decode
 from vlit.data.sample import ImageSource
 
 # COCO's names of one image, by year of release: 000000000042.jpg and COCO_train2014_000000000042.jpg.
@@ -44,6 +44,7 @@ class FileImage:
 
     def load(self) -> Image.Image:
         """Decode to RGB. Raises `OSError` that names the path."""
+        _check_size(self.path.stat().st_size, str(self.path))
         return decode(self.path.read_bytes(), str(self.path), self.upright)
 
 
@@ -65,6 +66,7 @@ class ZipImage:
         """Decode to RGB. Raises `OSError` that names archive and member."""
         where = f"{self.archive}:{self.member}"
         info = self._info()
+        _check_size(info.file_size, where)
         try:
             data = _open_zip(self.archive, os.getpid()).read(info)
         except NotImplementedError:
@@ -115,10 +117,17 @@ class ImageFolder:
     """A folder of images, looked up by the names that annotation files give them.
 
     COCO's images have two published names each, with and without the split in front; either finds the other.
+
+    Attributes:
+        folder: the folder.
+        upright: apply the EXIF orientation.
+        outside: follow names that lead out of the folder (absolute ones, or with `..`). Such a file is shown to a
+            judge's server and in reports, so that an annotation file of somebody else's must not name it.
     """
 
     folder: Path
     upright: bool = True
+    outside: bool = False
     _known: dict[str, FileImage | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def find(self, name: str) -> FileImage | None:
@@ -133,8 +142,12 @@ class ImageFolder:
 
     def _find(self, name: str) -> FileImage | None:
         parts = name.split("/")
-        if name.startswith("/") or ".." in parts or "\0" in name or _DRIVE.match(name):
-            raise OSError(f"{name[:100]!r} leads out of the image folder: give a path inside it")
+        leads_out = name.startswith("/") or ".." in parts or _DRIVE.match(name)
+        if "\0" in name or (leads_out and not self.outside):
+            raise OSError(
+                f"{name[:100]!r} leads out of the image folder: give a path inside it, or set data.outside=true if the"
+                " annotations are your own"
+            )
         if len(name) > _LONGEST_NAME and max(map(len, parts)) > _LONGEST_NAME:
             raise OSError(f"{name[:60]!r}... is no file's name")
         place = os.path.join(self.folder, *parts[:-1], "")  # noqa: PTH118 - strings, as there are 158,000 names
@@ -187,6 +200,12 @@ def _open_zip(archive: Path, process: int) -> zipfile.ZipFile:
         return zipfile.ZipFile(archive)
     except zipfile.BadZipFile as error:
         raise OSError(f"{archive} is not a readable zip archive: {error}") from None
+
+
+def _check_size(size: int, where: str) -> None:
+    """Refuse a file that no picture within the bounds of `decode` has, before it is read or unpacked."""
+    if size > LARGEST_FILE:
+        raise OSError(f"cannot decode {where}: {size:,} bytes are more than {LARGEST_FILE:,}: make it smaller")
 
 
 def _digest(data: bytes) -> str:

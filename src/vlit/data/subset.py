@@ -35,6 +35,7 @@ class InstructionSource:
         annotations: file or folder the reader reads, for messages and overrides.
         images: folder or file of its images.
         curated_from: name of the dataset it is the curated part of, or None.
+        outside: whether image names may lead out of the folder of images, for overrides; `read` has it too.
     """
 
     name: str
@@ -42,6 +43,7 @@ class InstructionSource:
     annotations: str
     images: str
     curated_from: str | None = None
+    outside: bool = False
 
     @property
     def store(self) -> str:

@@ -71,8 +71,14 @@ class LocalModel:
 
         if not (Path(self.folder) / "config.json").is_file():
             raise InputError(f"no model in {self.folder}: name a folder written by save_pretrained with llm.folder=")
-        tokenizer = AutoTokenizer.from_pretrained(self.folder)
-        model = AutoModelForCausalLM.from_pretrained(self.folder, dtype=self.dtype).to(self.device).eval()
+        tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True, trust_remote_code=False)
+        model = (
+            AutoModelForCausalLM.from_pretrained(
+                self.folder, dtype=self.dtype, local_files_only=True, trust_remote_code=False
+            )
+            .to(self.device)
+            .eval()
+        )
         return tokenizer, model
 
     def _sampled(self, key: str, request: ChatRequest) -> Reply:

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from vlit.common.errors import InputError
 from vlit.llm.cache import ReplyCache
 from vlit.llm.request import ChatRequest, Pacer, Price, Reply, SpendingLimit, chat_body, completion, most_tokens
+from vlit.llm.secrets import Scrubber
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -86,8 +87,12 @@ class ServerModel:
         return self.base_url or "OpenAI"
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
-        """Return the body that is sent."""
-        return chat_body(request, self.model)
+        """Return what a reply depends on: the body that is sent and, of another server than OpenAI's, its address.
+
+        Two servers may have different models under one name, and batch files are OpenAI's.
+        """
+        body = chat_body(request, self.model)
+        return body if self.base_url is None else {**body, "server": self.base_url.rstrip("/")}
 
     def answer(self, requests: Mapping[str, ChatRequest], cache: ReplyCache) -> None:
         """Send the requests that the cache has no reply to; a run after an interrupted one sends the rest.
@@ -141,6 +146,7 @@ class _Job:
     retries: int = 0
 
     def __post_init__(self) -> None:
+        self.scrub = Scrubber(self.secret)  # should a server repeat the key
         self.requests = Pacer(self.model.requests_per_minute)
         self.tokens = Pacer(self.model.tokens_per_minute)
 
@@ -176,7 +182,7 @@ class _Job:
             if not self.money.reserve(most):
                 return
             try:
-                reply = await self._reply(client, self.model.body(request), Random(key), prompt + written)
+                reply = await self._reply(client, chat_body(request, self.model.model), Random(key), prompt + written)
             except _UnreachableError as failure:
                 reply = Reply(error=str(failure))
                 self.unreached += 1
@@ -251,10 +257,10 @@ class _Job:
             reply = completion(json.loads(content))
         except ValueError:
             raise _TransientError("the answer is no chat completion") from None
-        texts = [self._without_key(text) for text in reply.texts]
+        texts = [self.scrub(text) for text in reply.texts]
         if not any(text.strip() for text in texts):
             raise _TransientError("empty reply")
-        return replace(reply, texts=texts)
+        return replace(reply, texts=texts, finish=[self.scrub(text) for text in reply.finish])
 
     def _status_error(self, error: Any) -> Exception:
         status = int(error.status_code)
@@ -267,11 +273,7 @@ class _Job:
             return InputError("the server answers 429, the account's quota is used up: run the same command later")
         if status in (408, 409, 429) or status >= 500:
             return _TransientError(f"status {status}", _seconds(error.response.headers.get("retry-after")))
-        return _RefusedError(f"status {status}: {self._without_key(str(error.message))[:200]}")
-
-    def _without_key(self, text: str) -> str:
-        """Remove the key, should a server repeat it; a short one is a word for a local server."""
-        return text.replace(self.secret, "[key]") if len(self.secret) > 7 else text
+        return _RefusedError(f"status {status}: {self.scrub(str(error.message))[:200]}")
 
 
 def _seconds(header: str | None) -> float | None:

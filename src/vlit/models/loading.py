@@ -6,11 +6,13 @@ tensors. `paths.weights` contains the folders; the error for a missing one names
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
@@ -101,14 +103,63 @@ def read_architecture(source: Mapping[str, Any] | str | Path) -> PretrainedConfi
         raise InputError(f"{where}: transformers knows no model_type {kind!r}") from None
 
 
+def read_torch(path: Path, mmap: bool = False) -> dict[str, Any]:
+    """Read a torch file of tensors and plain values. It is a pickle, in which nothing else is made and nothing called.
+
+    Args:
+        path: the file.
+        mmap: read tensors only where they are used.
+
+    Raises:
+        InputError: if it is missing, cut off, names code, or is no torch file of values by name.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", mmap=mmap, weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"no file {path}: check the path") from None
+    except pickle.UnpicklingError as error:
+        # torch's message advises to read the file unsafely; what it names is what matters.
+        named = str(error).partition("GLOBAL ")[2].split(" ")[0]
+        what = f"names code ({named})" if named else "is no torch file"
+        raise InputError(f"{path} {what}: only tensors and plain values are read, get the file elsewhere") from None
+    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError, IndexError, OSError) as error:
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(f"{path} is no whole torch file ({first}): get or write it again") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds {type(content).__name__}, not values by name: it is no checkpoint of a model")
+    return content
+
+
+def read_checkpoint(path: Path, mmap: bool = False) -> StateDict:
+    """Read the trained parameters of a run's checkpoint.
+
+    Raises:
+        InputError: as `read_torch` does, or if it is the checkpoint of something else.
+    """
+    state = read_torch(path, mmap).get("state_dict")
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise InputError(f"{path} has no `state_dict` of tensors: it is no checkpoint of a run")
+    return state
+
+
 def load_float(path: Path) -> StateDict:
-    """Read the tensors of a safetensors or torch file in float32."""
+    """Read the tensors of a safetensors or torch file in float32.
+
+    Raises:
+        InputError: if the file is missing, broken, or holds anything but tensors.
+    """
     if path.suffix == ".safetensors":
-        state = load_file(str(path))
+        try:
+            state: dict[str, Any] = load_file(str(path))
+        except (SafetensorError, OSError) as error:
+            raise InputError(f"{path} is no whole safetensors file ({error}): get or write it again") from None
     else:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = read_torch(path)
         for wrapper in ("model", "model_state_dict"):  # LAVIS and open_flamingo save optimiser and epoch next to it
             state = state[wrapper] if isinstance(state.get(wrapper), dict) else state
+    other = next((name for name, value in state.items() if not isinstance(value, torch.Tensor)), None)
+    if other is not None:
+        raise InputError(f"{path}: {other} is no tensor: it is no file of a model's weights")
     return {name: tensor.float() for name, tensor in state.items()}
 
 

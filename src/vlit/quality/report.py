@@ -32,8 +32,8 @@ MOST_BARS = 40
 MOST_POINTS = 3000  # of a map, evenly over the dataset
 COLORS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#ee8866", "#44bb99", "#994455", "#997700")
 GRAY = "#bbbbbb"
-_STYLE: Any = {"font.size": 8, "svg.fonttype": "none", "svg.hashsalt": "vlit", "axes.spines.top": False,
-          "axes.spines.right": False}  # fmt: skip
+_STYLE: Any = {"font.size": 8, "text.parse_math": False, "svg.fonttype": "none", "svg.hashsalt": "vlit",
+          "axes.spines.top": False, "axes.spines.right": False}  # fmt: skip
 _LABEL = 40  # characters
 _BAR = 0.19  # inches
 _COUNTS = (

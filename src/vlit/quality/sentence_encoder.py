@@ -39,8 +39,10 @@ class SentenceEncoder:
         self.name = path.name if folder else "all-MiniLM-L6-v2"
         self.key = f"{self.name}|{pooling}|{max_length}"
         self.pooling, self.batch_size, self.max_length = pooling, batch_size, max_length
-        self.tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
-        self.model = AutoModel.from_pretrained(path, local_files_only=True, dtype=torch.float32).eval()
+        self.tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+        self.model = AutoModel.from_pretrained(
+            path, local_files_only=True, trust_remote_code=False, dtype=torch.float32
+        ).eval()
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Encode texts, each distinct one once, similar lengths together: (n, width), unit length."""

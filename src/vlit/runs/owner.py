@@ -76,8 +76,12 @@ def owned(folder: Path) -> Iterator[Owner | None]:
     file = folder / NAME
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = file.open("a+", encoding="utf-8")
+        # Never through a link: what it points to would be emptied.
+        descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        handle = os.fdopen(descriptor, "a+", encoding="utf-8")
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise InputError(f"{file} is a link, through which nothing is written: remove it") from None
         raise (storage_error(error, file) or error) from None
     with handle:
         left = _take(handle, file)

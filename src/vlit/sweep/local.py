@@ -21,7 +21,7 @@ from typing import IO
 from tqdm import tqdm
 
 from vlit.common.entry import OUTCOME
-from vlit.common.errors import InputError, storage_error
+from vlit.common.errors import InputError, printable, storage_error
 from vlit.common.files import read_json
 from vlit.runs.owner import owned
 from vlit.sweep.machine import Share
@@ -142,7 +142,7 @@ def failure(outcome: Path, status: int) -> str:
     """
     error = read_json(outcome)["error"] if outcome.exists() else None
     if error is not None:
-        return str(error)
+        return printable(str(error))
     if status == -signal.SIGKILL:
         return "killed (SIGKILL), perhaps because memory ran out"
     return f"ended by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
@@ -151,4 +151,4 @@ def failure(outcome: Path, status: int) -> str:
 def _last_line(log: Path) -> str:
     """Return the last line of a log: a command's last line names what it wrote."""
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "done")
+    return printable(next((line.strip() for line in reversed(lines) if line.strip()), "done"))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlit.common.errors import InputError
+from vlit.common.errors import InputError, printable
 from vlit.common.files import read_json
 from vlit.runs.folder import RunFolder
 from vlit.runs.owner import owner
@@ -135,7 +135,7 @@ def page(name: str, folder: str) -> str:
     lines = [*_table(grid, states), ""]
     lines.append(f"{len(grid)} cells: " + ", ".join(f"{counts[word]} {word}" for word in ORDER if counts[word]))
     lines += [
-        f"  {cell.name} {states[cell.index].word}: {states[cell.index].note}"
+        f"  {cell.name} {states[cell.index].word}: {printable(states[cell.index].note)}"
         for cell in grid
         if states[cell.index].note
     ]

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 
 from vlit.common.errors import InputError
 from vlit.common.resolvers import check_global_batch
 from vlit.data.dataset import InstructionDataset
 from vlit.models.family import VisionLanguageModel
+from vlit.models.loading import read_checkpoint
 from vlit.runs import attempt
 from vlit.runs.folder import RunFolder
 from vlit.tuning.callbacks import Checkpoint, Progress, StepMetrics
@@ -135,7 +135,7 @@ def tune(model: VisionLanguageModel, dataset: InstructionDataset, run: TuningRun
         check_global_batch(spec.global_batch, spec.batch_size, spec.accumulation, trainer.world_size)
     start = folder.checkpoint if folder.checkpoint.exists() else None
     if start is not None:
-        check_trained(model, torch.load(start, map_location="cpu", mmap=True, weights_only=False)["state_dict"])
+        check_trained(model, read_checkpoint(start, mmap=True))
     sizes = [(part, size) for part, state, size in model.policy.report(model) if state == "trained"]
     log.info(
         "tuning %s parameters (%s) on %d samples%s",
@@ -145,7 +145,7 @@ def tune(model: VisionLanguageModel, dataset: InstructionDataset, run: TuningRun
         "" if start is None else f", resumed from {start}",
     )
     with attempt.deferred():
-        trainer.fit(module, data, ckpt_path=None if start is None else str(start), weights_only=False)
+        trainer.fit(module, data, ckpt_path=None if start is None else str(start), weights_only=True)
 
 
 def load_trained(model: VisionLanguageModel, checkpoint: Path) -> None:
@@ -158,6 +158,6 @@ def load_trained(model: VisionLanguageModel, checkpoint: Path) -> None:
     Raises:
         InputError: if they are not exactly the parameters that the model's policy trains.
     """
-    stored = torch.load(checkpoint, map_location="cpu", weights_only=False)["state_dict"]
+    stored = read_checkpoint(checkpoint)
     check_trained(model, stored)
     model.load_state_dict({name.removeprefix(PREFIX): tensor for name, tensor in stored.items()}, strict=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import pickle
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -115,7 +116,11 @@ def read_joblib(path: Path) -> dict[str, Any]:
                 unpickler = PlainNumpyUnpickler(str(path), stream, ensure_native_byte_order=True)
                 unpickler.encoding = "latin1"  # the file may have been written by Python 2
                 return unpickler.load()
-    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, zlib.error, OSError) as error:
+    # A cut or forged file may also ask for more memory than there is, or end within a number.
+    except (
+        pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, KeyError, TypeError, zlib.error,
+        struct.error, MemoryError, OverflowError, RecursionError, OSError,
+    ) as error:  # fmt: skip
         raise ValueError(f"not a joblib file ({error})") from None
 
 

@@ -54,6 +54,7 @@ def read_coco_arc(
     name: str = "ours",
     check: Unreadable | None = unreadable,
     upright: bool = True,
+    outside: bool = False,
 ) -> list[Sample]:
     """Read `{image_source, construction_time, annotations: [{img_ids, instruction_type, conversations}]}` files.
 
@@ -68,6 +69,7 @@ def read_coco_arc(
         name: first part of the ids.
         check: finds the images that cannot be decoded, by default by decoding all; None checks nothing.
         upright: apply the EXIF orientation.
+        outside: follow image names that lead out of the folder (`ImageFolder`).
 
     Raises:
         InputError: if a kind is unknown, or a file of a configured kind is absent or in another format.
@@ -83,7 +85,8 @@ def read_coco_arc(
         raise InputError(f"no image folder {images}: download COCO train2014, or mend data.images")
     samples: list[Sample] = []
     for kind in kinds:
-        find = _finder(images, _region_images(folder, upright) if kind == "region" else {}, upright)
+        regions = _region_images(folder, upright) if kind == "region" else {}
+        find = _finder(ImageFolder(images, upright, outside), regions)
         read, rows = _read_kind(folder / f"{kind}.json", f"{name}/{kind}", find, rejects)
         read = keep_readable(read, rejects, check)
         rejects.close(str(folder / f"{kind}.json"), rows, len(read))
@@ -176,9 +179,8 @@ def _region_images(folder: Path, upright: bool) -> dict[str, ImageSource]:
     return found
 
 
-def _finder(coco: Path, region_images: dict[str, ImageSource], upright: bool) -> Find:
+def _finder(folder: ImageFolder, region_images: dict[str, ImageSource]) -> Find:
     """Return the lookup of an image id: a region image, a file name, or a COCO id (also as "000000000042.jpg")."""
-    folder = ImageFolder(coco, upright)
 
     def find(image_id: str) -> ImageSource | None:
         name = Path(image_id).name

@@ -51,6 +51,7 @@ def read_llava(
     task: str = "",
     check: Unreadable | None = unreadable,
     upright: bool = True,
+    outside: bool = False,
 ) -> list[Sample]:
     """Read `[{id, image, conversations: [{from, value}]}]`, a JSON list or JSON lines, also compressed with gzip.
 
@@ -65,11 +66,12 @@ def read_llava(
         task: task of samples that name none themselves (the published file names none).
         check: finds the images that cannot be decoded, by default by decoding all; None checks nothing.
         upright: apply the EXIF orientation of photographs.
+        outside: follow image names that lead out of the folder (`ImageFolder`).
 
     Raises:
         InputError: if the file is absent or not in this format, or the image folder is absent.
     """
-    annotations, folder = Path(annotations), ImageFolder(Path(images), upright)
+    annotations, folder = Path(annotations), ImageFolder(Path(images), upright, outside)
     document = read_document(annotations, "download it, or mend data.annotations", repeated_keys=True)
     if not isinstance(document.value, list):
         raise InputError(f"{annotations} is not in LLaVA's format: the top level must be a list of samples")

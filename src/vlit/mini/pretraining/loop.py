@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from vlit.models.loading import read_torch
+
 
 def fit(
     name: str,
@@ -116,7 +118,7 @@ def _save(saved: Path, step: int, module: nn.Module, optimizer: torch.optim.Opti
 def _resume(saved: Path, module: nn.Module, optimizer: torch.optim.Optimizer, schedule: object) -> int:
     if not saved.exists():
         return 0
-    state = torch.load(saved, map_location="cpu", weights_only=True)
+    state = read_torch(saved)
     module.load_state_dict(state["module"])
     optimizer.load_state_dict(state["optimizer"])
     schedule.load_state_dict(state["schedule"])  # type: ignore[attr-defined]
