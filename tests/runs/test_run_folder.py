@@ -8,7 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from vlit.common.errors import InputError
-from vlit.common.files import read_json, write_json
+from vlit.common.files import read_json, write_json, write_jsonl
 from vlit.common.needed import weights_fingerprint
 from vlit.runs.folder import PACKAGES, RunFolder
 
@@ -17,7 +17,8 @@ def test_a_new_run_begins_and_a_done_one_does_not(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "seed0")
     assert folder.begin("seed: 0\n", force=False)
     assert folder.begin("seed: 0\n", force=False)  # half-finished: resumed
-    write_json(folder.result, {"accuracy": {}})
+    write_json(folder.result, {"accuracy": {"Overall": 100.0, "SU": 100.0}, "counts": {"Overall": 1}})
+    write_jsonl(folder.predictions, [{"dimension": "SU", "prediction": "A", "answer": "A"}])
     assert not folder.begin("seed: 0\n", force=False)
 
 

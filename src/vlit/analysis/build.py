@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ from vlit.analysis.tables.results import figure_5, table_3, table_4, table_15, t
 from vlit.analysis.tables.survey import dataset_tree, figure_2, read_survey, survey_tables
 from vlit.common.errors import InputError
 from vlit.common.files import write_json, write_text
+from vlit.common.processes import process_pool
 
 SOURCES = ("published", "runs")
 
@@ -118,7 +119,7 @@ def build_outputs(options: Options) -> list[str]:
     if options.source == "runs":
         return _finish(_from_runs(options), options)
     published = read_published(options.paper)
-    with ProcessPoolExecutor(1) as other:  # the audit takes as long as all the rest: it has a core of its own
+    with process_pool(1) as other:  # the audit takes as long as all the rest: it has a core of its own
         audit = other.submit(_audit, options.paper)  # it reads for itself: ours fills caches while it would be sent
         return _finish(_from_published(published, options), options, audit)
 

@@ -29,6 +29,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from vlit.common.errors import InputError, one_line, reason
 from vlit.common.files import locked, write_json
+from vlit.common.processes import INTERRUPTED, TERMINATED, Terminated, end_by_sigterm, end_with_parent
 from vlit.common.resolvers import register_resolvers
 from vlit.common.settings import check
 
@@ -44,7 +45,7 @@ def entry(
 
     Its configuration is in the next `conf/` above its file.
 
-    Exit status: 0 done, 1 bad input or configuration, 130 interrupted. A bug keeps its traceback.
+    Exit status: 0 done, 1 bad input or configuration, 130 interrupted, 143 ended by SIGTERM. A bug keeps its traceback.
 
     Args:
         config_name: the command's configuration in `conf/`.
@@ -78,6 +79,8 @@ def entry(
             # Before torch is imported: threads that wait by spinning make a busy machine twenty times slower.
             os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # let errors reach us instead of Hydra's own printing
+            end_by_sigterm()
+            end_with_parent()
             outcome = os.environ.pop(OUTCOME, None)  # this process's own: what it starts must not write there
             register_resolvers(resolvers or {})
             sys.argv[1:] = [_whole_name(argument, groups or {}) for argument in sys.argv[1:]]
@@ -91,9 +94,13 @@ def entry(
                 sys.exit(f"error: {message}")
             except KeyboardInterrupt:
                 _interrupted()
+            except Terminated:
+                _terminated()
             except SystemExit as stop:
                 if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning shuts down, then exits with 1
                     _interrupted()
+                if isinstance(stop.__context__, Terminated):
+                    _terminated()
                 if isinstance(stop.code, str):
                     _leave(outcome, stop.code.removeprefix("error: "))
                 raise
@@ -119,7 +126,12 @@ def _whole_name(argument: str, groups: Mapping[str, str]) -> str:
 
 def _interrupted() -> NoReturn:
     print("interrupted: the same command resumes from here", file=sys.stderr)
-    sys.exit(130)
+    sys.exit(INTERRUPTED)
+
+
+def _terminated() -> NoReturn:
+    print("ended by SIGTERM: the same command resumes from here", file=sys.stderr)
+    sys.exit(TERMINATED)
 
 
 WIDTH = 120  # characters of a line

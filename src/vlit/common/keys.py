@@ -207,7 +207,7 @@ COMMANDS: dict[str, dict[str, Any]] = {
                            "resources.*.gres": Text | None, "resources.*.memory": Positive, "resources.*.cpus": Count,
                            "resources.*.minutes": Count}),
     },
-    "status": {"name": Name, "folder": Folder},
+    "status": {"name": Name, "folder": Folder, "verify": Switch},
     "tables": {
         "source": Literal["published", "runs"], "paper": Folder, "runs": Path, "indicators": Path,
         "conversations": Folder | None, "images": Folder | None, "bootstrap": Switch, "output": Folder,

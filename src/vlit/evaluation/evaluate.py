@@ -9,6 +9,7 @@ import functools
 import hashlib
 import json
 import logging
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -97,7 +98,14 @@ class Evaluation(L.LightningModule):
 
     def predict_step(self, batch: QuestionBatch, batch_idx: int) -> None:
         """Answer a batch; its lines are written together, so that a kill leaves whole batches or none."""
-        lines = "".join(json.dumps(row) + "\n" for row in self.rows(self.model, batch))
+        rows = self.rows(self.model, batch)
+        for row in rows:
+            if not all(math.isfinite(value) for name in NORMALISATIONS for value in row.get(name, ())):
+                raise InputError(
+                    f"question {row['question_id']} has no finite score: the model's weights or their precision are"
+                    " broken, and every answer would be A; tune it again at a lower learning rate, or score in 32-true"
+                )
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
         with self.part.open("a", encoding="utf-8") as file:
             file.write(lines)
         if preemption_requested():
@@ -143,7 +151,8 @@ def evaluate(
     batches = _share(questions, scoring.batch_size, predictor.global_rank, predictor.world_size)
     remaining = batches[_answered(part, batches) :]
     log.info("scoring %d questions by %s", len(questions), scoring.name)
-    if remaining:
+    # A process that has answered its share takes part all the same: only there the processes find each other.
+    if remaining or predictor.world_size > 1:
         loader = DataLoader(cast(Any, remaining), batch_size=None, collate_fn=collate_fn, num_workers=scoring.workers)
         with deferred():
             predictor.predict(Evaluation(model, rows, part), loader, return_predictions=False)

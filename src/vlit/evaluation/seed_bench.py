@@ -14,6 +14,8 @@ from pathlib import Path
 
 from scipy.stats import binomtest
 
+from vlit.common.errors import InputError
+
 
 @dataclass(frozen=True)
 class Dimension:
@@ -81,7 +83,12 @@ def shuffled_images(questions: list[Question], seed: int) -> list[Question]:
     Args:
         questions: questions of a benchmark.
         seed: random seed of order and shift.
+
+    Raises:
+        InputError: if all questions have one image, so that there is no other one.
     """
+    if len({question.image for question in questions}) < 2:
+        raise InputError("control=shuffled_images: all questions are about one image, and there is no other to show")
     generator = random.Random(seed)
     order = list(range(len(questions)))
     generator.shuffle(order)
@@ -90,7 +97,7 @@ def shuffled_images(questions: list[Question], seed: int) -> list[Question]:
     for place, index in enumerate(order):
         own = questions[index].image
         others = (questions[order[(place + shift + further) % len(order)]].image for further in range(len(order)))
-        images[index] = next((image for image in others if image != own), own)
+        images[index] = next(image for image in others if image != own)
     return [dataclasses.replace(question, image=images[index]) for index, question in enumerate(questions)]
 
 

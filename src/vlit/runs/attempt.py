@@ -24,6 +24,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 from vlit.common.errors import InputError, reason, storage_error
+from vlit.common.processes import Terminated
 from vlit.runs.folder import RunFolder
 from vlit.runs.owner import is_first_process, owned, slurm_job
 
@@ -44,7 +45,8 @@ class Preempted(BaseException):
 def attempt(folder: RunFolder) -> Iterator[bool]:
     """Work on a run; yield whether this is a requeued job that resumes its own earlier start.
 
-    Any exception leaves `failure.json`; Ctrl-C and SLURM's signals do not.
+    Any exception leaves `failure.json`; Ctrl-C and signals do not. What `force=true` has set aside is put back where
+    this start ends before it trains.
 
     Raises:
         InputError: if another process works on the run, or its folder cannot be written to.
@@ -52,9 +54,13 @@ def attempt(folder: RunFolder) -> Iterator[bool]:
     with requeued(), owned(folder.path) as left:
         try:
             yield left is not None and left.job is not None and left.job == slurm_job()
+        except (KeyboardInterrupt, Terminated):
+            folder.restore()
+            raise
         except Exception as error:
             if isinstance(error, OSError):
                 error = storage_error(error, folder.path) or error
+            folder.restore()
             with suppress(InputError):  # a disk that is full cannot store the reason either
                 folder.record_failure(reason(error))
             raise error

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from vlit.common.errors import InputError
-from vlit.common.files import read_json, write_json, write_text
+from vlit.common.files import read_json, read_jsonl, write_json, write_text
 from vlit.runs import owner
 from vlit.runs.owner import is_first_process
 
@@ -28,7 +29,7 @@ EVALUATIONS = "evaluations"
 class RunFolder:
     """`results/runs/{scale}/{model}/{data}/seed{seed}/`: no timestamp, so that a requeued run finds its own.
 
-    A run with a `result.json` is done.
+    A run with a whole `result.json` is done.
     """
 
     path: Path
@@ -80,8 +81,39 @@ class RunFolder:
 
     @property
     def done(self) -> bool:
-        """Whether the run has its result."""
-        return self.result.exists()
+        """Whether the run has its result, whole."""
+        return self.result.exists() and self.fault() is None
+
+    def fault(self, verify: bool = False) -> str | None:
+        """Return what is wrong with an existing result, or None; one that is absent has no fault.
+
+        Args:
+            verify: also compare it with the predictions, which takes milliseconds.
+        """
+        if not self.result.exists():
+            return None
+        try:
+            found = read_json(self.result)
+            accuracies, counts = dict(found["accuracy"]), dict(found["counts"])
+            overall = counts["Overall"]
+        except (InputError, OSError, KeyError, TypeError, ValueError) as error:
+            why = str(error) if isinstance(error, InputError) else f"{self.result} lacks {error}"
+            return f"{why}; remove it, and train.py scores the run again"
+        if not verify:
+            return None
+        try:
+            rows = read_jsonl(self.predictions)
+            right = [row["dimension"] for row in rows if row["prediction"] == row["answer"]]
+        except (InputError, OSError, KeyError, TypeError) as error:
+            return f"{self.predictions} is broken ({error}); remove it and {self.result}, and train.py scores again"
+        shares = {"Overall": 100 * len(right) / max(len(rows), 1)}
+        asked = Counter(row["dimension"] for row in rows)
+        shares |= {name: 100 * right.count(name) / number for name, number in asked.items()}
+        differs = [name for name, share in shares.items() if abs((accuracies.get(name) or 0.0) - share) > 1e-6]
+        if len(rows) != overall or differs:
+            what = f"{len(rows)} rows for {overall} questions" if len(rows) != overall else f"another {differs[0]}"
+            return f"{self.predictions} does not give {self.result} ({what}); remove both, and train.py scores again"
+        return None
 
     def begin(self, config: str, force: bool) -> bool:
         """Prepare the folder; return False when the run is done already.
@@ -90,33 +122,71 @@ class RunFolder:
 
         Args:
             config: the resolved configuration, as `resolved` returns it.
-            force: whether to remove what an earlier run left.
+            force: whether to put aside what an earlier run left, until this one has begun to train.
 
         Raises:
-            InputError: if the folder contains a run of another configuration.
+            InputError: if the folder contains a run of another configuration, files of somebody else, or a broken
+                result.
         """
         if force and not is_first_process():
             return True  # the first process is at work in the folder, whatever was there before
         if force and self.path.exists():
-            self._clear()
+            self._set_aside()
         if self.config.exists() and self.config.read_text(encoding="utf-8") != config:
             changed = _first_difference(self.config.read_text(encoding="utf-8"), config)
             raise InputError(
                 f"{self.path} holds a run with another configuration ({changed}): add force=true to start it again from"
                 " the beginning, or set paths.runs to another folder"
             )
+        if (fault := self.fault(verify=True)) is not None:
+            raise InputError(fault)
         if self.done:
             return False
         if is_first_process():
             write_text(self.config, config)
         return True
 
-    def _clear(self) -> None:
-        for entry in self.path.iterdir():
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            elif entry.name != owner.NAME:  # this process holds its lock
-                entry.unlink()
+    @property
+    def _aside(self) -> Path:
+        return self.path / "earlier"
+
+    def _entries(self) -> list[Path]:
+        """Return what belongs to a run: all but the lock, which this process holds, and what is set aside."""
+        return [entry for entry in self.path.iterdir() if entry.name not in (owner.NAME, self._aside.name)]
+
+    def _set_aside(self) -> None:
+        """Move an earlier run to `earlier/`.
+
+        Raises:
+            InputError: if the folder has files and is no run's: those are somebody else's.
+        """
+        entries = self._entries()
+        if entries and not (self.config.is_file() or self.failure.is_file()):
+            raise InputError(
+                f"{self.path} is no folder of a run (it has no {self.config.name}): force=true removes only runs; name"
+                " another run_folder"
+            )
+        if not self._aside.exists():  # else the start before was killed: what it had set aside is the whole run
+            self._aside.mkdir()
+            for entry in entries:
+                entry.rename(self._aside / entry.name)
+        else:
+            _remove(entries)
+
+    def forget_earlier(self) -> None:
+        """Remove the run that was set aside: this one has its inputs, and trains."""
+        if is_first_process() and self._aside.is_dir():
+            shutil.rmtree(self._aside)
+
+    def restore(self) -> bool:
+        """Put back the run that was set aside, if this one failed before it trained; return whether there was one."""
+        if not (is_first_process() and self._aside.is_dir()):
+            return False
+        _remove(self._entries())
+        for entry in self._aside.iterdir():
+            entry.rename(self.path / entry.name)
+        self._aside.rmdir()
+        return True
 
     def record_start(
         self,
@@ -149,11 +219,14 @@ class RunFolder:
                     " back, or add force=true to start it again from the beginning"
                 )
         self.failure.unlink(missing_ok=True)
+        self.forget_earlier()
         fingerprints = {"data_fingerprint": data_fingerprint, "weights_fingerprint": weights_fingerprint}
         write_json(self.provenance, {**provenance(fingerprints, hardware, curation, earlier), "images": {"exif": exif}})
 
     def record_failure(self, reason: str) -> None:
-        """Write `failure.json`; of several processes the first one's reason counts."""
+        """Write `failure.json`, but not into a run that is done; of several processes the first one's reason counts."""
+        if self.done:
+            return
         if is_first_process() or not self.failure.exists():
             write_json(self.failure, {"reason": reason, "time": now(), "job": owner.slurm_job(), "commit": commit()})
 
@@ -161,6 +234,14 @@ class RunFolder:
         """Add the time of the end to `provenance.json`."""
         if is_first_process():
             write_json(self.provenance, {**read_json(self.provenance), "end": now()})
+
+
+def _remove(entries: Iterable[Path]) -> None:
+    for entry in entries:
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 def resolved(cfg: DictConfig) -> str:

@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from vlit.common.errors import InputError
 from vlit.common.settings import check
+from vlit.runs.folder import RunFolder
 
 # `_target_` in the configuration of an old run -> where it is now
 MOVED = {
@@ -166,9 +167,13 @@ def scored_config(cfg: DictConfig) -> DictConfig:
         InputError: if the folder is no finished run.
     """
     folder = Path(cfg.run)
-    whole = (folder / "checkpoints" / "last.ckpt").exists() or (folder / "result.json").exists()
-    if not (folder / "config.yaml").exists() or not whole:
+    run = RunFolder(folder)
+    if not run.config.exists() or not (run.checkpoint.exists() or run.result.exists()):
         raise InputError(f"{folder} is no finished run: it has no config.yaml and checkpoints/last.ckpt")
+    if run.provenance.exists() and not run.result.exists():
+        raise InputError(
+            f"{folder} is no finished run: it has no result.json; give its train.py command again to finish it"
+        )
     config = read_config(folder / "config.yaml")
     if cfg.benchmark is not None:
         config.benchmark.annotations = cfg.benchmark

@@ -23,6 +23,7 @@ from tqdm import tqdm
 from vlit.common.entry import OUTCOME
 from vlit.common.errors import InputError, printable, storage_error
 from vlit.common.files import read_json
+from vlit.common.processes import INTERRUPTED, TERMINATED
 from vlit.runs.owner import owned
 from vlit.sweep.machine import Share
 
@@ -145,6 +146,8 @@ def failure(outcome: Path, status: int) -> str:
         return printable(str(error))
     if status == -signal.SIGKILL:
         return "killed (SIGKILL), perhaps because memory ran out"
+    if status in (TERMINATED, INTERRUPTED):
+        return f"ended by {signal.Signals(status - 128).name}"
     return f"ended by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
 
 

@@ -39,13 +39,14 @@ class CellState:
         return self.word in (FAILED, MISSING)
 
 
-def state(cell: Cell, sweep: Path, tasks: Mapping[int, ArrayTask]) -> CellState:
+def state(cell: Cell, sweep: Path, tasks: Mapping[int, ArrayTask], verify: bool = False) -> CellState:
     """Return the state of a cell.
 
     Args:
         cell: the cell.
         sweep: folder of the sweep.
         tasks: tasks of the sweep's arrays that have not ended, by index.
+        verify: compare results with their predictions.
     """
     run, task = cell.run, tasks.get(cell.index)
     named, at_work = owner(cell.place(sweep) if run is None else run.path)
@@ -53,7 +54,7 @@ def state(cell: Cell, sweep: Path, tasks: Mapping[int, ArrayTask]) -> CellState:
         return CellState(RUNNING, ", ".join([str(named or "a process"), *_steps(run)]))
     if task is not None and task.state not in ("PENDING", "REQUEUED"):
         return CellState(RUNNING, f"SLURM job {task.job}, {task.state.lower()}")
-    ended = None if run is None else _run_ended(run, cell.digest)
+    ended = None if run is None else _run_ended(run, cell.digest, verify)
     command = _command_ended(cell.outcome(sweep)) if ended is None else None
     if command is not None and (run is None or command.word == FAILED):  # of a run: it was refused before it began
         ended = command
@@ -66,12 +67,13 @@ def state(cell: Cell, sweep: Path, tasks: Mapping[int, ArrayTask]) -> CellState:
     return CellState(MISSING, ", ".join(["stopped", *_steps(run)]) if run is not None and run.config.exists() else "")
 
 
-def _run_ended(run: RunFolder, configuration: str) -> CellState | None:
+def _run_ended(run: RunFolder, configuration: str, verify: bool) -> CellState | None:
     config = run.config
     if config.exists() and digest(config.read_text(encoding="utf-8")) != configuration:
         return CellState(FAILED, f"{run.path} holds a run with another configuration")
-    if run.done:
-        return CellState(DONE)
+    if run.result.exists():
+        fault = run.fault(verify)
+        return CellState(DONE) if fault is None else CellState(FAILED, fault)
     if not run.failure.exists():
         return None
     try:
@@ -117,12 +119,13 @@ def finishing(sweep: Path, launch: str) -> str:
     return shlex.join(["python", "sweep.py", *overrides])
 
 
-def page(name: str, folder: str) -> str:
+def page(name: str, folder: str, verify: bool = False) -> str:
     """Return the status page: a table of the cells, reasons and progress, and the command that finishes the sweep.
 
     Args:
         name: name of the sweep.
         folder: folder of the sweep.
+        verify: compare every result with its predictions.
 
     Raises:
         InputError: if there is no such sweep.
@@ -130,7 +133,7 @@ def page(name: str, folder: str) -> str:
     sweep = Path(folder)
     grid = read_manifest(sweep / MANIFEST)
     tasks = slurm.tasks(slurm.job_name(name), Path.cwd())
-    states = {cell.index: state(cell, sweep, tasks) for cell in grid}
+    states = {cell.index: state(cell, sweep, tasks, verify) for cell in grid}
     counts = Counter(found.word for found in states.values())
     lines = [*_table(grid, states), ""]
     lines.append(f"{len(grid)} cells: " + ", ".join(f"{counts[word]} {word}" for word in ORDER if counts[word]))

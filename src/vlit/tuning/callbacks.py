@@ -19,7 +19,9 @@ from vlit.runs import attempt, owner
 
 
 class StepMetrics(L.Callback):
-    """Appends step, loss, learning rate and tokens per second to a JSON-lines file, one line per batch.
+    """Appends step, loss, learning rate and tokens per second to a JSON-lines file, one line per optimiser step.
+
+    The loss is the mean over the supervised tokens of all batches of the step.
 
     Args:
         path: file of the lines; a resumed run first removes the lines that it will write again.
@@ -28,6 +30,7 @@ class StepMetrics(L.Callback):
     def __init__(self, path: Path) -> None:
         self.path = path
         self._began = 0.0
+        self._batches: list[tuple[float, float, float]] = []  # of the step so far: loss, supervised tokens, all tokens
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Keep the lines up to the step at which training starts."""
@@ -39,8 +42,9 @@ class StepMetrics(L.Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Batch, batch_idx: int
     ) -> None:
-        """Start the clock."""
-        self._began = time.perf_counter()
+        """Start the clock of a step."""
+        if not self._batches:
+            self._began = time.perf_counter()
 
     def on_train_batch_end(
         self,
@@ -50,12 +54,18 @@ class StepMetrics(L.Callback):
         batch: Batch,
         batch_idx: int,
     ) -> None:
-        """Write the line, also to the configured loggers."""
+        """Write the line once the step is whole, also to the configured loggers."""
+        self._batches.append((float(outputs["mean"]), float(outputs["supervised"]), float(outputs["tokens"])))
+        if not ((batch_idx + 1) % trainer.accumulate_grad_batches == 0 or trainer.is_last_batch):
+            return
+        losses, supervised, tokens = zip(*self._batches, strict=True)
+        self._batches = []
+        weighted = sum(loss * number for loss, number in zip(losses, supervised, strict=True)) / sum(supervised)
         row = {
             "step": trainer.global_step,
-            "loss": float(outputs["mean"]),
+            "loss": losses[0] if len(losses) == 1 else weighted,
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
-            "tokens_per_second": round(float(outputs["tokens"]) / (time.perf_counter() - self._began), 1),
+            "tokens_per_second": round(sum(tokens) / (time.perf_counter() - self._began), 1),
         }
         for logger in trainer.loggers:
             logger.log_metrics({key: value for key, value in row.items() if key != "step"}, step=row["step"])

@@ -67,7 +67,8 @@ class InstructionTuning(L.LightningModule):
         """Return the optimiser of the trained parameters and its schedule by step."""
         optimizer = self.make_optimizer(self.make_groups(self.model))
         total = int(self.trainer.estimated_stepping_batches)
-        per_epoch = -(-total // max(1, self.trainer.max_epochs or 1))
+        # Not `total` by epochs: `max_steps` may end the run within one.
+        per_epoch = -(-int(self.trainer.num_training_batches) // self.trainer.accumulate_grad_batches)
         schedule = self.make_schedule(optimizer, total_steps=total, steps_per_epoch=per_epoch)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -81,7 +82,9 @@ class InstructionTuning(L.LightningModule):
         torch.manual_seed(self.seed * 1_000_003 + self.trainer.fit_loop.total_batch_idx * 1009 + self.global_rank)
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, torch.Tensor]:
-        """Return the mean loss over the supervised tokens of the optimiser step (`mean`), and what Lightning derives.
+        """Return the loss, and what Lightning derives.
+
+        `mean` is that of this batch, `supervised` the number of its supervised tokens, over all processes.
 
         A mean of the means of batches of unequal lengths would weigh tokens unequally. So with accumulation or several
         processes the loss is summed here, and `on_before_optimizer_step` divides by the number of tokens of the step.
@@ -98,11 +101,13 @@ class InstructionTuning(L.LightningModule):
             )
         mean, tokens = loss.total / loss.tokens, batch.attention_mask.sum()
         if self._parts() == 1:
-            return {"loss": mean * self.loss_multiplier, "mean": mean.detach(), "tokens": tokens}
+            parts = {"mean": mean.detach(), "supervised": loss.tokens, "tokens": tokens}
+            return {"loss": mean * self.loss_multiplier, **parts}
         supervised = self._over_processes(loss.tokens)
         self.supervised = self.supervised + supervised
         mean = self._over_processes(loss.total.detach()) / supervised
-        return {"loss": loss.total * (self.loss_multiplier / SUM_SCALE), "mean": mean, "tokens": tokens}
+        parts = {"mean": mean, "supervised": supervised, "tokens": tokens}
+        return {"loss": loss.total * (self.loss_multiplier / SUM_SCALE), **parts}
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Make the gradient that of the mean over all tokens of the step, after loss scaling and before clipping."""

@@ -75,6 +75,10 @@ class TuningSpec:
             value = getattr(self, name)
             if not isinstance(value, int) or value < lowest:
                 raise InputError(f"tuning.{name}={value}: it is a whole number, at least {lowest}")
+        if self.max_steps == 0:
+            raise InputError(
+                "tuning.max_steps=0: it is -1 (no limit) or at least 1; data=none scores the untuned model"
+            )
         if self.loss_multiplier <= 0:
             raise InputError(f"tuning.loss_multiplier={self.loss_multiplier}: it is above 0")
 
