@@ -108,6 +108,7 @@ class CachedModel:
     def __init__(self, model: LanguageModel[Prompt], replies: str | Path, sampling: Sampling) -> None:
         self.model, self.replies, self.sampling = model, Path(replies), sampling
         body = model.body(self.prompt("", ""))
+        self._failed: set[str] = set()  # keys that this process has asked for in vain
         self.key = json.dumps({key: value for key, value in body.items() if key != "messages"}, sort_keys=True)
 
     def prompt(self, system: str, text: str, image: str | None = None, seed: int | None = None) -> Prompt:
@@ -123,8 +124,13 @@ class CachedModel:
         """
         keys = [key_of(self.model.body(prompt)) for prompt in prompts]
         with ReplyCache(self.replies) as cache:
+            # What failed before may do well now: a fault of the server's is not kept for good.
+            found = {key: cache.get(key) for key in keys if key not in self._failed}
+            cache.forget(key for key, reply in found.items() if reply is not None and reply.error is not None)
             self.model.answer(dict(zip(keys, prompts, strict=True)), cache)
-            return [_text(cache.get(key)) for key in keys]
+            replies = [cache.get(key) for key in keys]
+        self._failed |= {key for key, reply in zip(keys, replies, strict=True) if reply and reply.error is not None}
+        return [_text(reply) for reply in replies]
 
     def by_group(self, groups: Sequence[Sequence[Prompt]]) -> list[list[str] | RequestFailed]:
         """Return the replies to each group of prompts, or the first failure among them. All are asked together.

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import io
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -132,18 +133,41 @@ def chat_body(request: ChatRequest, model: str) -> dict[str, Any]:
 
 
 def completion(body: Any) -> Reply:
-    """Read the answer to `chat_body`.
+    """Read the answer to `chat_body`, also where a server writes it in its own way.
+
+    A text may come in parts, without usage, with halves of a surrogate pair, or behind the model's reasoning
+    (`<think>`), which is left out; one that is all reasoning is empty.
 
     Raises:
-        ValueError: if it is no chat completion.
+        ValueError: if it is no chat completion, or an error with status 200.
     """
     try:
-        texts = [choice["message"].get("content") or "" for choice in body["choices"]]
+        if isinstance(body, Mapping) and body.get("error") and "choices" not in body:
+            error = body["error"]
+            raise ValueError(str(error.get("message", error) if isinstance(error, Mapping) else error)[:200])
+        texts = [_text(choice["message"].get("content")) for choice in body["choices"]]
         finish = [str(choice.get("finish_reason")) for choice in body["choices"]]
         usage = body.get("usage") or {}
-        return Reply(texts, finish, int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0)))
+        return Reply(texts, finish, _tokens(usage.get("prompt_tokens")), _tokens(usage.get("completion_tokens")))
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"no chat completion ({type(error).__name__}: {error})") from None
+
+
+_REASONING = re.compile(r"\s*<think(?:ing)?>.*?(?:</think(?:ing)?>\s*|\Z)", re.DOTALL)
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, list):
+        content = "".join(part.get("text") or "" for part in content if part.get("type") in ("text", "output_text"))
+    if content is not None and not isinstance(content, str):
+        raise TypeError(f"content is {type(content).__name__}")
+    whole = (content or "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    thought = _REASONING.match(whole)
+    return whole[thought.end() :] if thought else whole
+
+
+def _tokens(count: Any) -> int:
+    return int(count) if isinstance(count, int | float) else 0
 
 
 CHARACTERS_PER_TOKEN = 3  # a low guess, so that limits are kept rather than exceeded

@@ -7,7 +7,10 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -103,9 +106,13 @@ class ServerModel:
         missing = {key: request for key, request in requests.items() if key not in cache}
         if not missing:
             return
-        secret = os.environ.get(self.key_variable) if self.key_variable else "none"
+        secret = (os.environ.get(self.key_variable) or "").strip() if self.key_variable else "none"
         if not secret:
             raise InputError(f"no key in the environment: export {self.key_variable}=... (any word for a local server)")
+        if not (secret.isascii() and secret.isprintable()):
+            raise InputError(
+                f"{self.key_variable} is no key: it has characters that no header may have; export it again"
+            )
         known = (cache.get(each) for each in requests if each not in missing)
         spent = sum(self.price.of(reply.prompt_tokens, reply.completion_tokens) for reply in known if reply)
         money = SpendingLimit(self.price, self.budget, spent)
@@ -220,18 +227,27 @@ class _Job:
     async def _reply(self, client: AsyncOpenAI, body: dict[str, Any], rng: Random, tokens: int) -> Reply:
         """Send a request until it is answered, refused, or has failed too often.
 
+        A server that gives fewer choices than were asked for is asked for the rest.
+
         Raises:
             _UnreachableError: if the last attempt found no server.
         """
+        wanted = int(body["n"])
+        received: list[Reply] = []
         for attempt in range(1, self.model.attempts + 1):
             await self.requests.take()
             await self.tokens.take(tokens)
             try:
-                return await self._send(client, body)
+                received.append(await self._send(client, {**body, "n": wanted - _texts(received)}))
+                if _texts(received) >= wanted:
+                    return _joined(received, wanted)
+                raise _TransientError(f"{_texts(received)} of {wanted} choices")
             except _RefusedError as refused:
                 return Reply(error=str(refused))
             except _TransientError as failure:
                 if attempt == self.model.attempts:
+                    if received:
+                        return _joined(received, wanted)  # fewer than asked for, as the manifest of the job shows
                     if isinstance(failure, _UnreachableError):
                         raise
                     return Reply(error=f"{failure} (attempt {attempt})")
@@ -245,7 +261,11 @@ class _Job:
 
         try:
             # Not `chat.completions.create`, whose checking of a long list of messages takes more time than the rest.
-            content = await client.post("/chat/completions", cast_to=str, body=body)
+            # The client's own time-out starts again with every byte.
+            sent = client.post("/chat/completions", cast_to=str, body=body)
+            content = await asyncio.wait_for(sent, self.model.timeout)
+        except TimeoutError:
+            raise _TransientError("timed out") from None
         except openai.APIConnectionError as error:  # a time-out is one of them, and so is a refused connection
             if type(error.__cause__).__name__ in NOT_CONNECTED:
                 raise _UnreachableError("no connection") from None
@@ -255,8 +275,11 @@ class _Job:
             raise self._status_error(error) from None
         try:
             reply = completion(json.loads(content))
-        except ValueError:
+        except json.JSONDecodeError:
             raise _TransientError("the answer is no chat completion") from None
+        except ValueError as error:
+            why = self.scrub(str(error))
+            raise _TransientError(why if why.startswith("no chat") else f"an error with status 200: {why}") from None
         texts = [self.scrub(text) for text in reply.texts]
         if not any(text.strip() for text in texts):
             raise _TransientError("empty reply")
@@ -277,7 +300,25 @@ class _Job:
 
 
 def _seconds(header: str | None) -> float | None:
-    try:
-        return float(header) if header else None
-    except ValueError:
-        return None  # a date: our own waiting time does as well
+    """Return the seconds that `Retry-After` asks for, which may also be a date."""
+    if not header:
+        return None
+    with suppress(ValueError):
+        return max(0.0, float(header))
+    with suppress(ValueError, TypeError):
+        return max(0.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
+    return None
+
+
+def _texts(received: list[Reply]) -> int:
+    return sum(len(reply.texts) for reply in received)
+
+
+def _joined(received: list[Reply], wanted: int) -> Reply:
+    """Return several answers to one request as one; more choices than wanted are left out."""
+    return Reply(
+        [text for reply in received for text in reply.texts][:wanted],
+        [text for reply in received for text in reply.finish][:wanted],
+        sum(reply.prompt_tokens for reply in received),
+        sum(reply.completion_tokens for reply in received),
+    )
