@@ -99,3 +99,32 @@ def test_a_checkpoint_of_another_freeze_policy_is_refused(family, tmp_path: Path
     _, model, _ = family("blip2")
     with pytest.raises(InputError, match=r"2 differ, first model\..*force=true"):
         load_trained(model, checkpoint_of(model, tmp_path, left_out=2))
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
+def test_a_torn_checkpoint_is_passed_over_for_the_one_before(
+    undisturbed, cache: Path, tmp_path: Path, damage: str
+) -> None:
+    folder = tmp_path / "mini" / "openflamingo" / "ours_qc" / "seed0"
+    kill_in_training(command(cache, tmp_path), folder / "metrics.jsonl", 5)
+    last, before = folder / "checkpoints" / "last.ckpt", folder / "checkpoints" / "before_last.ckpt"
+    if not before.exists():
+        before.write_bytes(last.read_bytes())
+    content = bytearray(last.read_bytes())
+    content[len(content) // 2] ^= 1
+    last.write_bytes({"cut": content[:-5000], "flipped": content, "empty": b""}[damage])
+    done = subprocess.run(command(cache, tmp_path), cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert str(last) in done.stdout + done.stderr
+    assert outcome(tmp_path) == undisturbed
+    assert not before.exists()
+
+
+def test_without_a_whole_checkpoint_the_run_says_so_in_one_line(cache: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "mini" / "openflamingo" / "ours_qc" / "seed0"
+    kill_in_training(command(cache, tmp_path), folder / "metrics.jsonl", 5)
+    for path in (folder / "checkpoints").iterdir():
+        path.write_bytes(path.read_bytes()[:-5000])
+    done = subprocess.run(command(cache, tmp_path), cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.stderr.strip().splitlines()[-1].endswith("with force=true the run starts again from the beginning")

@@ -7,6 +7,7 @@ tensors. `paths.weights` contains the folders; the error for a missing one names
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -60,9 +61,17 @@ def load_pretrained(model_class: Any, folder: Path, leave_out: tuple[str, ...] =
     Raises:
         InputError: if the checkpoint lacks a tensor of the model, or contains another that the model does not have.
     """
-    model, info = model_class.from_pretrained(
-        folder, dtype=torch.float32, local_files_only=True, output_loading_info=True, **options
-    )
+    if not (Path(folder) / "config.json").is_file():  # without it transformers builds a model of its defaults: 7B
+        raise InputError(
+            f"{folder} has no config.json, and so no architecture: get it from where the weights came from"
+        )
+    try:
+        model, info = model_class.from_pretrained(
+            folder, dtype=torch.float32, local_files_only=True, output_loading_info=True, **options
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, TypeError) as error:
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(f"{folder} can't be loaded as {model_class.__name__} ({first}): get it again") from None
     for what in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         allowed = leave_out if what == "unexpected_keys" else ()
         wrong = sorted(str(key) for key in info[what] if not str(key).startswith(allowed))
@@ -134,8 +143,16 @@ def read_checkpoint(path: Path, mmap: bool = False) -> StateDict:
     """Read the trained parameters of a run's checkpoint.
 
     Raises:
-        InputError: as `read_torch` does, or if it is the checkpoint of something else.
+        InputError: as `read_torch` does, or if it is damaged or the checkpoint of something else.
     """
+    if zipfile.is_zipfile(path):  # as torch writes it, with a checksum of each part that reading does not compare
+        try:
+            with zipfile.ZipFile(path) as parts:
+                damaged = parts.testzip()
+        except (zipfile.BadZipFile, OSError, EOFError) as error:
+            raise InputError(f"{path} is no whole torch file ({error}): get or write it again") from None
+        if damaged is not None:
+            raise InputError(f"{path} is damaged (the checksum of {damaged} differs): get or write it again")
     state = read_torch(path, mmap).get("state_dict")
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise InputError(f"{path} has no `state_dict` of tensors: it is no checkpoint of a run")

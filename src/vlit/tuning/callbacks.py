@@ -74,8 +74,15 @@ class StepMetrics(L.Callback):
                 lines.write(json.dumps(row) + "\n")
 
 
+def before_last(checkpoint: Path) -> Path:
+    """Return where the checkpoint before the last one is."""
+    return checkpoint.with_name(f"before_{checkpoint.name}")
+
+
 class Checkpoint(L.Callback):
     """Writes the last checkpoint every so many optimiser steps and at the end, whole or not at all.
+
+    While a run trains, the one before it is kept as well: a disk may damage a file that was written whole.
 
     When SLURM warns of a preemption, it is written at the next step, and the run ends (`Preempted`).
 
@@ -110,12 +117,16 @@ class Checkpoint(L.Callback):
         """Write the last step's checkpoint where `max_steps` ended the run."""
         if trainer.global_step != self._written:
             self._write(trainer)
+        if trainer.is_global_zero:
+            before_last(self.path).unlink(missing_ok=True)
 
     def _write(self, trainer: L.Trainer) -> None:
         temporary = self.path.with_name(self.path.name + ".part")
         try:
             trainer.save_checkpoint(temporary)  # every process takes part
             if trainer.is_global_zero:
+                if self.path.exists():
+                    self.path.replace(before_last(self.path))
                 temporary.replace(self.path)
         finally:
             if trainer.is_global_zero:

@@ -17,7 +17,7 @@ from vlit.models.family import VisionLanguageModel
 from vlit.models.loading import read_checkpoint
 from vlit.runs import attempt
 from vlit.runs.folder import RunFolder
-from vlit.tuning.callbacks import Checkpoint, Progress, StepMetrics
+from vlit.tuning.callbacks import Checkpoint, Progress, StepMetrics, before_last
 from vlit.tuning.data import InstructionData
 from vlit.tuning.module import PREFIX, GroupMaker, InstructionTuning, OptimizerMaker, ScheduleMaker, check_trained
 
@@ -137,9 +137,7 @@ def tune(model: VisionLanguageModel, dataset: InstructionDataset, run: TuningRun
     )
     if spec.global_batch is not None:
         check_global_batch(spec.global_batch, spec.batch_size, spec.accumulation, trainer.world_size)
-    start = folder.checkpoint if folder.checkpoint.exists() else None
-    if start is not None:
-        check_trained(model, read_checkpoint(start, mmap=True))
+    start = _resumed_from(folder.checkpoint, model)
     sizes = [(part, size) for part, state, size in model.policy.report(model) if state == "trained"]
     log.info(
         "tuning %s parameters (%s) on %d samples%s",
@@ -150,6 +148,29 @@ def tune(model: VisionLanguageModel, dataset: InstructionDataset, run: TuningRun
     )
     with attempt.deferred():
         trainer.fit(module, data, ckpt_path=None if start is None else str(start), weights_only=True)
+
+
+def _resumed_from(last: Path, model: VisionLanguageModel) -> Path | None:
+    """Return the last checkpoint that is whole, or None where there is none at all.
+
+    Raises:
+        InputError: if there are some and none is whole, or it is another model's.
+    """
+    faults = []
+    for path in (last, before_last(last)):
+        if not path.exists():
+            continue
+        try:
+            found = read_checkpoint(path, mmap=True)
+        except InputError as error:
+            log.warning("%s", error)
+            faults.append(error)
+            continue
+        check_trained(model, found)
+        return path
+    if faults:
+        raise InputError(f"{faults[0]}; with force=true the run starts again from the beginning")
+    return None
 
 
 def load_trained(model: VisionLanguageModel, checkpoint: Path) -> None:
