@@ -9,10 +9,12 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -183,3 +185,26 @@ def test_a_folder_with_something_else_in_it_is_not_touched(chat_server: Start, w
     with pytest.raises(InputError, match="no earlier output"):
         construct(construction(world / "coco", tmp_path, server_model(chat_server(0.0, 0.0).url), "global"))
     assert (tmp_path / "ours/notes.txt").read_text() == "keep"
+
+
+class Broken(BaseHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+    def do_POST(self) -> None:
+        self.send_error(500)
+
+
+def test_a_server_that_answers_nothing_never_empties_a_dataset(chat_server: Start, tmp_path: Path) -> None:
+    coco = annotated_images(tmp_path / "coco", 10)
+    good = construction(coco, tmp_path, server_model(chat_server(0.0, 0.0).url), "global")
+    construct(good)
+    before = contents(good.output)
+    web = ThreadingHTTPServer(("127.0.0.1", 0), Broken)
+    threading.Thread(target=web.serve_forever, daemon=True).start()
+    dead = server_model(f"http://127.0.0.1:{web.server_port}/v1", give_up_after=10_000, attempts=1)
+    for _ in range(2):  # the second time nothing is taken from the first
+        with pytest.raises(InputError, match=r"not one of 10 requests was answered \(status 500"):
+            construct(replace(good, llm=dead))
+        assert contents(good.output) == before
+    web.shutdown()

@@ -69,7 +69,7 @@ def construct(job: Job) -> Path:
         The folder of the dataset.
 
     Raises:
-        InputError: if an input is absent or broken, or the model can't answer now.
+        InputError: if an input is absent or broken, or the model can't answer now: not a single request is answered.
     """
     check_files(Path(job.annotations), job.sources, job.images)
     unused = Rejects()
@@ -82,6 +82,12 @@ def construct(job: Job) -> Path:
     keys = [key_of(job.llm.body(request)) for request in requests]
     with ReplyCache(job.replies) as cache:
         answered = _answers(dict(zip(keys, requests, strict=True)), job, cache)
+        if answered and all(reply.error is not None for reply in answered.values()):
+            cache.forget(answered)
+            raise InputError(
+                f"not one of {len(answered)} requests was answered ({next(iter(answered.values())).error}): check the "
+                f"model, then run the same command again; {job.output} is as it was"
+            )
     judgement = judge([(request, answered[key]) for key, request in zip(keys, requests, strict=True)], job.rules)
     unmarked = _without_request(images, requests)
     judgement = Judgement(judgement.accepted, [*judgement.rejected, *absent, *unmarked, *_of_annotations(unused)])
