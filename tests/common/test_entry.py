@@ -33,6 +33,15 @@ def main(cfg: DictConfig) -> None:
         raise ValueError("a bug\\nin two lines")
     if cfg.value == 4:
         os.kill(os.getpid(), signal.SIGKILL)
+    if cfg.value == -1:
+        raise OSError(28, "No space left on device", "/data/part")
+    if cfg.value == -2:
+        raise MemoryError
+    if cfg.value == -3:
+        print("line\\n" * 1_000_000, flush=True)
+    if cfg.value == -4:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(600)
     if cfg.value >= 5:
         time.sleep(600)
 
@@ -76,6 +85,28 @@ def test_bad_input_is_one_line(script: Path) -> None:
     done = run(script, "valeu=2")
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
     assert "check its spelling" in done.stderr and "check its spelling" in str(outcome(script.parent))
+
+
+@pytest.mark.parametrize(("value", "line"), [(-1, "/data/part: No space left on device"), (-2, "not enough memory")])
+def test_a_machine_that_has_no_more_is_one_line(script: Path, value: int, line: str) -> None:
+    done = run(script, f"value={value}")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: ") and line in done.stderr
+
+
+def test_a_reader_that_has_enough_is_no_error(script: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, str(script), "value=-3"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == "" and process.wait(60) == 141
+
+
+def test_sigterm_is_one_line_and_status_143(script: Path) -> None:
+    done = run(script, "value=-4")
+    assert (done.returncode, done.stderr) == (143, "ended by SIGTERM: the same command resumes from here\n")
 
 
 def test_a_bug_keeps_its_traceback(script: Path) -> None:

@@ -21,11 +21,9 @@ from typing import Any, NoReturn
 import hydra
 import yaml
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
 from vlit.common.errors import InputError, one_line, reason
 from vlit.common.files import locked, write_json
@@ -63,7 +61,9 @@ def entry(
             try:
                 check(cfg, config_name)
                 task(cfg)
-            except (InputError, InstantiationException, OmegaConfBaseException) as error:
+            except BrokenPipeError:
+                _unread()
+            except Exception as error:
                 message = one_line(error)
                 if message is None or HydraConfig.get().mode == RunMode.MULTIRUN:
                     raise  # a bug keeps its traceback; a launcher collects the errors of its jobs
@@ -127,6 +127,12 @@ def _whole_name(argument: str, groups: Mapping[str, str]) -> str:
 def _interrupted() -> NoReturn:
     print("interrupted: the same command resumes from here", file=sys.stderr)
     sys.exit(INTERRUPTED)
+
+
+def _unread() -> NoReturn:
+    """End where what reads our output has enough: `status.py | head`."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(128 + signal.SIGPIPE)
 
 
 def _terminated() -> NoReturn:

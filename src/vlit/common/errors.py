@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE}
 
+_NO_MEMORY = re.compile(r"can't allocate memory|out of memory|not enough memory|cannot allocate memory", re.IGNORECASE)
 _PLAIN = re.compile(r"(?!(?i:true|false|null|nan|inf|infinity)$)[A-Za-z_/][A-Za-z0-9_./+-]*")  # needs no quotes
 
 
@@ -54,18 +55,30 @@ def one_line(error: BaseException) -> str | None:
 
 def _line(error: BaseException) -> str | None:
     if isinstance(error, InstantiationException):
-        return str(error.__cause__) if isinstance(error.__cause__, InputError) else _uninstantiated(error)
+        cause = error.__cause__
+        known = isinstance(cause, InputError | OSError | MemoryError | RuntimeError)
+        return (_line(cause) if cause is not None and known else None) or _uninstantiated(error)
     if isinstance(error, InputError):
         return str(error)
     if isinstance(error, ValueError) and str(error).startswith("Config group override must be"):
         return "null is no choice of a group: leave the override out, or choose one that --help lists"
     if not isinstance(error, HydraException | OmegaConfBaseException):
-        return None
+        return _of_the_machine(error)
     if isinstance(error, OverrideParseException):
         return _unquoted(error.override)
     message, hint, _ = str(error).partition("To append to your config use")
     mend = " No command reads such a key: check its spelling." if hint else ""  # Hydra proposes to add it all the same
     return " ".join(message.split()) + mend
+
+
+def _of_the_machine(error: BaseException) -> str | None:
+    """Return the line for a disk or a memory that has no more; None for what is none of these."""
+    if isinstance(error, OSError):
+        found = storage_error(error, Path(error.filename or "a file"))
+        return None if found is None else str(found)
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error))):
+        return "there is not enough memory: end other programs, lower batch_size, or take a larger machine"
+    return None
 
 
 def _uninstantiated(error: InstantiationException) -> str | None:

@@ -225,7 +225,7 @@ COMMANDS: dict[str, dict[str, Any]] = {
         "stages": list[Name],
         **_below("plan", {
             "parts": Folder, "cache": Folder, "stages": list[Name], "force": Switch, "seed": Seed, "scenes": Count,
-            "question_scenes": Count, "question_weights.*": Positive, "documents": Count, "conversations": Count,
+            "statement_scenes": Count, "statement_weights.*": Positive, "documents": Count, "conversations": Count,
             "vocabulary": Count, "length": Count, "threads": Count, "budgets.*.steps": Count,
             "budgets.*.batch_size": Count, "budgets.*.rate": Positive,
         }),
