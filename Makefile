@@ -44,8 +44,13 @@ lock:  ## resolve requirements/base.in into the two lock files (ARGS: --upgrade,
 	$(UV)/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	requirements/lock.sh $(UV)/bin $(ARGS)
 
-train: install  ## the main job: tune BLIP-2 on quality-controlled data and score it (ARGS adds overrides)
+train: install  ## the main job: tune BLIP-2 on ours_qc; its start and a blind control beside it (with ARGS, overrides, the first alone)
 	$(BIN)/python train.py model=blip2 data=ours_qc $(ARGS)
+ifeq ($(ARGS),)
+	$(BIN)/python train.py model=blip2 data=none
+	$(BIN)/python evaluate.py run=results/runs/mini/blip2/ours_qc/seed0 control=shuffled_images
+	$(BIN)/python experiments/main_job.py
+endif
 
 test: install  ## the tests (under 20 minutes with the install)
 	$(BIN)/python -m pytest $(ARGS)

@@ -17,6 +17,7 @@ from vlit.analysis.measurements import MODEL_LABELS, indicator_title
 from vlit.analysis.runs import PACKED, read_packed
 from vlit.common.errors import InputError
 from vlit.common.files import read_json, write_text
+from vlit.data.subset import UNTUNED
 from vlit.evaluation.seed_bench import COLUMNS, OVERALL
 
 ROOT = Path(__file__).parents[1]
@@ -56,14 +57,16 @@ def fill(text: str, page: str) -> tuple[str, list[str]]:
 
 
 def main_job() -> list[str]:
-    """Return accuracies with intervals, and Overall with another scene's images; a family a row."""
-    runs = {row["result"]["model"]: row for row in read_packed(RESULTS / "main" / PACKED, "run")}
+    """Return accuracies with intervals before and after tuning, and Overall with another scene's images."""
+    packed = read_packed(RESULTS / "main" / PACKED, "run")
+    runs = {(row["result"]["model"], row["result"]["data"]): row for row in packed}
     lines = _header("", *COLUMNS, "other images", "commit")
     for model, name in MODEL_LABELS.items():
-        result = runs[model]["result"]
-        (control,) = (found for key, found in runs[model]["evaluations"].items() if key.endswith("shuffled_images"))
-        cells = [_accuracy(result, column) for column in COLUMNS]
-        lines.append(_row(name, *cells, _accuracy(control, OVERALL), f"`{result['commit'][:7]}`"))
+        for data, label in ((UNTUNED, f"{name}, untuned"), ("ours_qc", f"{name}, tuned")):
+            row = runs[model, data]
+            (control,) = (found for key, found in row["evaluations"].items() if key.endswith("shuffled_images"))
+            cells = [_accuracy(row["result"], column) for column in COLUMNS]
+            lines.append(_row(label, *cells, _accuracy(control, OVERALL), f"`{row['result']['commit'][:7]}`"))
     return lines
 
 

@@ -30,7 +30,7 @@ def test_the_mini_weights_are_made_from_nothing(tmp_path: Path) -> None:
     sizes = [f"plan.budgets.{stage}.batch_size=4" for stage in STAGES]
     command = [
         *COMMAND, f"plan.parts={parts}", f"plan.cache={tmp_path / 'cache'}", "plan.scenes=64",
-        "plan.question_scenes=32", "plan.documents=300", "plan.conversations=40", *steps, *sizes,
+        "plan.statement_scenes=32", "plan.documents=300", "plan.conversations=40", *steps, *sizes,
     ]  # fmt: skip
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -1,14 +1,16 @@
 """Feature alignment: each family learns to caption the world's pictures, so that tuning starts from an aligned model.
 
 It is what LLaVA's first stage, BLIP-2's COCO captioning checkpoint and OpenFlamingo's training on image-text pairs are
-to the paper, in two rounds: captions and descriptions of whole images, then short questions about them, of every
-SEED-Bench dimension. The second stands for what the published models learn from far more data: a frozen language model
-of this size that never answered a question about an image does not begin to in 200 steps of tuning. In both rounds the
-tokens of Q-Former and perceiver are also trained on patch labels (`vision`), which they unlearn otherwise.
+to the paper, in two rounds: captions and descriptions of whole images, then a few true sentences about each, drawn
+so that what SEED-Bench asks about is often among them (dense captions). No image comes with a question, in neither
+round: the language model has answered questions about texts, and to answer them about images is what tuning teaches.
+In both rounds the tokens of Q-Former and perceiver are also trained on patch labels (`vision`), which they unlearn
+otherwise.
 
 A language model this small cannot use foreign features unchanged. LLaVA therefore trains its language model with the
 projector (published LLaVA: the projector alone), and BLIP-2 trains OPT with its Q-Former (published BLIP-2: OPT
-frozen), reading conversations as well, so that it forgets none of the wordings it has learned. The result is the mini
+frozen). Both go on reading texts meanwhile, so that they forget none of the language they have learned: LLaVA its
+documents, OPT also conversations in the wordings of instruction data, as it is frozen in tuning. The result is the mini
 OPT, which stays frozen in OpenFlamingo's last round and in all tuning.
 """
 
@@ -30,10 +32,8 @@ from transformers import AutoModelForCausalLM, Blip2ForConditionalGeneration, CL
 
 from vlit.data.dataset import Batch, Item, collate
 from vlit.data.encode import Encoder
-from vlit.data.images import FileImage
-from vlit.data.sample import Sample, Turn
-from vlit.data.templates import TEMPLATES, Template
-from vlit.mini.pretraining.corpus import CaptionedImages, Dialogue, QuestionSampler
+from vlit.data.templates import BLIP2, FLAMINGO, TEMPLATES, VICUNA_V1, Piece, Template
+from vlit.mini.pretraining.corpus import CaptionedImages, Statement, Statements
 from vlit.mini.pretraining.language import reading_loss
 from vlit.mini.pretraining.loop import batches, fit
 from vlit.mini.pretraining.vision import region_head
@@ -56,23 +56,25 @@ from vlit.models.loading import StateDict, load_float, load_tokenizer, save_half
 from vlit.models.openflamingo import OpenFlamingo, build_openflamingo
 
 INSTRUCTION = "Describe the image."
-_MAX_LENGTH = 288  # tokens of a dialogue
+_MAX_LENGTH = 288  # tokens of a text
+# family whose alignment trains its language model -> what reads text, and the templates that it meets later
+_READERS = {"llava": ("network", (VICUNA_V1,)), "blip2": ("network.language_model", (BLIP2, FLAMINGO))}
 _PATCH_LABELS_WEIGHT = 0.3  # of the loss on patch labels
 _OPEN_GATE = 1.0  # of OpenFlamingo's cross-attention at the start, before tanh
 
 
 def align(
-    name: str, model: VisionLanguageModel, data: CaptionedImages, questions: QuestionSampler | None,
-    conversations: list[str] | None, saved: Path, seed: int, steps: int, batch_size: int, rate: float,
+    name: str, model: VisionLanguageModel, data: CaptionedImages, statements: Statements | None,
+    read: list[str] | None, saved: Path, seed: int, steps: int, batch_size: int, rate: float,
 ) -> None:  # fmt: skip
-    """Train a model in place to answer "Describe the image." or, given them, questions about the first images.
+    """Train a model in place to answer "Describe the image.".
 
     Args:
         name: name of the family.
         model: the model to train.
         data: images with captions.
-        questions: questions about the first images; None trains captioning.
-        conversations: texts that the language model also reads, a quarter as many per step as images; None for none.
+        statements: statements about the first images; None trains on captions and descriptions.
+        read: texts that the language model also reads, a quarter as many per step as images; None for none.
         saved: state of an interrupted run.
         seed: seed of the order.
         steps: optimiser steps.
@@ -82,41 +84,49 @@ def align(
     family = find_family(name)
     template = TEMPLATES[family.template]
     encoder = Encoder(model.tokenizer, model.image_token_id, model.tokens_per_image, _MAX_LENGTH, add_bos=True)
-    lengths = [len(text) for text in data.descriptions] if questions is None else [0] * len(questions.questions)
+    lengths = [len(text) for text in data.descriptions] if statements is None else [0] * len(statements.known)
     batch = batches(lengths, batch_size, seed)
-    reading = None
-    if conversations:
-        forms = (TEMPLATES["blip2"], TEMPLATES["flamingo"])
-        reading = reading_loss(conversations, forms, model.tokenizer, batch_size // 4, seed, _MAX_LENGTH)
+    reader, forms = _READERS.get(name, ("", ()))
+    reading = reading_loss(read, forms, model.tokenizer, batch_size // 4, seed, _MAX_LENGTH) if read else None
     labels = region_head(model, data) if family.resampler else None
 
     def loss(step: int) -> torch.Tensor:
         indices, rng = batch(step), random.Random(step)
-        dialogues = [
-            [(INSTRUCTION, _caption(data, index, rng))] if questions is None else questions.dialogue(index, rng)
+        prompt = template.question_prompt(INSTRUCTION)
+        texts = [
+            [*prompt, *template.answer(_caption(data, index, rng))]
+            if statements is None
+            else [*prompt, *_stated(statements.draw(index, rng), template)]
             for index in indices
         ]
-        made = _batch(data, indices, dialogues, template, encoder)
+        made = _batch(data, indices, texts, encoder)
         features = model.encode_images(made.pixel_values)
         value = token_loss(model(made, features), made.labels)
         total = value.total / value.tokens
         if labels is not None:
             total = total + _PATCH_LABELS_WEIGHT * labels(features, data.patches[indices])
-        return total if reading is None else total + reading(model.get_submodule("network.language_model"), step)
+        return total if reading is None else total + reading(model.get_submodule(reader), step)
 
     learner = model if labels is None else nn.ModuleDict({"model": model, "labels": labels})
     fit(name, learner, loss, steps, rate, saved)
 
 
-def _batch(
-    data: CaptionedImages, indices: list[int], dialogues: list[Dialogue], template: Template, encoder: Encoder
-) -> Batch:
-    """Return a batch with a dialogue about each image."""
+def _stated(statements: list[Statement], template: Template) -> list[Piece]:
+    """Return statements as pieces: their openings are read, their values learned."""
+    pieces: list[Piece] = []
+    for statement in statements:
+        pieces += [
+            Piece((" " if pieces else template.before_answer) + statement.opening),
+            Piece(f" {statement.value}.", supervised=True),
+        ]
+    return [*pieces, Piece(template.end, supervised=True, special=template.end_is_token)]
+
+
+def _batch(data: CaptionedImages, indices: list[int], texts: list[list[Piece]], encoder: Encoder) -> Batch:
+    """Return a batch of images, each with its text."""
     items = []
-    for index, dialogue in zip(indices, dialogues, strict=True):
-        turns = tuple(Turn(question, answer, int(number == 0)) for number, (question, answer) in enumerate(dialogue))
-        sample = Sample(str(index), (FileImage(Path(str(index))),), turns)
-        encoded = encoder.training(template.render(sample), str(index))
+    for index, pieces in zip(indices, texts, strict=True):
+        encoded = encoder.training(pieces, str(index))
         items.append(Item(str(index), encoded.input_ids, encoded.labels, None))
     batch = collate(items, 0)
     batch.pixel_values = data.pixels(indices)

@@ -28,11 +28,12 @@ from vlit.data.templates import Piece, Template
 from vlit.mini.datasets.build import MiniDatasetSpec, MiniDatasetsSpec, build_mini_datasets
 from vlit.mini.world.build import WorldSpec, build_world
 from vlit.mini.world.draw import render
-from vlit.mini.world.questions import scene_questions
+from vlit.mini.world.facts import scene_facts
+from vlit.mini.world.questions import LONE_CHANCE, is_lone
 from vlit.mini.world.sample import pretraining_scenes
 from vlit.mini.world.scene import CANVAS, CanvasBox, Scene, read_truth
 from vlit.mini.world.texts import document, scene_captions, short_document
-from vlit.mini.world.vocabulary import COLOURS, SETTINGS, SIZES, TEXTURES, THING_KINDS, WORDS
+from vlit.mini.world.vocabulary import COLOURS, SETTINGS, SIZES, TEXTURES, THING_KINDS, WORDS, capitalised
 from vlit.models.forward import CLIP_MEAN, CLIP_STD
 
 PATCH = 8  # pixels a side, as in `weights/mini/open_clip`
@@ -75,43 +76,61 @@ class CaptionedImages:
         return (chosen - mean) / std
 
 
-class ImageQuestion(NamedTuple):
-    """A question about an image, its short answer, its answer as a sentence, and its SEED-Bench dimension."""
+class Statement(NamedTuple):
+    """A true sentence about an image in two parts, and the SEED-Bench dimension whose questions it would answer.
 
-    question: str
-    answer: str
-    sentence: str
+    The opening says what the sentence is about ("The red cup is"), the value what is to be seen ("in the top left").
+    """
+
+    opening: str
+    value: str
     dimension: str
 
 
-Dialogue = list[tuple[str, str]]  # questions with answers
-_MOST_QUESTIONS = 4  # per image and step: more images and steps teach more than longer dialogues
-_SHORT_ANSWERS = 0.75  # share of short answers, as the benchmark's are; the others are sentences
+# type of a fact -> opening of the statement of it; {0} and {1} are the fact's slots
+OPENINGS = {
+    "setting": "The setting is",
+    "taken": "This picture was taken",
+    "at": "In the {0} of the image is",
+    "coloured": "The {0} object is",
+    "colour": "{0} is",
+    "texture": "{0} is",
+    "size": "{0} is",
+    "look": "{0} is",
+    "location": "{0} is",
+    "count": "The number of {0} is",
+    "relation": "{0} is",
+    "interaction": "Of {0} and {1},",
+    "most": "The most frequent are",
+    "useful": "Most useful here is",
+    "left": "Without the {0} objects the number of objects is",
+    "word": "The sign says",
+}
+_MOST_STATEMENTS = 6  # per image and step: more images and steps teach more than longer texts
 
 
 @dataclass(frozen=True)
-class QuestionSampler:
-    """Questions about the first images.
+class Statements:
+    """True sentences about the first images. No question is among them: to answer is what tuning teaches.
 
     Attributes:
-        questions: all questions about each image.
-        weights: dimension -> how often its questions are drawn, relative to the others that an image has.
+        known: all statements about each image.
+        weights: dimension -> how often its statements are drawn, relative to the others that an image has.
     """
 
-    questions: list[list[ImageQuestion]]
+    known: list[list[Statement]]
     weights: Mapping[str, float]
 
-    def dialogue(self, index: int, rng: random.Random) -> Dialogue:
-        """Return questions about an image with answers, each of another dimension."""
-        by_dimension: dict[str, list[ImageQuestion]] = {}
-        for question in self.questions[index]:
-            by_dimension.setdefault(question.dimension, []).append(question)
-        drawn: Dialogue = []
-        while by_dimension and len(drawn) < _MOST_QUESTIONS:
+    def draw(self, index: int, rng: random.Random) -> list[Statement]:
+        """Return some statements about an image, each of another dimension."""
+        by_dimension: dict[str, list[Statement]] = {}
+        for statement in self.known[index]:
+            by_dimension.setdefault(statement.dimension, []).append(statement)
+        drawn: list[Statement] = []
+        while by_dimension and len(drawn) < _MOST_STATEMENTS:
             names = list(by_dimension)
             name = rng.choices(names, [self.weights[dimension] for dimension in names])[0]
-            chosen = rng.choice(by_dimension.pop(name))
-            drawn.append((chosen.question, chosen.answer if rng.random() < _SHORT_ANSWERS else chosen.sentence))
+            drawn.append(rng.choice(by_dimension.pop(name)))
         return drawn
 
 
@@ -173,14 +192,21 @@ def _description(text: str) -> str:
     return text.split("\nQuestion:", maxsplit=1)[0]
 
 
-def image_questions(scenes: int, seed: int, cache: Path) -> list[list[ImageQuestion]]:
-    """Return all questions with answers about each of the scenes of `captioned_images`."""
-    written = _cached("questions", _questions, scenes, seed, cache, seed)
-    return [[ImageQuestion(*row) for row in rows] for rows in written]
+def image_statements(scenes: int, seed: int, cache: Path) -> list[list[Statement]]:
+    """Return all statements about each of the scenes of `captioned_images`."""
+    written = _cached("statements", _statements, scenes, seed, cache, seed)
+    return [[Statement(*row) for row in rows] for rows in written]
 
 
-def _questions(scene: Scene, rng: random.Random) -> list[ImageQuestion]:
-    return [ImageQuestion(qa.question, qa.answer, qa.sentence, qa.dimension) for qa in scene_questions(scene, rng)]
+def _statements(scene: Scene, rng: random.Random) -> list[Statement]:
+    found = []
+    for fact in scene_facts(scene):
+        if is_lone(fact) and rng.random() >= LONE_CHANCE:
+            continue
+        opening = capitalised(OPENINGS[fact.type].format(*fact.slots))
+        value = fact.answer if fact.type == "word" else fact.answer[0].lower() + fact.answer[1:]
+        found.append(Statement(opening, value, fact.dimension))
+    return found
 
 
 def documents(scenes: int, seed: int, cache: Path) -> list[str]:

@@ -49,10 +49,10 @@ class Pretraining:
         force: run a stage even if its output exists.
         seed: seed of everything random.
         scenes: number of images for CLIP and alignment.
-        question_scenes: number of these that alignment asks questions about.
-        question_weights: dimension -> how often alignment draws its questions, relative to others about an image.
+        statement_scenes: number of these about which alignment reads statements.
+        statement_weights: dimension -> how often alignment draws its statements, relative to others about an image.
         documents: number of texts for the language models.
-        conversations: number of scenes that OPT's conversations are about.
+        conversations: number of scenes that OPT's conversations are about, and of texts that LLaVA reads in alignment.
         vocabulary: tokens of the tokenizer.
         length: most tokens of a document.
         threads: threads of torch.
@@ -65,8 +65,8 @@ class Pretraining:
     force: bool
     seed: int
     scenes: int
-    question_scenes: int
-    question_weights: dict[str, float]
+    statement_scenes: int
+    statement_weights: dict[str, float]
     documents: int
     conversations: int
     vocabulary: int
@@ -190,24 +190,28 @@ def _captions(plan: Pretraining, stage: str) -> None:
     _align(plan, stage, None if stage == "llava_captions" else "connector", None)
 
 
-def _questions(plan: Pretraining, stage: str) -> None:
-    questions = corpus.image_questions(plan.question_scenes, plan.seed, plan.cache)
-    conversations = corpus.conversations(plan.conversations, plan.seed, plan.cache) if stage == "blip2" else None
-    _align(plan, stage, "captions", corpus.QuestionSampler(questions, plan.question_weights), conversations)
+def _statements(plan: Pretraining, stage: str) -> None:
+    known = corpus.image_statements(plan.statement_scenes, plan.seed, plan.cache)
+    read = {
+        "llava": lambda: plan.texts()[: plan.conversations],
+        "blip2": lambda: corpus.conversations(plan.conversations, plan.seed, plan.cache),
+        "openflamingo": lambda: None,  # its language model stays frozen
+    }[stage]()
+    _align(plan, stage, "captions", corpus.Statements(known, plan.statement_weights), read)
 
 
 def _align(
     plan: Pretraining,
     stage: str,
     before: str | None,
-    questions: corpus.QuestionSampler | None,
-    conversations: list[str] | None = None,
+    statements: corpus.Statements | None,
+    read: list[str] | None = None,
 ) -> None:
     """Train a round that starts from the round `before`, and write it."""
     family = stage.partition("_")[0]
     model = _start(plan, family, before)
     budget = vars(plan.budgets[stage])
-    align(family, model, plan.images(), questions, conversations, plan.saved(stage), plan.seed, **budget)
+    align(family, model, plan.images(), statements, read, plan.saved(stage), plan.seed, **budget)
     write_trained(family, model, plan.output(stage).parent)
 
 
@@ -232,11 +236,11 @@ STAGES: dict[str, Callable[[Pretraining, str], None]] = {
     "vicuna_short": _short,
     "vicuna": _vicuna,
     "llava_captions": _captions,
-    "llava": _questions,
+    "llava": _statements,
     "blip2_connector": _connector,
     "blip2_captions": _captions,
-    "blip2": _questions,
+    "blip2": _statements,
     "openflamingo_connector": _connector,
     "openflamingo_captions": _captions,
-    "openflamingo": _questions,
+    "openflamingo": _statements,
 }

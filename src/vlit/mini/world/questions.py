@@ -147,12 +147,13 @@ def scene_questions(scene: Scene, rng: random.Random, yes_no: bool = False) -> l
         rng: source of wordings and of yes-or-no questions.
         yes_no: add yes-or-no questions, about as many with the right answer "No" as with "Yes".
     """
-    facts = [fact for fact in scene_facts(scene) if not _is_lone(fact) or rng.random() < LONE_CHANCE]
+    facts = [fact for fact in scene_facts(scene) if not is_lone(fact) or rng.random() < LONE_CHANCE]
     found = [worded(fact, rng.randrange(len(WORDINGS[fact.type]))) for fact in facts]
     return found + (list(_yes_no(scene, rng)) if yes_no else [])
 
 
-def _is_lone(fact: Fact) -> bool:
+def is_lone(fact: Fact) -> bool:
+    """Return whether a fact is that there is one thing of a kind."""
     return fact.type == "count" and fact.answer == COUNT_POOL[0]
 
 
