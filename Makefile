@@ -44,7 +44,7 @@ lock:  ## resolve requirements/base.in into the two lock files (ARGS: --upgrade,
 	$(UV)/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	requirements/lock.sh $(UV)/bin $(ARGS)
 
-train: install  ## the main job: tune BLIP-2 on ours_qc; its start and a blind control beside it (with ARGS, overrides, the first alone)
+train: install  ## the main job: tune BLIP-2 on ours_qc; its start and a blind control next to it (with ARGS, overrides, the first alone)
 	$(BIN)/python train.py model=blip2 data=ours_qc $(ARGS)
 ifeq ($(ARGS),)
 	$(BIN)/python train.py model=blip2 data=none

@@ -1,4 +1,4 @@
-"""Draw accuracy before and after tuning, by dimension and family, beside what is scored without the image.
+"""Draw accuracy before and after tuning, by dimension and family, next to what is scored without the image.
 
 Reads results/main/runs.jsonl (`experiments/main.sh`); writes results/main/before_after.svg and .png.
 """

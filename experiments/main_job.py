@@ -1,4 +1,4 @@
-"""Print the main job's result beside where it started from and what it scores without looking (`make train`)."""
+"""Print the main job's result next to where it started from and what it scores without looking (`make train`)."""
 
 from __future__ import annotations
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import vlit.common.torchvision_shim  # noqa: F401  (before any test imports torchvision)
+
 ROOT = Path(__file__).resolve().parents[1]
 FAMILIES = tuple(sorted(path.stem for path in (ROOT / "conf" / "model").glob("*.yaml")))
 DATASETS = ("llava", "mimic_it", "ours", "ours_qc")
