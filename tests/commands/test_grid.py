@@ -49,6 +49,9 @@ def test_the_state_of_a_run_is_read_from_its_folder_and_slurms_queue(begun: Path
     assert state_of(begun, waiting) == CellState("queued", "SLURM job 7_3: Resources")
     assert state_of(begun, {3: ArrayTask("7_3", "RUNNING", "None")}).word == "running"
     (begun / "result.json").write_text("{}")
+    assert state_of(begun, {}).word == "failed"
+    assert state_of(begun, waiting).word == "queued"
+    (begun / "result.json").write_text('{"accuracy": {}, "counts": {"Overall": 0}}')
     assert state_of(begun, {}) == state_of(begun, waiting) == CellState("done")
     (begun / "config.yaml").write_text("seed: 1\n")
     assert state_of(begun, {}).note == f"{begun} holds a run with another configuration"
