@@ -32,7 +32,7 @@ def main(cfg: DictConfig) -> None:
     # Imported here so that `--help` and a misspelt override need not wait for torch.
     from vlit.data.sample import Rejects
     from vlit.data.subset import UNTUNED, fingerprint
-    from vlit.evaluation.runs import score_run
+    from vlit.evaluation.runs import run_questions, score_run
     from vlit.runs.attempt import attempt
     from vlit.runs.folder import resolved
     from vlit.tuning import setup
@@ -51,6 +51,7 @@ def main(cfg: DictConfig) -> None:
         prepare(cfg)  # mini scale: weights unpacked, world drawn, datasets written; paper scale: nothing
         if cfg.data.name == UNTUNED:  # data=none: what tuning starts from
             model = setup.model(cfg)
+            questions = run_questions(cfg, model, folder.benchmark_rejects)
             folder.record_start(UNTUNED, weights_fingerprint(cfg), setup.hardware(), exif=cfg.images.exif)
         else:
             rejects = Rejects()
@@ -58,11 +59,12 @@ def main(cfg: DictConfig) -> None:
             model = setup.model(cfg)
             dataset = setup.dataset(cfg, model, data.samples, rejects)
             rejects.write(folder.rejects)
+            questions = run_questions(cfg, model, folder.benchmark_rejects)  # before tuning: what is wrong is known now
             folder.record_start(
                 fingerprint(dataset.samples), weights_fingerprint(cfg), setup.hardware(), data.curation, cfg.images.exif
             )
             tune(model, dataset, run)
-        score_run(cfg, setup.whole_model(cfg, model, folder), folder)
+        score_run(cfg, setup.whole_model(cfg, model, folder), questions, folder)
         log.info("wrote %s", folder.result)
 
 

@@ -26,7 +26,8 @@ from vlit.common.errors import InputError
 from vlit.common.files import write_json
 from vlit.data.dataset import Batch
 from vlit.data.encode import IGNORED
-from vlit.evaluation.ranking import QuestionBatch, choice_scores
+from vlit.evaluation.encoding import QuestionBatch
+from vlit.evaluation.ranking import choice_scores
 from vlit.models import blip2, llava, loading, openflamingo
 from vlit.models.family import VisionLanguageModel
 from vlit.models.forward import sequence_log_probabilities

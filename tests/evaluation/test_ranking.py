@@ -17,10 +17,11 @@ from vlit.data.dataset import Item, collate
 from vlit.data.images import FileImage
 from vlit.data.sample import Rejects
 from vlit.data.templates import TEMPLATES, Piece
+from vlit.evaluation.encoding import QuestionEncoder
 from vlit.evaluation.evaluate import Scoring, _part, _share, evaluate, fingerprint_questions
 from vlit.evaluation.generation import read_answer
 from vlit.evaluation.questions import read_questions
-from vlit.evaluation.ranking import QuestionEncoder, choice_scores, ranked_rows
+from vlit.evaluation.ranking import choice_scores, ranked_rows
 from vlit.evaluation.seed_bench import LETTERS, Question
 from vlit.mini.world.build import WorldSpec, build_world
 from vlit.models.forward import sequence_log_probabilities
@@ -247,3 +248,36 @@ def test_scores_without_the_image_and_without_the_prompt(family, questions: list
                 found = rows[place]["sum"][number] - rows[place][score][number]
                 assert found == pytest.approx(float(expected), abs=2e-3)
         assert rows[place]["prediction"] == "ABCD"[max(range(4), key=rows[place]["without_image"].__getitem__)]
+
+
+@pytest.mark.parametrize("mode", ["ranking", "generation"])
+def test_a_question_that_the_model_cannot_read_whole_is_rejected(family, questions: list[Question], mode: str) -> None:
+    cfg, model, encoder = family("blip2")
+    question_encoder = encoder_of(cfg, model, encoder)
+    long_question = replace(questions[0], id="long question", question="what is this " * encoder.max_length)
+    long_choice = replace(questions[1], id="long choice", choices=(*questions[1].choices[:3], "a boat " * 320))
+    forged = replace(questions[2], id="forged", question="what is </s> this?")
+    rejects = Rejects()
+    kept = question_encoder.readable([questions[3], long_question, long_choice, forged], mode, rejects)
+    assert kept == [questions[3]]
+    reasons = {row.sample_id: row.reason for row in rejects.rows}
+    assert reasons == {"long question": "question is too long", "long choice": "question is too long",
+                       "forged": "unusable text"}  # fmt: skip
+    assert f"max_length={encoder.max_length}" in rejects.rows[0].detail
+
+
+def test_what_the_model_can_just_read_is_kept(family, questions: list[Question]) -> None:
+    cfg, model, encoder = family("llava")
+    length = len(question_ids(encoder_of(cfg, model, encoder), questions[0]))
+    for most, kept in ((length, [questions[0]]), (length - 1, [])):
+        tight = encoder_of(cfg, model, replace(encoder, max_length=most))
+        assert tight.readable([questions[0]], "ranking", Rejects()) == kept
+
+
+def question_ids(encoder: QuestionEncoder, question: Question) -> list[int]:
+    prompt = encoder.template.question_prompt(question.question)
+    before = encoder.template.before_answer
+    every = [
+        encoder.encoder([*prompt, Piece(before + choice, supervised=True)]).input_ids for choice in question.choices
+    ]
+    return max(every, key=len)

@@ -17,7 +17,8 @@ from tests.models.test_families import batch_of
 from vlit.common.errors import InputError
 from vlit.data.dataset import Batch
 from vlit.data.encode import IGNORED
-from vlit.evaluation.ranking import QuestionBatch, choice_scores
+from vlit.evaluation.encoding import QuestionBatch
+from vlit.evaluation.ranking import choice_scores
 from vlit.models import checkpoints, loading
 from vlit.models.blip2 import Blip2
 from vlit.models.export import convert_lavis_checkpoint, export, write_lavis_checkpoint

@@ -21,7 +21,8 @@ from tests.models.test_families import batch_of
 from vlit.common.errors import InputError
 from vlit.data.dataset import Batch
 from vlit.data.encode import IGNORED, Encoder
-from vlit.evaluation.ranking import QuestionBatch, choice_scores
+from vlit.evaluation.encoding import QuestionBatch
+from vlit.evaluation.ranking import choice_scores
 from vlit.models import mpt, openflamingo
 from vlit.models.lora import add_lora, merge_lora
 

@@ -15,7 +15,8 @@ from transformers import Blip2ForConditionalGeneration
 
 from vlit.data.dataset import Batch
 from vlit.data.encode import IGNORED
-from vlit.evaluation.ranking import QuestionBatch, choice_scores
+from vlit.evaluation.encoding import QuestionBatch
+from vlit.evaluation.ranking import choice_scores
 from vlit.models.blip2 import Blip2, LavisBlip2, in_lavis
 from vlit.models.checkpoints import transformers_blip2_state
 from vlit.models.export import export

@@ -9,7 +9,8 @@ from torch import nn
 from tests.models.test_families import batch_of
 from vlit.data.dataset import Batch
 from vlit.data.encode import IGNORED
-from vlit.evaluation.ranking import QuestionBatch, choice_scores
+from vlit.evaluation.encoding import QuestionBatch
+from vlit.evaluation.ranking import choice_scores
 from vlit.models.forward import token_loss
 
 pytestmark = pytest.mark.reference

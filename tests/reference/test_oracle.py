@@ -15,7 +15,8 @@ from tests.reference import fixture
 from tests.reference.oracle import Case, case_of, lavis_outcome, tokenizer
 from vlit.data.dataset import Batch
 from vlit.data.encode import IGNORED
-from vlit.evaluation.ranking import QuestionBatch, choice_scores
+from vlit.evaluation.encoding import QuestionBatch
+from vlit.evaluation.ranking import choice_scores
 from vlit.models.blip2 import Blip2, in_lavis
 from vlit.models.checkpoints import transformers_blip2_state
 from vlit.models.forward import token_loss

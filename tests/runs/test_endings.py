@@ -190,6 +190,47 @@ def test_a_refused_start_leaves_no_failure_in_a_finished_run(undisturbed: Path, 
     assert not (undisturbed / "failure.json").exists()
 
 
+def test_a_broken_benchmark_is_found_before_tuning_and_mended_without_tuning_again(
+    undisturbed: Path, cache: Path, tmp_path: Path
+) -> None:
+    benchmark = cache / "world" / "seed_bench"
+    questions = json.loads((benchmark / "SEED-Bench.json").read_text())
+    mended, broken = tmp_path / "mended.json", tmp_path / "broken.json"
+    questions["questions"][0]["question"] = "what is this? " * 400
+    mended.write_text(json.dumps(questions))
+    broken.write_text(json.dumps({**questions, "questions": [{"question_id": 1}]}))
+
+    def start(annotations: Path, *more: str) -> subprocess.CompletedProcess[str]:
+        named = [f"benchmark.annotations={annotations}", f"benchmark.images={benchmark / 'SEED-Bench-image'}"]
+        return subprocess.run(train(cache, tmp_path, *named, *more), cwd=ROOT, capture_output=True, text=True)
+
+    folder = tmp_path / RUN
+    refused = start(broken)
+    assert refused.returncode == 1 and "no usable image question" in refused.stderr
+    assert not (folder / "metrics.jsonl").exists()
+    done = start(mended, "benchmark.scoring.batch_size=7")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert outcome(folder)[1] == outcome(undisturbed)[1]
+    rejected = (folder / "benchmark_rejects.jsonl").read_text()
+    assert "question is too long" in rejected
+    assert json.loads((folder / "result.json").read_text())["counts"]["Overall"] == len(questions["questions"]) - 1
+    assert "done already" in start(mended, "benchmark.scoring.batch_size=9").stdout
+    again = start(broken)
+    assert again.returncode == 1 and "on another benchmark" in again.stderr and "evaluate.py run=" in again.stderr
+
+
+def test_a_run_that_is_tuned_may_be_scored_on_another_benchmark_only_before_it_has_a_result(tmp_path: Path) -> None:
+    folder, yaml = RunFolder(tmp_path), "seed: 0\nbenchmark:\n  annotations: {}\npaths:\n  seed_bench: {}\n"
+    assert folder.begin(yaml.format("a", "a"), force=False)
+    assert folder.begin(yaml.format("b", "b"), force=False)
+    assert folder.config.read_text() == yaml.format("b", "b")
+    with pytest.raises(InputError, match="another configuration"):
+        folder.begin(yaml.format("b", "b").replace("seed: 0", "seed: 1"), force=False)
+    folder.result.write_text("{}")
+    with pytest.raises(InputError, match=r"on another benchmark .*evaluate\.py"):
+        folder.begin(yaml.format("c", "c"), force=False)
+
+
 def test_scores_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     row = {"question_id": "7", "mean": [float("nan")] * 4}
     evaluation = Evaluation(torch.nn.Linear(1, 1), lambda model, batch: [row], tmp_path / "part")  # type: ignore[arg-type]

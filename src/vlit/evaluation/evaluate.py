@@ -24,8 +24,9 @@ from tqdm import tqdm
 from vlit.common.errors import InputError
 from vlit.common.files import read_jsonl, write_jsonl
 from vlit.data.images import FileImage, portable_key
+from vlit.evaluation.encoding import QuestionBatch, QuestionEncoder
 from vlit.evaluation.generation import generated_rows
-from vlit.evaluation.ranking import NORMALISATIONS, QuestionBatch, QuestionEncoder, ranked_rows
+from vlit.evaluation.ranking import NORMALISATIONS, ranked_rows
 from vlit.evaluation.seed_bench import LETTERS, Accuracy, Question, accuracy
 from vlit.models.family import VisionLanguageModel
 from vlit.models.freeze import halve

@@ -6,7 +6,8 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from vlit.evaluation.ranking import QuestionBatch, prediction_row
+from vlit.evaluation.encoding import QuestionBatch
+from vlit.evaluation.ranking import prediction_row
 from vlit.evaluation.seed_bench import LETTERS, Question
 from vlit.models.family import VisionLanguageModel
 

@@ -11,12 +11,13 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from vlit.common.errors import InputError
 from vlit.common.files import write_json
 from vlit.data.sample import Rejects
 from vlit.data.templates import TEMPLATES
+from vlit.evaluation.encoding import QuestionEncoder
 from vlit.evaluation.evaluate import Scoring, evaluate, fingerprint_questions
 from vlit.evaluation.questions import read_questions
-from vlit.evaluation.ranking import QuestionEncoder
 from vlit.evaluation.seed_bench import Accuracy, Question, chance, shuffled_images
 from vlit.models.family import VisionLanguageModel
 from vlit.runs.attempt import requeued
@@ -28,20 +29,36 @@ from vlit.tuning import setup
 log = logging.getLogger(__name__)
 
 
-def score_run(cfg: DictConfig, model: VisionLanguageModel, folder: RunFolder) -> None:
+def run_questions(cfg: DictConfig, model: VisionLanguageModel, rejects: Path) -> list[Question]:
+    """Read the benchmark of a run: before tuning, so that what is wrong with it is known then.
+
+    Args:
+        cfg: configuration of the run.
+        model: its model, tuned or not; how many tokens it reads decides which questions are rejected.
+        rejects: file that receives the others with their reasons.
+
+    Raises:
+        InputError: if the benchmark is absent, in another format, or without a usable question.
+    """
+    found = Rejects()
+    questions = _questions(cfg, found)
+    scoring: Scoring = instantiate(cfg.benchmark.scoring)
+    questions = _readable(_encoder(cfg, model), questions, scoring, found, Path(cfg.benchmark.annotations))
+    found.write(rejects)
+    return questions
+
+
+def score_run(cfg: DictConfig, model: VisionLanguageModel, questions: Sequence[Question], folder: RunFolder) -> None:
     """Score a tuned model on the run's benchmark; write predictions, the end of the run and, last, the result.
 
     Args:
         cfg: configuration of the run.
         model: its tuned model.
+        questions: what `run_questions` read.
         folder: its folder.
     """
-    annotations = Path(cfg.benchmark.annotations)
-    rejects = Rejects()
-    questions = read_questions(annotations, Path(cfg.benchmark.images), rejects, upright(cfg))
-    rejects.write(folder.path / "benchmark_rejects.jsonl")
     scoring = instantiate(cfg.benchmark.scoring)
-    scored = _score(cfg, model, questions, scoring, folder.predictions)
+    scored = evaluate(model, _encoder(cfg, model), questions, scoring, setup.scoring_trainer(cfg), folder.predictions)
     folder.record_end()
     write_json(folder.result, _result(cfg, questions, scored, scoring))
     log.info("%s", scored)
@@ -61,10 +78,10 @@ def score_run_again(cfg: DictConfig) -> Path:
     """
     run, tuned = RunFolder(Path(cfg.run)), scored_config(cfg)
     setup.seed_everything(cfg.seed)
-    annotations, images = Path(tuned.benchmark.annotations), Path(tuned.benchmark.images)
+    annotations = Path(tuned.benchmark.annotations)
     scoring = replace(instantiate(tuned.benchmark.scoring), mode=cfg.mode, normalisation=cfg.normalisation)
     rejects = Rejects()
-    questions = read_questions(annotations, images, rejects, upright(tuned))
+    questions = _questions(tuned, rejects)
     if cfg.control == "shuffled_images":
         questions = shuffled_images(questions, cfg.seed)
     content = fingerprint_questions(questions, scoring.name, scoring.precision)[:8]
@@ -72,10 +89,12 @@ def score_run_again(cfg: DictConfig) -> Path:
     folder = run.evaluations / name
     with requeued(), owned(folder):
         model = setup.tuned_model(tuned, run.checkpoint)
+        encoder = _encoder(tuned, model)
+        questions = _readable(encoder, questions, scoring, rejects, annotations)
         rejects.write(folder / "rejects.jsonl")
         predictions = folder / "predictions.jsonl"
         predictions.unlink(missing_ok=True)
-        scored = _score(tuned, model, questions, scoring, predictions)
+        scored = evaluate(model, encoder, questions, scoring, setup.scoring_trainer(tuned), predictions)
         write_json(folder / "result.json", {**_result(tuned, questions, scored, scoring), "control": cfg.control})
     log.info("%s", scored)
     return folder / "result.json"
@@ -86,17 +105,34 @@ def upright(cfg: DictConfig) -> bool:
     return bool(OmegaConf.select(cfg, "images.exif", default=True))
 
 
-def _score(
-    cfg: DictConfig, model: VisionLanguageModel, questions: Sequence[Question], scoring: Scoring, output: Path
-) -> Accuracy:
-    encoder = QuestionEncoder(
+def _questions(cfg: DictConfig, rejects: Rejects) -> list[Question]:
+    return read_questions(Path(cfg.benchmark.annotations), Path(cfg.benchmark.images), rejects, upright(cfg))
+
+
+def _readable(
+    encoder: QuestionEncoder, questions: Sequence[Question], scoring: Scoring, rejects: Rejects, annotations: Path
+) -> list[Question]:
+    """Return the questions that the model can read whole, and say how many it can't.
+
+    Raises:
+        InputError: if it can read none.
+    """
+    kept = encoder.readable(questions, scoring.mode, rejects)
+    if len(kept) < len(questions):
+        log.warning("%s: %d questions are not scored: %s", annotations, len(questions) - len(kept), rejects.summary())
+    if not kept:
+        raise InputError(f"{annotations} has no question that the model can read: {rejects.summary()}")
+    return kept
+
+
+def _encoder(cfg: DictConfig, model: VisionLanguageModel) -> QuestionEncoder:
+    return QuestionEncoder(
         TEMPLATES[cfg.model.template],
         setup.encoder(cfg, model),
         model.image_transform,
         model.tokenizer.pad_token_id,
         upright(cfg),
     )
-    return evaluate(model, encoder, questions, scoring, setup.scoring_trainer(cfg), output)
 
 
 def _result(cfg: DictConfig, questions: Sequence[Question], scored: Accuracy, scoring: Scoring) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from vlit.common.errors import InputError
@@ -53,6 +54,11 @@ class RunFolder:
     def rejects(self) -> Path:
         """Samples that were set aside, with reasons."""
         return self.path / "rejects.jsonl"
+
+    @property
+    def benchmark_rejects(self) -> Path:
+        """Questions that are not scored, with reasons."""
+        return self.path / "benchmark_rejects.jsonl"
 
     @property
     def metrics(self) -> Path:
@@ -118,25 +124,31 @@ class RunFolder:
     def begin(self, config: str, force: bool) -> bool:
         """Prepare the folder; return False when the run is done already.
 
-        An unfinished run is resumed only under the configuration it began with.
+        An unfinished run is resumed only under the configuration it began with, but for the benchmark.
 
         Args:
             config: the resolved configuration, as `resolved` returns it.
             force: whether to put aside what an earlier run left, until this one has begun to train.
 
         Raises:
-            InputError: if the folder contains a run of another configuration, files of somebody else, or a broken
-                result.
+            InputError: if the folder contains a run of another configuration or on another benchmark, files of
+                somebody else, or a broken result.
         """
         if force and not is_first_process():
             return True  # the first process is at work in the folder, whatever was there before
         if force and self.path.exists():
             self._set_aside()
-        if self.config.exists() and self.config.read_text(encoding="utf-8") != config:
-            changed = _first_difference(self.config.read_text(encoding="utf-8"), config)
+        before = self.config.read_text(encoding="utf-8") if self.config.exists() else config
+        if _tuned(before) != _tuned(config):
+            changed = _first_difference(before, config)
             raise InputError(
                 f"{self.path} holds a run with another configuration ({changed}): add force=true to start it again from"
                 " the beginning, or set paths.runs to another folder"
+            )
+        if self.result.exists() and _scored(before) != _scored(config):
+            raise InputError(
+                f"{self.path} is done, on another benchmark ({_first_difference(before, config)}): python evaluate.py"
+                f" run={self.path} benchmark=FILE scores it on one more"
             )
         if (fault := self.fault(verify=True)) is not None:
             raise InputError(fault)
@@ -251,6 +263,23 @@ def resolved(cfg: DictConfig) -> str:
     return OmegaConf.to_yaml(
         OmegaConf.create({key: value for key, value in plain.items() if key not in ("force", "plan")})
     )
+
+
+def _tuned(config: str) -> Any:
+    """Return what tuning depends on of a configuration: all but the benchmark, which may change until it is scored."""
+    plain = yaml.safe_load(config)
+    plain.pop("benchmark", None)
+    plain.get("paths", {}).pop("seed_bench", None)
+    return plain
+
+
+def _scored(config: str) -> Any:
+    """Return what a result depends on of the benchmark's configuration, and not how fast it is scored."""
+    benchmark = yaml.safe_load(config).get("benchmark", {})
+    scoring = {
+        key: value for key, value in benchmark.get("scoring", {}).items() if key not in ("batch_size", "workers")
+    }
+    return {**benchmark, "scoring": scoring}
 
 
 def _first_difference(old: str, new: str) -> str:
