@@ -1,4 +1,4 @@
-"""Whether indicators follow what they name: `python experiments/indicators_on_doses.py dose.samples=400`.
+"""Whether indicators follow what they name: `python experiments/indicators_on_doses.py data=dose dose.samples=400`.
 
 Builds the 25 datasets of the dose-response design and computes every indicator that needs no judge and no language
 model. For each principle and indicator: Spearman's correlation of the indicator with the dose over its five levels, and
@@ -8,9 +8,9 @@ how far the indicator moves (largest less least). Writes `results/quality/doses.
 from __future__ import annotations
 
 import logging
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from hydra.utils import instantiate
@@ -18,10 +18,12 @@ from omegaconf import DictConfig
 from scipy.stats import spearmanr
 
 from vlit.common.entry import entry, prepare
+from vlit.common.errors import InputError
 from vlit.common.files import write_json, write_text
+from vlit.runs.folder import commit
 
 log = logging.getLogger("vlit.indicators_on_doses")
-INDICATORS = ("T", "I_div", "I_forms", "R", "R_forms", "OG", "I_cx_rule", "I_cx_steps", "Balance")
+INDICATORS = ("MD", "T", "I_div", "I_forms", "R", "R_forms", "OG", "I_cx_rule", "I_cx_steps", "Balance")
 
 
 def measure(cfg: DictConfig, folder: Path) -> dict[str, dict[str, Any]]:
@@ -30,32 +32,30 @@ def measure(cfg: DictConfig, folder: Path) -> dict[str, dict[str, Any]]:
     from vlit.data.sample import Rejects
     from vlit.mini.doses.build import build_dose
     from vlit.mini.doses.design import doses
-    from vlit.quality.assess import Assessment
-    from vlit.quality.focus import FocusLabeller
+    from vlit.quality.assess import Assessment, instruments
+    from vlit.quality.curate import Curation
     from vlit.quality.indicators.registry import BY_KEY, register_from
-    from vlit.quality.instruments import Instruments
-    from vlit.quality.sentence_encoder import SentenceEncoder
     from vlit.quality.statistics import Shard, StatisticsStore
 
     register_from(cfg.indicators)
-    instruments = Instruments(
-        encoder=cache(partial(SentenceEncoder, **cfg.encoder)),
-        parser=partial(instantiate, cfg.parser),
-        labeller=cache(FocusLabeller),
-        settings=cfg,
-    )
+    curation: Curation = instantiate(cfg.quality)
+    chosen_instruments = instruments(cfg, cache(curation.features), _no_judge)
     chosen = [BY_KEY[key] for key in INDICATORS]
     found: dict[str, dict[str, Any]] = {}
     for dose in doses():
         data = build_dose(dose.principle, dose.level, cfg.dose.samples, cfg.dose.seed, cfg.dose.world_folder,
                           folder / "data" / dose.name)  # fmt: skip
         samples = read_coco_arc(data, Path(cfg.paths.coco_images), Rejects(), kinds=["global"], check=None)
-        made = Assessment(instruments, chosen)
+        made = Assessment(chosen_instruments, chosen)
         tables = made.statistics(StatisticsStore.of(folder / "statistics", dose.name, samples), samples, Shard())
         values = made.values(tables, samples)["indicators"]
         found[dose.name] = {"principle": dose.principle, "level": dose.level, "dose": dose.dose, "indicators": values}
         log.info("%s: %s", dose.name, {key: round(value, 2) for key, value in values.items()})
     return found
+
+
+def _no_judge() -> NoReturn:
+    raise InputError("this experiment has no judge")
 
 
 def followed(found: dict[str, dict[str, Any]], base_doses: dict[str, float]) -> dict[str, dict[str, dict[str, float]]]:
@@ -80,7 +80,7 @@ def page(table: dict[str, dict[str, dict[str, float]]], samples: int) -> str:
         "# Indicators on doses",
         "",
         f"Spearman's correlation of each indicator with the dose over five levels, and (how far it moves); {samples}"
-        " samples a dataset. `python experiments/indicators_on_doses.py`",
+        f" samples a dataset, seed 0, commit `{(commit() or 'none')[:7]}`. `python experiments/indicators_on_doses.py data=dose dose.samples={samples}`",
         "",
         "| dose | " + " | ".join(INDICATORS) + " |",
         "|---" * (len(INDICATORS) + 1) + "|",
@@ -100,7 +100,8 @@ def main(cfg: DictConfig) -> None:
     found = measure(cfg, Path(cfg.paths.cache) / "indicators_on_doses")
     table = followed(found, BASE_DOSE)
     output = Path(cfg.paths.root) / "results" / "quality"
-    write_json(output / "doses.json", {"samples": cfg.dose.samples, "datasets": found, "followed": table})
+    head = {"samples": cfg.dose.samples, "commit": commit()}
+    write_json(output / "doses.json", {**head, "datasets": found, "followed": table})
     write_text(output / "doses.md", page(table, cfg.dose.samples))
     log.info("wrote %s", output / "doses.md")
 
