@@ -74,13 +74,14 @@ def followed(found: dict[str, dict[str, Any]], base_doses: dict[str, float]) -> 
     return table
 
 
-def page(table: dict[str, dict[str, dict[str, float]]], samples: int) -> str:
+def page(table: dict[str, dict[str, dict[str, float]]], samples: int, seed: int) -> str:
     """Return the table in Markdown."""
+    command = f"python experiments/indicators_on_doses.py data=dose dose.samples={samples} dose.seed={seed}"
     lines = [
         "# Indicators on doses",
         "",
-        f"Spearman's correlation of each indicator with the dose over five levels, and (how far it moves); {samples}"
-        f" samples a dataset, seed 0, commit `{(commit() or 'none')[:7]}`. `python experiments/indicators_on_doses.py data=dose dose.samples={samples}`",
+        "Spearman's correlation of each indicator with the dose over five levels, and (how far it moves).",
+        f"`{command}`, commit `{(commit() or 'none')[:7]}`",
         "",
         "| dose | " + " | ".join(INDICATORS) + " |",
         "|---" * (len(INDICATORS) + 1) + "|",
@@ -100,9 +101,9 @@ def main(cfg: DictConfig) -> None:
     found = measure(cfg, Path(cfg.paths.cache) / "indicators_on_doses")
     table = followed(found, BASE_DOSE)
     output = Path(cfg.paths.root) / "results" / "quality"
-    head = {"samples": cfg.dose.samples, "commit": commit()}
+    head = {"samples": cfg.dose.samples, "seed": cfg.dose.seed, "commit": commit()}
     write_json(output / "doses.json", {**head, "datasets": found, "followed": table})
-    write_text(output / "doses.md", page(table, cfg.dose.samples))
+    write_text(output / "doses.md", page(table, cfg.dose.samples, cfg.dose.seed))
     log.info("wrote %s", output / "doses.md")
 
 
