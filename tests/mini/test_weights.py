@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from transformers import Blip2VisionModel, CLIPVisionModel
 
 from tests.conftest import ROOT
+from vlit.common.digest import write_sums
 from vlit.common.errors import InputError
 from vlit.mini.weights import load_exactly, mini_configuration, to_blip2_vision_model, to_clip_vision_model, unpack
 
@@ -75,14 +75,16 @@ def test_unpacking_twice_changes_nothing(tmp_path: Path) -> None:
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "weights").rglob("*")}
 
 
-def test_a_newer_part_is_unpacked_again(tmp_path: Path) -> None:
+def test_a_damaged_part_is_refused_and_a_new_one_unpacked(tmp_path: Path) -> None:
     parts = shutil.copytree(PARTS, tmp_path / "parts")
     unpack(str(parts), str(tmp_path / "weights"))
     before = (tmp_path / "weights/llava.safetensors").read_bytes()
     tensors = load_file(parts / "llava.safetensors")
     save_file({name: tensor + 1 for name, tensor in tensors.items()}, parts / "llava.safetensors")
-    newer = (tmp_path / "weights/.unpacked").stat().st_mtime + 10
-    os.utime(parts / "llava.safetensors", (newer, newer))
+    with pytest.raises(InputError, match=r"llava\.safetensors is damaged.*python -m vlit\.mini\.pretraining"):
+        unpack(str(parts), str(tmp_path / "weights"))
+    assert (tmp_path / "weights/llava.safetensors").read_bytes() == before
+    write_sums(parts)
     unpack(str(parts), str(tmp_path / "weights"))
     assert (tmp_path / "weights/llava.safetensors").read_bytes() != before
 

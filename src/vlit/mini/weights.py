@@ -11,12 +11,14 @@ where they are used, so that a command that needs no model does not wait for the
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vlit.common.digest import SUMS, damage, is_whole, write_sums
 from vlit.common.errors import InputError
-from vlit.common.files import replaced_folder
+from vlit.common.files import is_replaceable, replaced_folder, write_json
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,26 +26,27 @@ if TYPE_CHECKING:
 
     from vlit.models.loading import StateDict
 
-_UNPACKED = ".unpacked"  # written last; unpacked again where it is older than a shipped part
+_UNPACKED = ".unpacked"  # digest of the shipped parts that were unpacked
 _SOURCE = "the repository, or make them with `python -m vlit.mini.pretraining`"
 
 
 def unpack(parts: str, folder: str) -> None:
-    """Write the mini checkpoints, unless they are newer than every shipped part.
+    """Write the mini checkpoints, unless they are there, whole, and of these shipped parts.
 
     Args:
         parts: folder of the shipped parts.
         folder: folder that the loaders read (`paths.weights`).
 
     Raises:
-        InputError: if a part is absent or does not fit, or `folder` contains something else.
+        InputError: if a part is absent, damaged or does not fit, or `folder` contains something else.
     """
     source, target = Path(parts), Path(folder)
-    newest = max((path.stat().st_mtime for path in source.rglob("*") if path.is_file()), default=None)
-    if newest is None:
+    if not source.is_dir():
         raise InputError(f"no mini weights in {source}: get them from {_SOURCE}")
-    done = target / _UNPACKED
-    if done.exists() and done.stat().st_mtime >= newest:
+    if (wrong := damage(source)) is not None:
+        raise InputError(f"{wrong}; get it again from {_SOURCE}")
+    made_from = {"parts": hashlib.sha256((source / SUMS).read_bytes()).hexdigest()}
+    if is_replaceable(target, _UNPACKED, mend="set paths.weights") and is_whole(target, _UNPACKED, made_from):
         return
     with replaced_folder(target, _UNPACKED, what="unpacking of the mini weights", mend="set paths.weights") as fresh:
         shutil.copytree(source / "tokenizer", fresh / "tokenizer")
@@ -57,7 +60,8 @@ def unpack(parts: str, folder: str) -> None:
         write_model(mini_configuration(source, "llama"), shipped_part(source, "llama"), fresh / "llama")
         write_model(mini_configuration(source, "opt"), shipped_part(source, "opt"), fresh / "opt")
         _write_blip2(source, fresh / "blip2")
-        (fresh / _UNPACKED).touch()
+        write_json(fresh / _UNPACKED, made_from)
+        write_sums(fresh)
 
 
 def mini_configuration(parts: Path, name: str) -> PretrainedConfig:

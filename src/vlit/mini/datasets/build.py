@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from vlit.common.digest import is_whole, write_sums
 from vlit.common.errors import InputError
 from vlit.common.files import is_replaceable, read_json, replaced_folder, write_json, write_jsonl
 from vlit.construct.describe import write_region_archive
@@ -96,12 +97,13 @@ def build_mini_datasets(world_folder: str | Path, spec: MiniDatasetsSpec, folder
         _write_mimic_it(annotations, spec, fresh / "mimic_it", coco / _IMAGES)
         _write_ours(annotations, spec, fresh / "ours", coco / _IMAGES)
         write_json(fresh / _MARK, mark)
+        write_sums(fresh)
     return folder
 
 
 def _is_built(folder: Path, mark: dict[str, Any]) -> bool:
-    """Return whether a folder was built from what `mark` says; False if it is absent, empty or another build."""
-    return mark_of(folder, _MARK, "build") == mark
+    """Return whether a folder was built from what `mark` says; False if absent, empty, damaged or another build."""
+    return is_replaceable(folder, _MARK, "build") and is_whole(folder, _MARK, mark)
 
 
 def _write_llava(annotations: Sequence[ImageAnnotations], spec: MiniDatasetsSpec, folder: Path) -> None:
@@ -179,14 +181,3 @@ def _fingerprint(world: Path) -> Any:
         if path.is_file():
             digest.update(name.encode() + path.read_bytes())
     return digest.hexdigest()
-
-
-def mark_of(folder: Path, name: str, what: str) -> object:
-    """Return the content of the file `name`, which records what a folder was built from; None if the folder is empty.
-
-    Raises:
-        InputError: if the folder contains something else than `what`.
-    """
-    if not is_replaceable(folder, name, what):
-        return None
-    return read_json(folder / name, mend="remove the folder and build again")

@@ -17,11 +17,11 @@ from typing import Any
 
 from tqdm import tqdm
 
+from vlit.common.digest import is_whole, write_sums
 from vlit.common.errors import InputError
-from vlit.common.files import read_json, replaced_folder, write_json, write_jsonl
+from vlit.common.files import is_replaceable, read_json, replaced_folder, write_json, write_jsonl
 from vlit.construct.sources.read import SOURCES, read_annotations
 from vlit.mini.datasets.abilities import ABILITY_WRITERS
-from vlit.mini.datasets.build import mark_of
 from vlit.mini.datasets.conversations import PLANTED, Conversation, PlantedError, first_possible
 from vlit.mini.datasets.image_facts import ImageFacts
 from vlit.mini.datasets.ours import coco_arc_records
@@ -69,6 +69,7 @@ def build_dose(
         write_jsonl(fresh / PLANTED, (error.record() for error in planted))
         counted = _counted(right, written, planted)
         write_json(fresh / _MANIFEST, {**mark, "base_dose": BASE_DOSE.get(chosen.principle), "counted": counted})
+        write_sums(fresh)
     return folder
 
 
@@ -79,8 +80,7 @@ def varied(settings: DoseSettings) -> dict[str, list[Any]]:
 
 
 def _is_built(folder: Path, mark: dict[str, Any]) -> bool:
-    found = mark_of(folder, _MANIFEST, "dose")
-    return isinstance(found, dict) and {key: found.get(key) for key in mark} == mark
+    return is_replaceable(folder, _MANIFEST, "dose") and is_whole(folder, _MANIFEST, mark)
 
 
 def _counted(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from vlit.common.digest import write_sums
 from vlit.common.errors import InputError
 from vlit.data.templates import BLIP2, FLAMINGO, VICUNA_V1
 from vlit.mini.pretraining import corpus
@@ -94,6 +95,7 @@ class Pretraining:
                 print(f"{stage}: {output} exists")
                 continue
             STAGES[stage](self, stage)
+            write_sums(self.parts)
             print(f"{stage}: wrote {output}")
 
     def output(self, stage: str) -> Path:

@@ -10,6 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from vlit.common.digest import SUMS, is_whole, write_sums
 from vlit.common.errors import InputError
 from vlit.common.files import read_json, replaced_folder, write_json
 from vlit.mini.world.annotations import (
@@ -74,6 +75,8 @@ class WorldSpec:
 def build_world(spec: WorldSpec, folder: str | Path) -> Path:
     """Build a world under `folder`, unless it exists already. The same spec gives the same bytes.
 
+    One whose files are damaged is built again.
+
     `coco/` holds `train2014/` and the annotation files of COCO, COCO-Text, COCO Attributes and VQA v2; `seed_bench/`
     holds `SEED-Bench.json` and `SEED-Bench-image/`; `truth/` the scenes themselves; `world.json` the spec and a
     sha256 fingerprint of all other files.
@@ -87,7 +90,7 @@ def build_world(spec: WorldSpec, folder: str | Path) -> Path:
     folder = Path(folder)
     if _is_built(spec, folder):
         return folder
-    with replaced_folder(folder, what="world", is_current=lambda: _is_built(spec, folder)) as fresh:
+    with replaced_folder(folder, _RECORD, what="world", is_current=lambda: _is_built(spec, folder)) as fresh:
         _write(spec, fresh)
     return folder
 
@@ -98,11 +101,15 @@ def _is_built(spec: WorldSpec, folder: Path) -> bool:
         return False
     if not (folder / _RECORD).is_file():
         raise InputError(f"{folder} exists and is no world (it has no {_RECORD}): choose another folder")
-    record = read_json(folder / _RECORD, "build the world again")
-    if record.get("spec") != asdict(spec) or record.get("version") != _VERSION:
-        found = f"version {record.get('version')} of {record.get('spec')}"
+    made_from = {"version": _VERSION, "spec": asdict(spec)}
+    try:
+        record = read_json(folder / _RECORD)
+    except InputError:
+        record = made_from  # damaged: it is built again
+    if not isinstance(record, dict) or {key: record.get(key) for key in made_from} != made_from:
+        found = f"version {record.get('version')} of {record.get('spec')}" if isinstance(record, dict) else "no record"
         raise InputError(f"{folder} contains another world ({found}): remove it or choose another folder")
-    return True
+    return is_whole(folder, _RECORD, made_from)
 
 
 def _write(spec: WorldSpec, folder: Path) -> None:
@@ -126,6 +133,7 @@ def _write(spec: WorldSpec, folder: Path) -> None:
         write_json(path, content, indent=None)
     write_truth(folder, [*scenes, *(item.scene for item in items)])
     write_json(folder / _RECORD, {"version": _VERSION, "spec": asdict(spec), "fingerprint": world_fingerprint(folder)})
+    write_sums(folder)
 
 
 def _draw_all(images: Iterable[tuple[Path, Scene]]) -> None:
@@ -139,7 +147,7 @@ def _draw_all(images: Iterable[tuple[Path, Scene]]) -> None:
 def world_fingerprint(folder: Path) -> str:
     """Return the sha256 of the names and bytes of a world's files, without its record."""
     digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _RECORD):
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in (_RECORD, SUMS)):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
         digest.update(content)
