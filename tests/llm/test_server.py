@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -163,6 +165,23 @@ def test_a_file_that_is_no_cache_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "replies.sqlite").write_bytes(b"no database at all" * 100)
     with pytest.raises(InputError, match="is no reply cache"):
         ReplyCache(tmp_path / "replies.sqlite")
+
+
+def test_a_damaged_reply_counts_as_absent_and_a_damaged_file_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "replies.sqlite"
+    with ReplyCache(file) as cache:
+        for number in range(200):
+            cache.put(f"key {number}", Reply(["a text of some length"], ["stop"], 1, 2))
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE replies SET reply = replace(reply, 'some', 'same') WHERE key = 'key 7'")
+    with ReplyCache(file) as cache:
+        assert "key 7" not in cache and cache.get("key 7") is None
+        assert "key 8" in cache and cache.get("key 8") == Reply(["a text of some length"], ["stop"], 1, 2)
+    content = bytearray(file.read_bytes())
+    content[4096:8192] = bytes(4096)
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=r"replies\.sqlite is damaged .*\.recover"):
+        ReplyCache(file)
 
 
 def test_what_is_forgotten_is_no_longer_in_the_cache(tmp_path: Path) -> None:

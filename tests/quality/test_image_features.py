@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import ClassVar
 
@@ -81,3 +83,27 @@ def test_an_image_that_was_checked_is_not_decoded_again_for_its_feature(clip: Lo
     later = clip.features(tmp_path / "features.sqlite")
     assert later.unreadable([images[0], images[2]], encode=False) == {}
     assert Drawn.decoded[1] == Drawn.decoded[2] == 1, "a stored feature shows that its image is readable"
+
+
+def test_a_damaged_feature_is_encoded_again(clip: LoadedClip, tmp_path: Path) -> None:
+    file = tmp_path / "features.sqlite"
+    first = [vector.tobytes() for vector in clip.features(file).of([Drawn(1), Drawn(2)])]
+    with closing(sqlite3.connect(file)) as connection, connection:
+        (blob,) = connection.execute("SELECT vector FROM vectors WHERE image = 'noise 1'").fetchone()
+        flipped = bytes([blob[0] ^ 1, *blob[1:]])
+        connection.execute("UPDATE vectors SET vector = ? WHERE image = 'noise 1'", (flipped,))
+    Drawn.decoded.clear()
+    for _ in range(2):
+        assert [vector.tobytes() for vector in clip.features(file).of([Drawn(1), Drawn(2)])] == first
+    assert Drawn.decoded == {1: 1}
+
+
+def test_a_damaged_file_of_features_is_made_again(clip: LoadedClip, tmp_path: Path, caplog) -> None:
+    file = tmp_path / "features.sqlite"
+    first = clip.features(file).of([Drawn(1)])[0].tobytes()
+    file.write_bytes(b"SQLite format 3\0" + b"cut" * 1000)
+    assert clip.features(file).of([Drawn(1)])[0].tobytes() == first
+    assert str(file) in caplog.text
+    Drawn.decoded.clear()
+    assert clip.features(file).of([Drawn(1)])[0].tobytes() == first
+    assert not Drawn.decoded

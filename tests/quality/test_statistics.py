@@ -100,3 +100,39 @@ def test_faults_keep_their_rows_and_are_counted_again_when_resumed(tmp_path: Pat
 def test_an_impossible_shard_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="shard="):
         Shard.parse(text)
+
+
+def test_no_flipped_byte_of_a_part_changes_a_value_in_silence(tmp_path: Path) -> None:
+    samples, store = made(30), StatisticsStore(tmp_path)
+    store.compute(Lengths(), samples)
+    expected, before = store.read(Lengths(), samples), files(store)
+    (part,) = store.folder.rglob("*.parquet")
+    content, refused = part.read_bytes(), 0
+    for place in range(0, len(content), 3):
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << place % 8
+        part.write_bytes(flipped)
+        try:
+            assert store.read(Lengths(), samples).equals(expected), f"byte {place}"
+        except InputError as error:
+            assert str(part) in str(error) and "assess.py" in str(error)
+            refused += 1
+    assert refused > len(content) / 6
+    part.write_bytes(content[:-9])
+    store.compute(Lengths(), samples)
+    assert files(store) == before, "measured again"
+
+
+@pytest.mark.parametrize("content", [b"", b"no Parquet", b"PAR1PAR1"])
+def test_a_damaged_part_is_named_and_measured_again(tmp_path: Path, content: bytes, caplog) -> None:
+    samples, store = made(5), StatisticsStore(tmp_path, 2)
+    store.compute(Lengths(), samples)
+    before, part = files(store), sorted(store.folder.rglob("*.parquet"))[1]
+    part.write_bytes(content)
+    with pytest.raises(InputError, match=r"part-000001\.parquet is damaged"):
+        store.stored("lengths", samples)
+    counting = Lengths()
+    assert store.missing(counting, samples) == samples[2:4]
+    store.compute(counting, samples)
+    assert counting.calls == 1 and files(store) == before
+    assert str(part) in caplog.text

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,6 +15,8 @@ from typing import Any, Protocol, TypeVar
 from vlit.common.errors import InputError
 from vlit.llm.request import ChatRequest, Price, Prompt, Reply, RequestFailed, Sampling, key_of
 
+log = logging.getLogger(__name__)
+
 Request_contra = TypeVar("Request_contra", bound=ChatRequest, contravariant=True)
 
 
@@ -20,7 +24,8 @@ class ReplyCache:
     """A mapping of content keys to replies in one SQLite file. One process at a time; a context manager.
 
     The write-ahead log makes each `put` whole or not at all, so a process may be killed at any moment. Locked
-    exclusively, the file needs no shared memory and so works on a network file system too.
+    exclusively, the file needs no shared memory and so works on a network file system too. A reply has a checksum: one
+    that is damaged counts as absent.
 
     Raises:
         InputError: if another process has the file open, or it is no reply cache.
@@ -37,6 +42,12 @@ class ReplyCache:
             self._database.execute("CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT NOT NULL)")
             self._database.execute("BEGIN IMMEDIATE")
             self._database.execute("COMMIT")
+            (found,) = self._database.execute("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                raise InputError(
+                    f"{path} is damaged ({str(found).splitlines()[-1]}): `sqlite3 {path} .recover` saves what can be"
+                    " saved; or move it away, and its replies are requested, and paid for, again"
+                )
         except sqlite3.OperationalError as error:
             raise InputError(f"cannot open {path} ({error}): another process may be using it") from None
         except sqlite3.DatabaseError as error:
@@ -51,7 +62,7 @@ class ReplyCache:
         self._database.close()
 
     def __contains__(self, key: str) -> bool:
-        return self._database.execute("SELECT 1 FROM replies WHERE key = ?", (key,)).fetchone() is not None
+        return self.get(key) is not None
 
     def __len__(self) -> int:
         (count,) = self._database.execute("SELECT COUNT(*) FROM replies").fetchone()
@@ -60,15 +71,30 @@ class ReplyCache:
     def get(self, key: str) -> Reply | None:
         """Return the reply of a key, if there is one."""
         row = self._database.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
-        return None if row is None else Reply(**json.loads(row[0]))
+        return None if row is None else self._read(key, row[0])
+
+    def _read(self, key: str, row: object) -> Reply | None:
+        text = row if isinstance(row, str) else ""
+        if not text.startswith("{"):  # as rows from before there were checksums do
+            checksum, _, text = text.partition(" ")
+            if checksum != _checksum(text):
+                log.warning("%s: the reply %s is damaged, and requested again", self.path, key[:12])
+                self.forget([key])
+                return None
+        return Reply(**json.loads(text))
 
     def put(self, key: str, reply: Reply) -> None:
         """Store a reply; it is on disk when this returns."""
-        self._database.execute("INSERT OR REPLACE INTO replies VALUES (?, ?)", (key, json.dumps(asdict(reply))))
+        text = json.dumps(asdict(reply))
+        self._database.execute("INSERT OR REPLACE INTO replies VALUES (?, ?)", (key, f"{_checksum(text)} {text}"))
 
     def forget(self, keys: Iterable[str]) -> None:
         """Remove replies, so that their requests are sent again."""
         self._database.executemany("DELETE FROM replies WHERE key = ?", ((key,) for key in keys))
+
+
+def _checksum(text: str) -> str:
+    return f"{zlib.crc32(text.encode()):08x}"
 
 
 class LanguageModel(Protocol[Request_contra]):

@@ -6,12 +6,16 @@ and measures images with one decoding. Features don't depend on which images are
 to eight, as matrix products of one to three rows are rounded otherwise), so shards that share the file end with the
 values of one pass.
 
+A stored feature that is damaged counts as absent, and a damaged file is made again.
+
 torch is imported where something is encoded: what only reads stored features and statistics need not wait for it.
 """
 
 from __future__ import annotations
 
+import logging
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -31,8 +35,12 @@ if TYPE_CHECKING:
 
     from vlit.models.clip import Clip
 
+log = logging.getLogger(__name__)
+
 Made = TypeVar("Made")
-_TABLE = "CREATE TABLE IF NOT EXISTS features (model TEXT, image TEXT, vector BLOB, PRIMARY KEY (model, image))"
+_TABLE = (  # `crc` is of the vector
+    "CREATE TABLE IF NOT EXISTS vectors (model TEXT, image TEXT, vector BLOB, crc INTEGER, PRIMARY KEY (model, image))"
+)
 _FEWEST_ROWS = 8  # encoded at once
 _DECODERS = 8  # threads; Pillow decodes outside Python's lock
 
@@ -169,21 +177,30 @@ class ImageFeatures:
         if self.file is None or not self.file.exists():
             return {}
         found: dict[str, Vector] = {}
-        with closing(self._connection()) as connection:
-            for some in chunks(keys, 500):
-                places = ",".join("?" * len(some))
-                query = f"SELECT image, vector FROM features WHERE model = ? AND image IN ({places})"
-                rows = connection.execute(query, (self.key, *some))
-                found.update((key, np.frombuffer(blob, np.float32)) for key, blob in rows)
+        try:
+            with closing(self._connection()) as connection:
+                for some in chunks(keys, 500):
+                    places = ",".join("?" * len(some))
+                    query = f"SELECT image, vector, crc FROM vectors WHERE model = ? AND image IN ({places})"
+                    for key, blob, crc in connection.execute(query, (self.key, *some)):
+                        if isinstance(blob, bytes) and zlib.crc32(blob) == crc:
+                            found[key] = np.frombuffer(blob, np.float32)
+        except sqlite3.OperationalError:  # locked, or no space
+            raise
+        except sqlite3.DatabaseError as error:
+            log.warning("%s is damaged (%s): it is made again", self.file, error)
+            self.file.unlink(missing_ok=True)
+            return {}
         return found
 
     def _store(self, vectors: dict[str, Vector]) -> None:
         if self.file is None or not vectors:
             return
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        rows = [(self.key, key, vector.tobytes()) for key, vector in vectors.items()]
+        blobs = {key: vector.tobytes() for key, vector in vectors.items()}
+        rows = [(self.key, key, blob, zlib.crc32(blob)) for key, blob in blobs.items()]
         with closing(self._connection()) as connection, connection:
-            connection.executemany("INSERT OR IGNORE INTO features VALUES (?, ?, ?)", rows)
+            connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", rows)
 
     def _connection(self) -> sqlite3.Connection:
         connection = sqlite3.connect(str(self.file), timeout=60)  # another shard may be writing

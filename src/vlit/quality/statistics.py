@@ -3,7 +3,7 @@
 A dataset is cut into parts of a fixed number of samples, in order; each measure writes one Parquet file a part, whole
 or not at all. A killed run resumes with the first part that is missing. Shard `k/n` computes the parts whose number
 leaves `k - 1` when divided by `n`. Parts are the same however the work is split, so shards together give the statistics
-of one pass.
+of one pass. Pages have checksums: a part that is damaged is measured again by `assess.py`, and read by nobody.
 
 A sample that can't be measured keeps its row: its `fault` gives the reason, and faults are counted.
 """
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 PART = 512  # samples a file
 _KEY = "key.txt"
+_NAMES = b"columns"  # in the metadata of a part
 
 
 class MeasureFault(Exception):  # noqa: N818 - a property of the sample, stored as data
@@ -107,9 +108,9 @@ class StatisticsStore:
             write_text(self._folder(measure) / _KEY, measure.key)
         for number in tqdm(numbers, desc=measure.name, disable=len(numbers) < 2):
             file = self._file(measure, number)
-            if not file.exists():
+            if not _sound(file):
                 self._write(file, measure, self._samples(samples, number))
-            faults.update(fault for fault in pq.read_table(file, columns=["fault"])["fault"].to_pylist() if fault)
+            faults.update(fault for fault in _table(file)["fault"].to_pylist() if fault)
         if faults:
             log.warning("%s: %d samples without a value (%s)", measure.name, sum(faults.values()), _listed(faults))
         return faults
@@ -118,7 +119,7 @@ class StatisticsStore:
         """Return the samples of a shard whose parts are still to be computed."""
         shard = shard or Shard()
         numbers = range(shard.number - 1, self._parts(samples), shard.of)
-        absent = [number for number in numbers if not self._file(measure, number).exists()]
+        absent = [number for number in numbers if not _sound(self._file(measure, number))]
         return [one for number in absent for one in self._samples(samples, number)]
 
     def read(self, measure: Measure, samples: Sequence[Sample]) -> pa.Table:
@@ -135,7 +136,7 @@ class StatisticsStore:
                 "run assess.py for every shard"
             )
         schema = _full(measure)
-        return pa.concat_tables([pq.read_table(file) for file in files]) if files else schema.empty_table()
+        return pa.concat_tables([_table(file) for file in files]) if files else schema.empty_table()
 
     def stored(self, name: str, samples: Sequence[Sample], key: str | None = None) -> pa.Table:
         """Return the complete statistics of a name, whatever measured them.
@@ -166,7 +167,7 @@ class StatisticsStore:
                 f"{len(complete)} statistics of {name} in {self.folder}: choose one of {texts} by its start"
             )
         folder = next(iter(complete))
-        return pa.concat_tables([pq.read_table(folder / _part(number)) for number in numbers])
+        return pa.concat_tables([_table(folder / _part(number)) for number in numbers])
 
     def _parts(self, samples: Sequence[Sample]) -> int:
         return -(-len(samples) // self.part_size)
@@ -188,7 +189,43 @@ class StatisticsStore:
             for sample, row in zip(samples, found, strict=True)
         ]  # fmt: skip
         with whole(file) as temporary:
-            pq.write_table(pa.Table.from_pylist(rows, schema=_full(measure)), temporary)
+            schema = _full(measure)
+            # Pages have checksums, and names of columns don't.
+            table = pa.Table.from_pylist(rows, schema.with_metadata({_NAMES: ",".join(schema.names)}))
+            pq.write_table(table, temporary, write_page_checksum=True)
+
+
+def _table(file: Path) -> pa.Table:
+    """Read a part.
+
+    Raises:
+        InputError: if it is damaged.
+    """
+    try:
+        table = pq.read_table(file, page_checksum_verification=True)
+        names = (table.schema.metadata or {}).get(_NAMES)
+        if names is not None and names.decode() != ",".join(table.column_names):
+            raise ValueError("the names of its columns are not what they were")
+        return table.replace_schema_metadata()
+    except (OSError, pa.ArrowException, ValueError) as error:
+        why = str(error).splitlines()[0]
+        raise InputError(f"{file} is damaged ({why}): run assess.py, which measures its samples again") from None
+
+
+def _sound(file: Path) -> bool:
+    """Return whether a part is there and whole; one that is damaged is removed, and named in the log."""
+    if not file.exists():
+        return False
+    try:
+        _table(file)
+    except InputError as error:
+        log.warning("%s", error)
+        if file.is_dir():
+            file.rmdir()  # nothing of ours: an empty folder goes, another one is an error
+        else:
+            file.unlink()
+        return False
+    return True
 
 
 def measured(measure: Measure, samples: Sequence[Sample]) -> list[dict[str, Any] | MeasureFault]:
