@@ -18,8 +18,9 @@ from vlit.data.images import FileImage
 from vlit.data.sample import Rejects
 from vlit.data.templates import TEMPLATES, Piece
 from vlit.evaluation.encoding import QuestionEncoder
-from vlit.evaluation.evaluate import Scoring, _part, _share, evaluate, fingerprint_questions
+from vlit.evaluation.evaluate import Scoring, evaluate
 from vlit.evaluation.generation import read_answer
+from vlit.evaluation.parts import fingerprint_questions, line_of, part_file, share
 from vlit.evaluation.questions import read_questions
 from vlit.evaluation.ranking import choice_scores, ranked_rows
 from vlit.evaluation.seed_bench import LETTERS, Question
@@ -140,8 +141,8 @@ def test_answers_to_other_questions_of_the_same_names_are_not_taken(
     assert fingerprint_questions(asked) != fingerprint_questions(changed)
     stale = tmp_path / "predictions.jsonl"
     rows = [{"question_id": one.id, "dimension": one.dimension, "prediction": "A", "answer": "A"} for one in asked]
-    left = "".join(json.dumps(row) + "\n" for row in rows[:8])
-    _part(stale, fingerprint_questions(changed, scoring.name, scoring.precision), 0).write_text(left)
+    left = "".join(map(line_of, rows[:8]))
+    part_file(stale, fingerprint_questions(changed, scoring.name, scoring.precision), 0).write_text(left)
     evaluate(model, encoder_of(cfg, model, encoder), asked, scoring, trainer, stale)
     assert [row["answer"] for row in map(json.loads, stale.read_text().splitlines())] == [
         "ABCD"[one.answer] for one in asked
@@ -149,20 +150,25 @@ def test_answers_to_other_questions_of_the_same_names_are_not_taken(
     assert not list(tmp_path.glob("*part*"))
 
 
+@pytest.mark.parametrize("harm", ["cut", "flipped", "torn"])
 def test_an_interrupted_evaluation_resumes_and_ends_the_same(
-    family, questions: list[Question], compose, tmp_path: Path
+    family, questions: list[Question], compose, tmp_path: Path, harm: str
 ) -> None:
     cfg, model, encoder = family("blip2")
     scoring = Scoring("ranking", "mean", batch_size=8, workers=0)
     trainer = setup.scoring_trainer(cfg)
     whole = tmp_path / "whole" / "predictions.jsonl"
     evaluate(model, encoder_of(cfg, model, encoder), questions, scoring, trainer, whole)
-    lines = whole.read_text().splitlines(keepends=True)
+    lines = [line_of(json.loads(line)) for line in whole.read_text().splitlines()]
+    if harm == "flipped":  # a digit of a score
+        lines[9] = lines[9].replace("1", "7")
+    elif harm == "torn":
+        lines[2] = lines[2][:30] + "\n"
     cut = tmp_path / "cut" / "predictions.jsonl"
     cut.parent.mkdir()
     # one whole batch, half of the next, and a line that a kill cut off
     identity = fingerprint_questions(questions, scoring.name, scoring.precision)
-    _part(cut, identity, 0).write_text("".join(lines[:12]) + lines[12][:20])
+    part_file(cut, identity, 0).write_text("".join(lines[:12]) + lines[12][:20])
     evaluate(model, encoder_of(cfg, model, encoder), questions, scoring, trainer, cut)
     assert cut.read_text() == whole.read_text()
     assert not list(cut.parent.glob("*.part*"))
@@ -220,7 +226,7 @@ def test_the_processes_shares_contain_every_question_once(asked: list[int], size
         Question(str(number), "IA", "?", ("a", "b", "c", "d"), 0, Path(f"{image}.jpg"))
         for number, image in enumerate(asked)
     ]
-    shares = [_share(made, size, rank, world) for rank in range(world)]
+    shares = [share(made, size, rank, world) for rank in range(world)]
     drawn = [question.id for share in shares for batch in share for question in batch]
     assert sorted(drawn, key=int) == [question.id for question in made]
     assert all(1 <= len(batch) <= size for share in shares for batch in share)

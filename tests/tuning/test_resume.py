@@ -60,6 +60,15 @@ def test_a_run_killed_in_training_ends_as_if_it_had_not_been(undisturbed, cache:
     assert outcome(tmp_path) == undisturbed
 
 
+@pytest.mark.parametrize("harm", [b"", b'{"step": 1, "lo', b"\xff\xfe\n"], ids=["empty", "cut", "no text"])
+def test_a_damaged_file_of_metrics_is_whole_again(undisturbed, cache: Path, tmp_path: Path, harm: bytes) -> None:
+    metrics = tmp_path / "mini" / "openflamingo" / "ours_qc" / "seed0" / "metrics.jsonl"
+    kill_in_training(command(cache, tmp_path), metrics, steps=5)
+    metrics.write_bytes(harm)
+    subprocess.run(command(cache, tmp_path), cwd=ROOT, check=True, capture_output=True)
+    assert outcome(tmp_path) == undisturbed
+
+
 def test_another_seed_is_another_run(undisturbed, cache: Path, tmp_path: Path) -> None:
     subprocess.run(command(cache, tmp_path, "seed=1"), cwd=ROOT, check=True, capture_output=True)
     metrics = tmp_path / "mini" / "openflamingo" / "ours_qc" / "seed1" / "metrics.jsonl"
@@ -70,6 +79,7 @@ def test_another_seed_is_another_run(undisturbed, cache: Path, tmp_path: Path) -
 def test_a_run_killed_in_evaluation_only_evaluates(undisturbed, cache: Path, tmp_path: Path) -> None:
     subprocess.run(command(cache, tmp_path), cwd=ROOT, check=True, capture_output=True)
     folder = tmp_path / "mini" / "openflamingo" / "ours_qc" / "seed0"
+    (folder / "metrics.jsonl").write_text("damaged")
     for name in ("result.json", "predictions.jsonl"):  # what a kill between training and the result leaves
         (folder / name).unlink()
     checkpoint = (folder / "checkpoints" / "last.ckpt").stat().st_mtime_ns

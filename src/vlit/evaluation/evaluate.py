@@ -6,8 +6,6 @@ import vlit.common.torchvision_shim  # noqa: F401  (before Lightning looks for t
 
 # isort: split
 import functools
-import hashlib
-import json
 import logging
 import math
 import os
@@ -23,9 +21,9 @@ from tqdm import tqdm
 
 from vlit.common.errors import InputError
 from vlit.common.files import read_jsonl, write_jsonl
-from vlit.data.images import FileImage, portable_key
 from vlit.evaluation.encoding import QuestionBatch, QuestionEncoder
 from vlit.evaluation.generation import generated_rows
+from vlit.evaluation.parts import answered_batches, fingerprint_questions, line_of, merge, part_file, share
 from vlit.evaluation.ranking import NORMALISATIONS, ranked_rows
 from vlit.evaluation.seed_bench import LETTERS, Accuracy, Question, accuracy
 from vlit.models.family import VisionLanguageModel
@@ -106,7 +104,7 @@ class Evaluation(L.LightningModule):
                     f"question {row['question_id']} has no finite score: the model's weights or their precision are"
                     " broken, and every answer would be A; tune it again at a lower learning rate, or score in 32-true"
                 )
-        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        lines = "".join(map(line_of, rows))
         with self.part.open("a", encoding="utf-8") as file:
             file.write(lines)
         if preemption_requested():
@@ -148,9 +146,9 @@ def evaluate(
         enable_progress_bar=False,
     )
     identity = fingerprint_questions(questions, scoring.name, scoring.precision)
-    part = _part(output, identity, predictor.global_rank)
-    batches = _share(questions, scoring.batch_size, predictor.global_rank, predictor.world_size)
-    remaining = batches[_answered(part, batches) :]
+    part = part_file(output, identity, predictor.global_rank)
+    batches = share(questions, scoring.batch_size, predictor.global_rank, predictor.world_size)
+    remaining = batches[answered_batches(part, batches) :]
     log.info("scoring %d questions by %s", len(questions), scoring.name)
     # A process that has answered its share takes part all the same: only there the processes find each other.
     if remaining or predictor.world_size > 1:
@@ -159,7 +157,7 @@ def evaluate(
             predictor.predict(Evaluation(model, rows, part), loader, return_predictions=False)
     predictor.strategy.barrier()
     if predictor.is_global_zero:
-        _merge(output, identity, questions, predictor.world_size)
+        merge(output, identity, questions, predictor.world_size)
     predictor.strategy.barrier()
     answered = list(read_jsonl(output))
     scored = accuracy((row["dimension"], row["prediction"] == row["answer"]) for row in answered)
@@ -188,55 +186,6 @@ def _unread(answered: Sequence[dict[str, Any]], output: Path) -> float:
         output.with_name(UNREAD),
     )  # fmt: skip
     return share
-
-
-def fingerprint_questions(questions: Sequence[Question], *settings: str) -> str:
-    """Return a hash of questions and how they are scored: ids, texts, choices, answers, and images by name and size."""
-    digest = hashlib.sha256(json.dumps(settings).encode())
-    for one in questions:
-        row = (one.id, one.dimension, one.question, one.choices, one.answer, portable_key(FileImage(one.image)))
-        digest.update(json.dumps(row).encode())
-    return digest.hexdigest()
-
-
-def _part(output: Path, identity: str, rank: int) -> Path:
-    """Return a process's part file; answers to other questions have another name, and are never taken for these."""
-    return output.with_name(f"{output.name}.{identity[:12]}.part{rank}")
-
-
-def _share(questions: Sequence[Question], size: int, rank: int, world: int) -> list[list[Question]]:
-    """Return a process's batches; questions on one image are neighbours, so that the image is encoded once for them."""
-    first = {question.image: place for place, question in reversed(list(enumerate(questions)))}
-    together = sorted(questions, key=lambda question: first[question.image])
-    batches = [together[start : start + size] for start in range(0, len(together), size)]
-    return batches[rank::world]
-
-
-def _answered(part: Path, batches: list[list[Question]]) -> int:
-    """Return how many batches a part file contains whole, and cut it off after them."""
-    if not part.exists():
-        return 0
-    lines = part.read_text(encoding="utf-8").split("\n")
-    rows = [json.loads(line) for line in lines[:-1]]  # a kill may have cut off what follows the last line break
-    done = used = 0
-    for batch in batches:
-        if [row["question_id"] for row in rows[used : used + len(batch)]] != [question.id for question in batch]:
-            break
-        done, used = done + 1, used + len(batch)
-    write_jsonl(part, rows[:used])
-    return done
-
-
-def _merge(output: Path, identity: str, questions: Sequence[Question], world: int) -> None:
-    """Write the rows of all processes in the order of the questions, and remove all part files."""
-    parts = [_part(output, identity, rank) for rank in range(world)]
-    rows = {row["question_id"]: row for part in parts if part.exists() for row in read_jsonl(part)}
-    absent = [question.id for question in questions if question.id not in rows]
-    if absent:
-        raise RuntimeError(f"{len(absent)} questions have no prediction, first {absent[0]}")
-    write_jsonl(output, [rows[question.id] for question in questions])
-    for part in output.parent.glob(f"{output.name}.*part*"):
-        part.unlink(missing_ok=True)
 
 
 class _Bar(L.Callback):

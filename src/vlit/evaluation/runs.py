@@ -16,7 +16,8 @@ from vlit.common.files import write_json
 from vlit.data.sample import Rejects
 from vlit.data.templates import TEMPLATES
 from vlit.evaluation.encoding import QuestionEncoder
-from vlit.evaluation.evaluate import Scoring, evaluate, fingerprint_questions
+from vlit.evaluation.evaluate import Scoring, evaluate
+from vlit.evaluation.parts import fingerprint_questions
 from vlit.evaluation.questions import read_questions
 from vlit.evaluation.seed_bench import Accuracy, Question, chance, shuffled_images
 from vlit.models.family import VisionLanguageModel

@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from vlit.common.files import read_jsonl, write_jsonl
+from vlit.common.files import write_jsonl
 from vlit.data.dataset import Batch
 from vlit.runs import attempt, owner
 
@@ -24,20 +24,33 @@ class StepMetrics(L.Callback):
     The loss is the mean over the supervised tokens of all batches of the step.
 
     Args:
-        path: file of the lines; a resumed run first removes the lines that it will write again.
+        path: file of the lines. A resumed run first writes those up to its checkpoint, which has them too, so that
+            nothing is lost where the file is damaged.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._began = 0.0
         self._batches: list[tuple[float, float, float]] = []  # of the step so far: loss, supervised tokens, all tokens
+        self._rows: list[dict[str, Any]] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the rows so far."""
+        return {"rows": self._rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the rows of a checkpoint."""
+        self._rows = state_dict["rows"]
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Keep the lines up to the step at which training starts."""
-        if not trainer.is_global_zero:
-            return
-        kept = [row for row in _complete_lines(self.path) if row["step"] <= trainer.global_step]
-        write_jsonl(self.path, kept)
+        """Write the lines up to the step at which training starts."""
+        if trainer.is_global_zero:
+            write_jsonl(self.path, self._rows)
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write all lines once more: a run that only had to be scored may have found its file damaged."""
+        if trainer.is_global_zero:
+            write_jsonl(self.path, self._rows)
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Batch, batch_idx: int
@@ -70,6 +83,7 @@ class StepMetrics(L.Callback):
         for logger in trainer.loggers:
             logger.log_metrics({key: value for key, value in row.items() if key != "step"}, step=row["step"])
         if trainer.is_global_zero:
+            self._rows.append(row)
             with self.path.open("a", encoding="utf-8") as lines:
                 lines.write(json.dumps(row) + "\n")
 
@@ -186,13 +200,3 @@ def _any_process_preempted(trainer: L.Trainer) -> bool:
     if trainer.world_size > 1 and owner.slurm_job():
         return trainer.strategy.reduce_boolean_decision(attempt.preemption_requested(), all=False)
     return attempt.preemption_requested()
-
-
-def _complete_lines(path: Path) -> list[Any]:
-    """Read a JSON-lines file without its last line where a kill cut that off."""
-    if not path.exists():
-        return []
-    text = path.read_text(encoding="utf-8")
-    if not text.endswith("\n"):
-        write_jsonl(path, [json.loads(line) for line in text.splitlines()[:-1]])
-    return read_jsonl(path)
