@@ -30,12 +30,16 @@ def printable(text: str) -> str:
 
 
 def storage_error(error: OSError, where: Path) -> InputError | None:
-    """Return the line for a disk that is full, read-only, closed to us or gone; None for errors of another kind.
+    """Return the line for a disk that is full, read-only, closed to us or gone, or a folder in a file's place.
+
+    None for errors of another kind.
 
     Args:
         error: the system's error; it names no file where writing fails in an open one.
         where: the file or folder that was written to.
     """
+    if isinstance(error, IsADirectoryError | NotADirectoryError):
+        return InputError(f"{error.filename2 or error.filename or where}: {error.strerror}: move it away")
     if error.errno not in STORAGE:
         return None
     return InputError(

@@ -138,7 +138,7 @@ class RunFolder:
             return True  # the first process is at work in the folder, whatever was there before
         if force and self.path.exists():
             self._set_aside()
-        before = self.config.read_text(encoding="utf-8") if self.config.exists() else config
+        before = self._began_with() if self.config.exists() else config
         if _tuned(before) != _tuned(config):
             changed = _first_difference(before, config)
             raise InputError(
@@ -157,6 +157,21 @@ class RunFolder:
         if is_first_process():
             write_text(self.config, config)
         return True
+
+    def _began_with(self) -> str:
+        """Return the configuration in the folder, as YAML.
+
+        Raises:
+            InputError: if it is damaged.
+        """
+        try:
+            text = self.config.read_text(encoding="utf-8")
+            whole = isinstance(yaml.safe_load(text), dict)
+        except (UnicodeDecodeError, yaml.YAMLError):
+            whole = False
+        if not whole:
+            raise InputError(f"{self.config} is damaged: put it back, or add force=true to start the run again")
+        return text
 
     @property
     def _aside(self) -> Path:
