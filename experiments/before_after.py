@@ -40,7 +40,9 @@ def main() -> None:
                 ]
                 panel.bar([place + shift for place in places], heights, 0.38, yerr=errors, color=colour, label=name,
                           error_kw={"linewidth": 0.7})  # fmt: skip
-            blind = next(one for key, one in found[model, "ours_qc"]["evaluations"].items() if "shuffled_images" in key)
+            blind = next(
+                one for one in found[model, "ours_qc"]["evaluations"].values() if one["control"] == "shuffled_images"
+            )
             panel.scatter(places, [blind["accuracy"][column] for column in COLUMNS], color=BLIND, s=12, zorder=3,
                           label="tuned, another scene's image")  # fmt: skip
             panel.axhline(25, color="black", linewidth=0.5, linestyle=":")

@@ -64,7 +64,7 @@ def main_job() -> list[str]:
     for model, name in MODEL_LABELS.items():
         for data, label in ((UNTUNED, f"{name}, untuned"), ("ours_qc", f"{name}, tuned")):
             row = runs[model, data]
-            (control,) = (found for key, found in row["evaluations"].items() if "shuffled_images" in key)
+            (control,) = (found for found in row["evaluations"].values() if found["control"] == "shuffled_images")
             cells = [_accuracy(row["result"], column) for column in COLUMNS]
             lines.append(_row(label, *cells, _accuracy(control, OVERALL), f"`{row['result']['commit'][:7]}`"))
     return lines

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,9 @@ SUMS = "SHA256SUMS"
 def write_sums(folder: Path) -> None:
     """Write the list of a folder's files, which are all there; texts for people are not in it."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in (SUMS, "README.md"))
-    write_text(folder / SUMS, "".join(f"{_sum(path)}  {path.relative_to(folder).as_posix()}\n" for path in files))
+    write_text(
+        folder / SUMS, "".join(f"{checksum_of(path)}  {path.relative_to(folder).as_posix()}\n" for path in files)
+    )
 
 
 def damage(folder: Path) -> str | None:
@@ -35,7 +38,7 @@ def damage(folder: Path) -> str | None:
     for line in lines:
         expected, _, name = line.partition("  ")
         try:
-            found = _sum(folder / name)
+            found = checksum_of(folder / name)
         except FileNotFoundError:
             return f"{folder / name} is missing"
         except OSError as error:
@@ -67,6 +70,18 @@ def is_whole(folder: Path, record: str, made_from: Mapping[str, Any]) -> bool:
     return wrong is None
 
 
-def _sum(path: Path) -> str:
+def checksum_of(path: Path, algorithm: str = "sha256") -> str:
+    """Return the checksum of a file in hexadecimal digits."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def sealed(text: str) -> str:
+    """Return a text behind a checksum of it, which `opened` compares."""
+    return f"{zlib.crc32(text.encode()):08x} {text}"
+
+
+def opened(line: bytes) -> str | None:
+    """Return the text of what `sealed` returned; None if it is damaged."""
+    checksum, _, text = line.partition(b" ")
+    return text.decode() if checksum == f"{zlib.crc32(text):08x}".encode() else None

@@ -6,7 +6,6 @@ A broken download is resumed where it stopped, and no broken file is left under 
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import logging
 import shutil
@@ -22,6 +21,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 from tqdm import tqdm
 
+from vlit.common.digest import checksum_of
 from vlit.common.entry import entry
 from vlit.common.errors import InputError
 
@@ -161,12 +161,6 @@ def _check(file: PublishedFile, part: Path) -> None:
             f"{file.url}: {algorithm} is {found}, not {expected}: the file is removed; run again, or look on the "
             "publisher's page whether it has changed"
         )
-
-
-def checksum_of(path: Path, algorithm: str) -> str:
-    """Return the checksum of a file in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def free_bytes(folder: Path) -> int:

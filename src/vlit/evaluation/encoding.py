@@ -128,12 +128,14 @@ class QuestionEncoder:
         rows = []
         for prompt, choices in zip(prompts, filled, strict=True):
             length = len(self.encoder(prompt, "").input_ids)
-            for choice in choices:
-                # Encoded behind its prompt, as a response is in tuning; the prompt's tokens are then cut off.
-                response = Piece(self.template.before_answer + choice.strip(), supervised=True)
-                rows.append(torch.tensor(self.encoder.training([*prompt, response], choice).input_ids[length:]))
+            # Encoded behind its prompt, as a response is in tuning; the prompt's tokens are then cut off.
+            encoded = [self.encoder.training([*prompt, self._response(choice)], choice) for choice in choices]
+            rows += [torch.tensor(one.input_ids[length:]) for one in encoded]
         mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
         return pad_sequence(rows, batch_first=True, padding_value=self.pad_id), mask
+
+    def _response(self, choice: str) -> Piece:
+        return Piece(self.template.before_answer + choice.strip(), supervised=True)
 
     def _texts(self, prompts: Sequence[Sequence[Piece]]) -> Batch:
         """Return a left-padded batch of prompts without images."""
@@ -174,8 +176,7 @@ class QuestionEncoder:
         if mode == "generation":
             return self.encoder(self.template.question_prompt(lettered_prompt(question)), question.id)
         prompt = self.template.question_prompt(question.question)
-        texts = (Piece(self.template.before_answer + choice.strip(), supervised=True) for choice in question.choices)
-        encoded = [self.encoder([*prompt, text], question.id) for text in texts]
+        encoded = [self.encoder([*prompt, self._response(choice)], question.id) for choice in question.choices]
         return max(encoded, key=lambda one: len(one.input_ids) + one.lost)
 
     def _encode(self, questions: Sequence[Question], prompts: Sequence[Sequence[Piece]]) -> QuestionBatch:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from vlit.common.digest import opened, sealed
 from vlit.common.files import write_jsonl, write_text
 from vlit.data.images import FileImage, portable_key
 from vlit.evaluation.seed_bench import Question
@@ -55,16 +55,15 @@ def answered_batches(part: Path, batches: list[list[Question]]) -> int:
 
 def line_of(row: dict[str, Any]) -> str:
     """Return a row's line in a part file: a checksum and its JSON."""
-    text = json.dumps(row)
-    return f"{zlib.crc32(text.encode()):08x} {text}\n"
+    return sealed(json.dumps(row)) + "\n"
 
 
 def _rows(part: Path) -> list[dict[str, Any]]:
     """Return the rows of a part file up to the first line that is damaged: it and what follows are scored again."""
     rows: list[dict[str, Any]] = []
     for line in part.read_bytes().split(b"\n")[:-1]:  # a kill may have cut off what follows the last line break
-        checksum, _, text = line.partition(b" ")
-        if checksum != f"{zlib.crc32(text):08x}".encode():
+        text = opened(line)
+        if text is None:
             log.warning("%s: line %d is damaged; it and what follows are scored again", part, len(rows) + 1)
             break
         rows.append(json.loads(text))

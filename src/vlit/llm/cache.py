@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
+from vlit.common.digest import opened, sealed
 from vlit.common.errors import InputError
 from vlit.llm.request import ChatRequest, Price, Prompt, Reply, RequestFailed, Sampling, key_of
 
@@ -74,27 +74,21 @@ class ReplyCache:
         return None if row is None else self._read(key, row[0])
 
     def _read(self, key: str, row: object) -> Reply | None:
-        text = row if isinstance(row, str) else ""
-        if not text.startswith("{"):  # as rows from before there were checksums do
-            checksum, _, text = text.partition(" ")
-            if checksum != _checksum(text):
-                log.warning("%s: the reply %s is damaged, and requested again", self.path, key[:12])
-                self.forget([key])
-                return None
+        stored = row if isinstance(row, str) else ""
+        text = stored if stored.startswith("{") else opened(stored.encode())  # older rows have no checksum
+        if text is None:
+            log.warning("%s: the reply %s is damaged, and requested again", self.path, key[:12])
+            self.forget([key])
+            return None
         return Reply(**json.loads(text))
 
     def put(self, key: str, reply: Reply) -> None:
         """Store a reply; it is on disk when this returns."""
-        text = json.dumps(asdict(reply))
-        self._database.execute("INSERT OR REPLACE INTO replies VALUES (?, ?)", (key, f"{_checksum(text)} {text}"))
+        self._database.execute("INSERT OR REPLACE INTO replies VALUES (?, ?)", (key, sealed(json.dumps(asdict(reply)))))
 
     def forget(self, keys: Iterable[str]) -> None:
         """Remove replies, so that their requests are sent again."""
         self._database.executemany("DELETE FROM replies WHERE key = ?", ((key,) for key in keys))
-
-
-def _checksum(text: str) -> str:
-    return f"{zlib.crc32(text.encode()):08x}"
 
 
 class LanguageModel(Protocol[Request_contra]):

@@ -11,12 +11,11 @@ where they are used, so that a command that needs no model does not wait for the
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlit.common.digest import SUMS, damage, is_whole, write_sums
+from vlit.common.digest import SUMS, checksum_of, damage, is_whole, write_sums
 from vlit.common.errors import InputError
 from vlit.common.files import is_replaceable, replaced_folder, write_json
 
@@ -45,7 +44,7 @@ def unpack(parts: str, folder: str) -> None:
         raise InputError(f"no mini weights in {source}: get them from {_SOURCE}")
     if (wrong := damage(source)) is not None:
         raise InputError(f"{wrong}; get it again from {_SOURCE}")
-    made_from = {"parts": hashlib.sha256((source / SUMS).read_bytes()).hexdigest()}
+    made_from = {"parts": checksum_of(source / SUMS)}
     if is_replaceable(target, _UNPACKED, mend="set paths.weights") and is_whole(target, _UNPACKED, made_from):
         return
     with replaced_folder(target, _UNPACKED, what="unpacking of the mini weights", mend="set paths.weights") as fresh:

@@ -108,9 +108,11 @@ class StatisticsStore:
             write_text(self._folder(measure) / _KEY, measure.key)
         for number in tqdm(numbers, desc=measure.name, disable=len(numbers) < 2):
             file = self._file(measure, number)
-            if not _sound(file):
+            table = _whole_table(file)
+            if table is None:
                 self._write(file, measure, self._samples(samples, number))
-            faults.update(fault for fault in _table(file)["fault"].to_pylist() if fault)
+                table = _table(file)
+            faults.update(fault for fault in table["fault"].to_pylist() if fault)
         if faults:
             log.warning("%s: %d samples without a value (%s)", measure.name, sum(faults.values()), _listed(faults))
         return faults
@@ -119,7 +121,7 @@ class StatisticsStore:
         """Return the samples of a shard whose parts are still to be computed."""
         shard = shard or Shard()
         numbers = range(shard.number - 1, self._parts(samples), shard.of)
-        absent = [number for number in numbers if not _sound(self._file(measure, number))]
+        absent = [number for number in numbers if _whole_table(self._file(measure, number)) is None]
         return [one for number in absent for one in self._samples(samples, number)]
 
     def read(self, measure: Measure, samples: Sequence[Sample]) -> pa.Table:
@@ -212,20 +214,19 @@ def _table(file: Path) -> pa.Table:
         raise InputError(f"{file} is damaged ({why}): run assess.py, which measures its samples again") from None
 
 
-def _sound(file: Path) -> bool:
-    """Return whether a part is there and whole; one that is damaged is removed, and named in the log."""
+def _whole_table(file: Path) -> pa.Table | None:
+    """Read a part; None if it is absent, or damaged: then it is removed, and named in the log."""
     if not file.exists():
-        return False
+        return None
     try:
-        _table(file)
+        return _table(file)
     except InputError as error:
         log.warning("%s", error)
         if file.is_dir():
             file.rmdir()  # nothing of ours: an empty folder goes, another one is an error
         else:
             file.unlink()
-        return False
-    return True
+        return None
 
 
 def measured(measure: Measure, samples: Sequence[Sample]) -> list[dict[str, Any] | MeasureFault]:

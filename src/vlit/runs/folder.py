@@ -138,18 +138,7 @@ class RunFolder:
             return True  # the first process is at work in the folder, whatever was there before
         if force and self.path.exists():
             self._set_aside()
-        before = self._began_with() if self.config.exists() else config
-        if _tuned(before) != _tuned(config):
-            changed = _first_difference(before, config)
-            raise InputError(
-                f"{self.path} holds a run with another configuration ({changed}): add force=true to start it again from"
-                " the beginning, or set paths.runs to another folder"
-            )
-        if self.result.exists() and _scored(before) != _scored(config):
-            raise InputError(
-                f"{self.path} is done, on another benchmark ({_first_difference(before, config)}): python evaluate.py"
-                f" run={self.path} benchmark=FILE scores it on one more"
-            )
+        self._check_began_with(config)
         if (fault := self.fault(verify=True)) is not None:
             raise InputError(fault)
         if self.done:
@@ -158,20 +147,34 @@ class RunFolder:
             write_text(self.config, config)
         return True
 
-    def _began_with(self) -> str:
-        """Return the configuration in the folder, as YAML.
+    def _check_began_with(self, config: str) -> None:
+        """Compare a configuration with the one in the folder, if there is one.
 
         Raises:
-            InputError: if it is damaged.
+            InputError: if that is damaged, tunes otherwise, or its result is of another benchmark.
         """
+        if not self.config.exists():
+            return
         try:
             text = self.config.read_text(encoding="utf-8")
-            whole = isinstance(yaml.safe_load(text), dict)
+            if text == config:
+                return
+            before = yaml.safe_load(text)
         except (UnicodeDecodeError, yaml.YAMLError):
-            whole = False
-        if not whole:
+            before = None
+        if not isinstance(before, dict):
             raise InputError(f"{self.config} is damaged: put it back, or add force=true to start the run again")
-        return text
+        after, changed = yaml.safe_load(config), _first_difference(text, config)
+        if _tuned(before) != _tuned(after):
+            raise InputError(
+                f"{self.path} holds a run with another configuration ({changed}): add force=true to start it again from"
+                " the beginning, or set paths.runs to another folder"
+            )
+        if self.result.exists() and _scored(before) != _scored(after):
+            raise InputError(
+                f"{self.path} is done, on another benchmark ({changed}): python evaluate.py"
+                f" run={self.path} benchmark=FILE scores it on one more"
+            )
 
     @property
     def _aside(self) -> Path:
@@ -280,17 +283,15 @@ def resolved(cfg: DictConfig) -> str:
     )
 
 
-def _tuned(config: str) -> Any:
+def _tuned(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what tuning depends on of a configuration: all but the benchmark, which may change until it is scored."""
-    plain = yaml.safe_load(config)
-    plain.pop("benchmark", None)
-    plain.get("paths", {}).pop("seed_bench", None)
-    return plain
+    paths = {key: value for key, value in config.get("paths", {}).items() if key != "seed_bench"}
+    return {**{key: value for key, value in config.items() if key != "benchmark"}, "paths": paths}
 
 
-def _scored(config: str) -> Any:
+def _scored(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a result depends on of the benchmark's configuration, and not how fast it is scored."""
-    benchmark = yaml.safe_load(config).get("benchmark", {})
+    benchmark = config.get("benchmark", {})
     scoring = {
         key: value for key, value in benchmark.get("scoring", {}).items() if key not in ("batch_size", "workers")
     }
