@@ -75,7 +75,8 @@ def test_only_the_intended_principle_moves(built: dict[str, Path], cache: Path) 
 
     # Balance, I_div and I_cx_rule are quality indicators; `tasks` and `wrong` are the maker's own counts.
     assert moved("dose_correctness_4") == {"wrong"}
-    assert moved("dose_task_diversity_1") - {"I_div", "I_cx_rule", "Balance", "responses"} == {"tasks"}
+    others = {"I_div", "I_cx_rule", "Balance", "instructions", "responses"}  # two abilities are asked in fewer words
+    assert moved("dose_task_diversity_1") - others == {"tasks"}
     assert "I_div" in moved("dose_instruction_diversity_1")
     assert moved("dose_instruction_diversity_1") <= {"I_div", "instructions", "I_cx_rule"}
     assert moved("dose_response_diversity_1") <= moved("dose_response_diversity_4") == {"responses"}

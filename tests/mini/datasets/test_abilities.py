@@ -69,13 +69,13 @@ def test_places_do_not_depend_on_the_images_size(scale: int) -> None:
 
 # writer -> (image, an instruction it writes sometimes, its right short responses)
 ANSWERS: dict[str, tuple[int, str | None, set[str]]] = {
-    "setting": (0, "What is the setting of this image?", {"A beach", "On a beach"}),
+    "setting": (0, "Which backdrop do you see?", {"A beach", "On a beach"}),
     "colour": (0, None, {"Red", "Blue"}),
-    "counting": (1, "How many apples are in the image?", {"One", "Three"}),
-    "text": (0, "What word is written on the sign?", {"CAFE"}),
+    "counting": (1, "How many apples do you find?", {"One", "Three"}),
+    "text": (0, "Can you read the sign?", {"CAFE"}),
     "left": (1, None, {"Two", "Four"}),  # five things, three red, one green, one blue
-    "most_frequent": (1, "Which kind of object appears most often?", {"Apples"}),
-    "useful": (0, "What would be most useful to bring here?", {"A swimsuit"}),
+    "most_frequent": (1, "Of which kind of object are there the most?", {"Apples"}),
+    "useful": (0, "What would you pack for this place?", {"A swimsuit"}),
     "interaction": (1, None, {"The cup is inside the box"}),
     "spatial_relation": (0, None, {"To the left of the car", "To the right of the cup"}),
     "location": (0, None, {"In the upper left", "In the upper right"}),

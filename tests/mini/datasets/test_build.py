@@ -126,13 +126,24 @@ def test_a_region_image_shows_the_box(built: Path, world: Path) -> None:
     with zipfile.ZipFile(built / "ours/region_images.zip") as archive:
         names = {Path(name).name: archive.read(name) for name in archive.namelist()}
     assert {annotation["img_ids"][0] for annotation in conversations(built, "region")} == set(names)
-    name = "COCO_train2014_000000000001_12.jpg"  # the car, box [39, 5, 21, 21]
-    drawn = np.asarray(Image.open(io.BytesIO(names[name])).convert("RGB")).astype(int)
-    plain = np.asarray(Image.open(world / "coco/train2014/COCO_train2014_000000000001.jpg").convert("RGB")).astype(int)
-    changed = np.abs(drawn - plain).max(axis=2) > 60
-    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
-    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (4, 26, 38, 60)
-    assert not changed[8:23, 42:57].any(), "the object itself stays visible"
+    objects = read_json(world / "coco/annotations/instances_train2014.json")["annotations"]
+    checked = 0
+    for thing in objects:
+        x, y, width, height = (int(side) for side in thing["bbox"])
+        picture = f"COCO_train2014_{thing['image_id']:012d}"
+        marked = names.get(f"{picture}_{thing['id']}.jpg")
+        if marked is None or min(x, y, 64 - x - width, 64 - y - height) < 2 or min(width, height) < 12:
+            continue
+        drawn = np.asarray(Image.open(io.BytesIO(marked)).convert("RGB")).astype(int)
+        plain = np.asarray(Image.open(world / f"coco/train2014/{picture}.jpg").convert("RGB")).astype(int)
+        changed = np.abs(drawn - plain).max(axis=2) > 60
+        outside = np.ones_like(changed)
+        outside[y - 1 : y + height + 1, x - 1 : x + width + 1] = False
+        assert not changed[outside].any(), "the line is right around the object"
+        assert not changed[y + 3 : y + height - 3, x + 3 : x + width - 3].any(), "the object itself stays visible"
+        assert changed[y - 1 : y + height + 1, x - 1 : x + width + 1].sum() > width + height
+        checked += 1
+    assert checked
 
 
 def test_planted_errors_are_what_the_files_say(built: Path) -> None:

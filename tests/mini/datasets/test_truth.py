@@ -13,8 +13,8 @@ from vlit.mini.datasets.build import MiniDatasetSpec, MiniDatasetsSpec, build_mi
 from vlit.mini.datasets.image_facts import ImageFacts
 from vlit.mini.world.build import WorldSpec, build_world
 from vlit.mini.world.facts import scene_facts
-from vlit.mini.world.questions import WORDINGS
 from vlit.mini.world.scene import Scene, read_truth
+from vlit.mini.world.wordings import TAUGHT
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def truths(scene: Scene) -> dict[str, set[str]]:
     """Return short answers of a scene by question; of a symmetric interaction in both orders."""
     found: dict[str, set[str]] = {}
     for fact in scene_facts(scene):
-        for wording in WORDINGS[fact.type]:
+        for wording in TAUGHT[fact.type]:
             found.setdefault(wording.format(*fact.slots), set()).add(fact.answer)
             if fact.type == "interaction" and ("touching" in fact.answer):
                 first, second = fact.slots

@@ -9,13 +9,13 @@ from vlit.data.templates import TEMPLATES
 from vlit.mini.pretraining.alignment import INSTRUCTION, _stated
 from vlit.mini.pretraining.corpus import OPENINGS, Statements, _statements
 from vlit.mini.world.facts import scene_facts
-from vlit.mini.world.questions import WORDINGS
 from vlit.mini.world.sample import pretraining_scenes
+from vlit.mini.world.wordings import READ
 
 
 def test_every_kind_of_fact_has_an_opening_that_is_no_question() -> None:
-    assert OPENINGS.keys() == WORDINGS.keys()
-    asked = {wording.split(" ")[0].lower() for wordings in WORDINGS.values() for wording in wordings}
+    assert OPENINGS.keys() == READ.keys()
+    asked = {wording.split(" ")[0].lower() for wordings in READ.values() for wording in wordings}
     for opening in OPENINGS.values():
         assert "?" not in opening and opening.split(" ")[0].lower() not in asked - {"in", "of"}
     assert "?" not in INSTRUCTION

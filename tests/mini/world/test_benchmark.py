@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 
 import pytest
 
-from vlit.mini.world.build import BenchmarkItem, benchmark_file, benchmark_items
+from vlit.mini.world.build import BENCHMARK_DIMENSIONS, BenchmarkItem, benchmark_file, benchmark_items
 from vlit.mini.world.facts import scene_facts
-from vlit.mini.world.questions import WORDINGS, worded
+from vlit.mini.world.questions import worded
 from vlit.mini.world.sample import FIRST_BENCHMARK_ID, FIRST_PRETRAINING_ID, training_scenes
+from vlit.mini.world.wordings import TAUGHT, UNSEEN
 
 GROUPS = 12
 KEYS = {
@@ -83,7 +85,7 @@ def test_the_marked_choice_is_the_only_true_one(items: list[BenchmarkItem]) -> N
         answers = {
             worded(fact, wording).answer
             for fact in scene_facts(item.scene)
-            for wording in range(len(WORDINGS[fact.type]))
+            for wording in (UNSEEN if item.unseen else TAUGHT)[fact.type]
             if worded(fact, wording).question == item.question["question"]
         }
         marked = item.question[f"choice_{item.question['answer'].lower()}"]
@@ -99,8 +101,8 @@ def test_some_dimensions_by_independent_rules(items: list[BenchmarkItem]) -> Non
         match item.question["question_type_id"]:
             case 1:
                 assert scene.setting in marked.lower()
-            case 3 if question.startswith(("What color is the", "What is the color of the")):
-                kind = question.rstrip("?").split()[-1]
+            case 3 if question.startswith(("Can you tell me the color of the", "Of which color is the")):
+                kind = question.rstrip("?.").split()[-1]
                 assert [thing.colour for thing in scene.things if thing.kind == kind] == [marked.lower()]
             case 5:
                 assert sum(f" {thing.kind}s" in question for thing in scene.things) == numbers.index(marked)
@@ -115,10 +117,18 @@ def test_some_dimensions_by_independent_rules(items: list[BenchmarkItem]) -> Non
 
 def test_every_question_type_is_used(items: list[BenchmarkItem]) -> None:
     texts = {item.question["question"] for item in items}
-    assert any("most often" in question or "most frequent" in question for question in texts)
-    assert any("most useful" in question for question in texts)
-    assert any("taken away" in question or "are left" in question for question in texts)
-    assert any("size and color" in question for question in texts)
+    for dimension, (_, _, types) in BENCHMARK_DIMENSIONS.items():
+        for kind in types:
+            forms = [
+                re.escape(form).replace(r"\{0\}", ".+").replace(r"\{1\}", ".+")
+                for form in (*TAUGHT[kind], *UNSEEN[kind])
+            ]
+            assert any(re.fullmatch("|".join(forms), text, re.IGNORECASE) for text in texts), (dimension, kind)
+
+
+def test_half_of_the_questions_of_a_dimension_have_wordings_that_nothing_else_uses(items: list[BenchmarkItem]) -> None:
+    unseen = Counter(item.question["question_type_id"] for item in items if item.unseen)
+    assert unseen == dict.fromkeys(range(1, 10), 2 * GROUPS)
 
 
 def test_same_seed_same_benchmark(items: list[BenchmarkItem]) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import chain
 
 import pytest
 
 from vlit.mini.world.facts import scene_facts
-from vlit.mini.world.questions import BENCHMARK_WORDINGS, QA, WORDINGS, scene_questions, worded
+from vlit.mini.world.questions import QA, scene_questions, worded
 from vlit.mini.world.sample import stream, training_scenes
 from vlit.mini.world.scene import Scene, Thing
+from vlit.mini.world.wordings import READ, TAUGHT, UNSEEN
 
 NUMBERS = ["Zero", "One", "Two", "Three", "Four", "Five", "Six"]
 DIMENSIONS = {"SU", "II", "IA", "IL", "IC", "SR", "IIR", "VR", "TR"}
@@ -128,7 +130,7 @@ def test_every_answer_is_true(questioned: list[tuple[Scene, list[QA]]]) -> None:
 def test_all_dimensions_types_and_both_truths_occur(questioned: list[tuple[Scene, list[QA]]]) -> None:
     qas = [qa for _, found in questioned for qa in found]
     assert {qa.dimension for qa in qas} == DIMENSIONS | {""}
-    assert {qa.type for qa in qas if qa.dimension} == set(WORDINGS)
+    assert {qa.type for qa in qas if qa.dimension} == set(READ)
     answers = Counter(qa.answer for qa in qas if not qa.dimension)
     assert 0.4 < answers["No"] / answers.total() < 0.6
 
@@ -148,16 +150,20 @@ def test_the_form_of_questions_and_answers(questioned: list[tuple[Scene, list[QA
                 assert all(word in qa.sentence.lower() for word in words), qa
 
 
-def test_each_type_has_three_to_five_wordings() -> None:
-    for type, wordings in WORDINGS.items():
-        assert 3 <= len(set(wordings)) == len(wordings) <= 5, type
-        assert len(wordings) > BENCHMARK_WORDINGS
+def test_each_table_has_wordings_of_its_own_for_every_type() -> None:
+    assert READ.keys() == TAUGHT.keys() == UNSEEN.keys()
+    for type in READ:
+        tables = [table[type] for table in (READ, TAUGHT, UNSEEN)]
+        assert len(set(chain(*tables))) == sum(map(len, tables)), type
+        assert [len(table) >= least for table, least in zip(tables, (3, 4, 2), strict=True)] == [True] * 3, type
+        slots = {frozenset(re.findall(r"\{\d\}", wording)) for wording in chain(*tables)}
+        assert len(slots) == 1, type
 
 
 def test_a_question_has_one_answer_in_a_scene(questioned: list[tuple[Scene, list[QA]]]) -> None:
     for scene, _ in questioned:
         answers: dict[str, str] = {}
         for fact in scene_facts(scene):
-            for wording in range(len(WORDINGS[fact.type])):
+            for wording in chain(READ[fact.type], TAUGHT[fact.type], UNSEEN[fact.type]):
                 qa = worded(fact, wording)
                 assert answers.setdefault(qa.question, qa.answer) == qa.answer, (qa, scene)

@@ -7,11 +7,12 @@ import re
 import pytest
 
 from vlit.mini.world.facts import scene_facts
-from vlit.mini.world.questions import WORDINGS, worded
+from vlit.mini.world.questions import worded
 from vlit.mini.world.sample import pretraining_scenes, stream, training_scenes
 from vlit.mini.world.scene import Scene, Thing
 from vlit.mini.world.texts import SHORT_QUESTIONS, SHORT_THINGS, document, scene_captions, short_document
 from vlit.mini.world.vocabulary import COLOURS
+from vlit.mini.world.wordings import READ
 
 COUNTS = {"a": 1, "an": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
 KIND = "car|boat|bird|cat|umbrella|kite|bottle|cup|apple|chair|book|clock|box"
@@ -121,7 +122,7 @@ def test_documents_answer_their_questions() -> None:
         assert text.endswith("\n")
         questions, answers = lines[::2], lines[1::2]
         assert 3 <= len(questions) == len(answers) <= 12
-        facts = {worded(f, w).question: worded(f, w) for f in scene_facts(scene) for w in range(len(WORDINGS[f.type]))}
+        facts = {worded(f, w).question: worded(f, w) for f in scene_facts(scene) for w in READ[f.type]}
         for question, answer in zip(questions, answers, strict=True):
             qa = facts[question.removeprefix("Question: ")]
             assert answer in (f"Answer: {qa.answer}", f"Answer: {qa.sentence}")

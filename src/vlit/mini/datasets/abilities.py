@@ -58,7 +58,7 @@ def choose(rng: Random, values: Sequence[_Value]) -> _Value | None:
 
 
 def setting(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """Write "What is the setting of this image?"."""
+    """Write "Which backdrop do you see?"."""
     if facts.setting is None:
         return None
     if rng.random() < 0.5:
@@ -67,7 +67,7 @@ def setting(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
 
 
 def object_at(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """Write "What object is in the upper left of the image?"."""
+    """Write "Which thing do you find in the upper left?"."""
     found = [(place, thing) for place in PLACES if (thing := facts.object_at(place)) is not None]
     if not found:
         return None
@@ -76,7 +76,7 @@ def object_at(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
 
 
 def object_of_colour(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """Write "What is the red object?"."""
+    """Write "What kind of thing is red?"."""
     found = [(colour, thing) for colour in COLOURS if (thing := facts.object_of(colour)) is not None]
     if not found:
         return None
@@ -122,7 +122,7 @@ def attribute(attribute_type: str) -> ExchangeWriter:
 
 
 def look(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """Write "What are the size and color of the cup?"."""
+    """Write "In what size and color is the cup shown?"."""
     known = [
         (name, size, colour)
         for thing, name in facts.named({"size", "colour"})
@@ -145,7 +145,7 @@ def location_of(facts: ImageFacts, rng: Random, short: bool, named: Named) -> Ex
 
 
 def location(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """Write "Where is the cat in the image?"."""
+    """Write "Can you tell me where to find the cat?"."""
     named = choose(rng, [named for named in facts.named() if facts.place(named[0])])
     return location_of(facts, rng, short, named) if named else None
 
@@ -164,7 +164,7 @@ def counting_of(facts: ImageFacts, rng: Random, short: bool, kind: str) -> Excha
 
 
 def counting(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """Write "How many apples are in the image?", mostly of a kind there are several of, as people would."""
+    """Write "How many apples do you find?", mostly of a kind there are several of, as people would."""
     several = [kind for kind, count in facts.counts.items() if count > 1]
     kind = choose(rng, several if several and rng.random() < _SEVERAL_SHARE else list(facts.counts))
     return counting_of(facts, rng, short, kind) if kind else None
@@ -181,14 +181,14 @@ def relation_of(facts: ImageFacts, rng: Random, short: bool, subject: Named, ref
 
 
 def spatial_relation(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """Write "Where is the cup relative to the car?"."""
+    """Write "On which side of the car is the cup?"."""
     pairs = [pair for pair in permutations(facts.named(), 2) if facts.relation(pair[0][0], pair[1][0])]
     pair = choose(rng, pairs)
     return relation_of(facts, rng, short, *pair) if pair else None
 
 
 def interaction(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """Write "What is the relation between the cup and the box?"."""
+    """Write "What connects the cup and the box?"."""
     known = facts.interaction
     if known is None:
         return None
@@ -200,7 +200,7 @@ def interaction(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
 
 
 def most_frequent(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """Write "Which kind of object appears most often?"."""
+    """Write "Of which kind of object are there the most?"."""
     kind = facts.most_frequent
     if kind is None:
         return None
@@ -210,7 +210,7 @@ def most_frequent(facts: ImageFacts, rng: Random, short: bool) -> Exchange | Non
 
 
 def useful(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """Write "What would be most useful to bring here?"."""
+    """Write "What would you pack for this place?"."""
     if facts.setting is None:
         return None
     right = {"value": SETTING_KNOWLEDGE[facts.setting], "phrase": SETTING_PHRASE[facts.setting]}
@@ -218,7 +218,7 @@ def useful(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
 
 
 def left(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """Write "How many objects would be left if all red objects were taken away?", unless a sign may count as one."""
+    """Write "Can you count the things that are not red?", unless a sign may count as one."""
     colours = Counter(thing.colour for thing in facts.scene.things)
     if len(colours) < 2 or not facts.all_coloured or facts.annotations.words:
         return None
@@ -249,7 +249,7 @@ def known_for_of(rng: Random, short: bool, kind: str, names: str) -> Exchange | 
 
 
 def text(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
-    """Write "What word is written on the sign?"."""
+    """Write "Can you read the sign?"."""
     if facts.word is None:
         return None
     right, *wrong = ({"value": word} for word in [facts.word, *some(rng, WORDS, (facts.word,))])

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from vlit.construct.sources.image import AnnotatedObject, Box, ImageAnnotations
-from vlit.mini.world.questions import WORDINGS
 from vlit.mini.world.scene import (
     CANVAS,
     CanvasBox,
@@ -28,6 +27,7 @@ from vlit.mini.world.scene import (
     thing_at,
 )
 from vlit.mini.world.vocabulary import COLOURS, INTERACTIONS, SETTING_PHRASE, SETTINGS, SIZES, TEXTURES
+from vlit.mini.world.wordings import READ
 
 ATTRIBUTE_VALUES: dict[str, tuple[str, ...]] = {  # type of an attribute -> its values, which exclude each other
     "colour": tuple(COLOURS),
@@ -35,7 +35,7 @@ ATTRIBUTE_VALUES: dict[str, tuple[str, ...]] = {  # type of an attribute -> its 
     "size": tuple(SIZES),
 }
 
-_SETTING_QUESTIONS = WORDINGS["setting"] + WORDINGS["taken"]
+_SETTING_QUESTIONS = READ["setting"] + READ["taken"]
 _SETTING_MENTIONS = {setting: (phrase, f"{setting} scene") for setting, phrase in SETTING_PHRASE.items()}
 _INTERACTION_PATTERN = {
     name: re.compile(rf"(\w+) {phrase} (?:the|an?) ([\w ]+)") for name, phrase in INTERACTIONS.items()

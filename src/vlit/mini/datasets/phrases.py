@@ -1,6 +1,6 @@
 """How each type of question is asked and answered: templates, and an exchange made from one.
 
-The questions are worded as the world words them, with some more paraphrases.
+What the benchmark asks too is worded as in `TAUGHT`; what only datasets ask has its wordings here.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from vlit.mini.world.questions import WORDINGS
 from vlit.mini.world.vocabulary import NUMBERS, capitalised, listed, plural, with_article
+from vlit.mini.world.wordings import TAUGHT
 
 # The nine abilities a benchmark in the format of SEED-Bench tests, in the order of its question types.
 ABILITIES: tuple[str, ...] = (
@@ -52,13 +52,14 @@ class Exchange:
 class Phrasing:
     """Format strings for a question of one type and its answers.
 
-    {0}, {1} ... are what the question is about, as in `vlit.mini.world.questions.WORDINGS`; named fields belong to the
+    {0}, {1} ... are what the question is about, as in `vlit.mini.world.wordings`; named fields belong to the
     answer. Sentences end in a full stop; the short phrase has none.
     """
 
     instructions: tuple[str, ...]
     sentences: tuple[str, ...]
     short: str = "{value}"
+    type: str = ""  # where the benchmark asks it too: a question type of `wordings`
 
     def exchange(
         self,
@@ -117,71 +118,76 @@ class PhrasedQuestion:
         )
 
 
-SETTING = Phrasing(
-    (*WORDINGS["setting"], "How would you describe the surroundings in this picture?"),
+def _asked(type: str, sentences: tuple[str, ...], short: str = "{value}") -> Phrasing:
+    """Return the phrasing of a type of question that the benchmark asks too."""
+    return Phrasing(TAUGHT[type], sentences, short, type)
+
+
+SETTING = _asked(
+    "setting",
     ("The setting is {value}.", "The background of the image is {value}.", "The image shows {value}."),
 )
-TAKEN = Phrasing(
-    WORDINGS["taken"],
+TAKEN = _asked(
+    "taken",
     ("This picture was taken {value}.", "The scene is {value}.", "Everything in the image is {value}."),
 )
-OBJECT_AT = Phrasing(
-    (*WORDINGS["at"], "Name the object in the {0} of the image."),
+OBJECT_AT = _asked(
+    "at",
     (
         "The object in the {0} of the image is {value}.",
         "There is {value} in the {0}.",
         "In the {0} you can see {value}.",
     ),
 )
-OF_COLOUR = Phrasing(
-    (*WORDINGS["coloured"], "Name the {0} object in the image."),
+OF_COLOUR = _asked(
+    "coloured",
     ("The {0} object is {value}.", "It is {value} that is {0}."),
 )
 LISTING = Phrasing(
     ("What objects are in the image?", "Which things can you see in this picture?", "List the objects in the image."),
     ("The image contains {value}.", "I can see {value}.", "The picture shows {value}."),
 )
-COLOUR = Phrasing(
-    (*WORDINGS["colour"], "Tell me the color of {0}."),
+COLOUR = _asked(
+    "colour",
     ("{0} is {value}.", "{0} in the image is {value}.", "The color of {0} is {value}."),
 )
-TEXTURE = Phrasing(
-    (*WORDINGS["texture"], "How is the surface of {0} decorated?"),
+TEXTURE = _asked(
+    "texture",
     ("{0} is {value}.", "The texture of {0} is {value}.", "The surface of {0} is {value}."),
 )
-SIZE = Phrasing((*WORDINGS["size"], "Is {0} small or large?"), ("{0} is {value}.", "{0} in the image is {value}."))
-LOOK = Phrasing(WORDINGS["look"], ("{0} is {value}.", "{0} looks {value}."))
-LOCATION = Phrasing(
-    (*WORDINGS["location"], "What is the position of {0} in the image?"),
+SIZE = _asked("size", ("{0} is {value}.", "{0} in the image is {value}."))
+LOOK = _asked("look", ("{0} is {value}.", "{0} looks {value}."))
+LOCATION = _asked(
+    "location",
     ("{0} is in the {value} of the image.", "You can find {0} in the {value}.", "{0} is located in the {value}."),
     short="in the {value}",
 )
-COUNTING = Phrasing(
-    (*WORDINGS["count"], "Count the {0} in the image."),
+COUNTING = _asked(
+    "count",
     ("There {be} {value} {noun} in the image.", "I can see {value} {noun}.", "The picture shows {value} {noun}."),
 )
-RELATION = Phrasing(
-    (*WORDINGS["relation"], "On which side of {1} is {0}?"),
+RELATION = _asked(
+    "relation",
     ("{0} is {value} {1}.", "You can see {0} {value} {1}."),
     short="{value} {1}",
 )
-INTERACTION = Phrasing(
-    (*WORDINGS["interaction"], "Describe how {0} and {1} are connected."),
+INTERACTION = _asked(
+    "interaction",
     ("{value}.", "In this image, {value}.", "You can see that {value}."),
 )
-MOST_FREQUENT = Phrasing(
-    (*WORDINGS["most"], "Of which kind of object are there the most?"),
+MOST_FREQUENT = _asked(
+    "most",
     ("{value} appear most often.", "There are more {value} than anything else in the image."),
 )
-USEFUL = Phrasing(
-    (*WORDINGS["useful"], "If you went to this place, what would you take with you?"),
+USEFUL = _asked(
+    "useful",
     (
         "The picture was taken {phrase}, so {value} would be most useful.",
         "As the scene is {phrase}, it would be wise to bring {value}.",
     ),
 )
-LEFT = Phrasing(
-    (*WORDINGS["left"], "Suppose the {0} objects disappear. How many objects are left?"),
+LEFT = _asked(
+    "left",
     (
         "Without the {0} objects, {value} would be left.",
         "{taken} of the {total} objects {be} {0}, so {value} would be left.",
@@ -195,8 +201,8 @@ KNOWN_FOR = Phrasing(
     ),
     ("{0} are known for {value}.", "People associate {0} with {value}."),
 )
-TEXT = Phrasing(
-    (*WORDINGS["word"], "Read the word on the sign."),
+TEXT = _asked(
+    "word",
     ("The sign says {value}.", "The word on the sign is {value}.", "You can read the word {value} on the sign."),
 )
 

@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from vlit.common.files import read_json, whole, write_json
-from vlit.data.formats.coco_arc import read_coco_arc
-from vlit.data.formats.llava import read_llava
-from vlit.data.images import FileImage
-from vlit.data.sample import Rejects
+from vlit.construct.sources.read import SOURCES, read_annotations
 from vlit.data.templates import Piece, Template
-from vlit.mini.datasets.build import MiniDatasetSpec, MiniDatasetsSpec, build_mini_datasets
+from vlit.mini.datasets.conversations import ConversationWriter, write_conversations
+from vlit.mini.datasets.image_facts import ImageFacts
+from vlit.mini.datasets.ours import GlobalWriter, NegativeWriter
+from vlit.mini.datasets.phrases import Exchange
+from vlit.mini.datasets.public import PUBLIC_SOURCES, LlavaWriter
 from vlit.mini.world.build import WorldSpec, build_world
 from vlit.mini.world.draw import render
 from vlit.mini.world.facts import scene_facts
@@ -34,6 +35,7 @@ from vlit.mini.world.sample import pretraining_scenes
 from vlit.mini.world.scene import CANVAS, CanvasBox, Scene, read_truth
 from vlit.mini.world.texts import document, scene_captions, short_document
 from vlit.mini.world.vocabulary import COLOURS, SETTINGS, SIZES, TEXTURES, THING_KINDS, WORDS, capitalised
+from vlit.mini.world.wordings import READ
 from vlit.models.forward import CLIP_MEAN, CLIP_STD
 
 PATCH = 8  # pixels a side, as in `weights/mini/open_clip`
@@ -233,41 +235,44 @@ def _cached(
 def conversations(scenes: int, seed: int, cache: Path) -> list[str]:
     """Return descriptions followed by conversations as in instruction data, without errors, about other scenes.
 
-    A published language model has read text of every kind. One that is frozen in tuning and never read the wordings of
-    instruction data could not answer in them.
+    A published language model has read text of every kind. One that is frozen in tuning and never read sentences like
+    the responses of instruction data could not answer in them. What the benchmark asks too is asked in `READ`.
     """
     file = cache / f"conversations-{scenes}-{seed}.json"
     if not file.exists():
-        folder = cache / "conversation-world"
-        build_world(WorldSpec(scenes=scenes, benchmark_groups=1, seed=seed + 1000), folder / "world")
-        spec = MiniDatasetSpec(samples=scenes, error_rate=0.0)
-        build_mini_datasets(folder / "world", MiniDatasetsSpec(spec, spec, spec, seed + 1000), folder / "data")
-        write_json(file, _conversations(folder), indent=None)
+        world = build_world(WorldSpec(scenes, 1, seed + 1000), cache / "conversation-world")
+        write_json(file, _conversations(world, scenes, random.Random(f"conversations/{seed}")), indent=None)
     return read_json(file)
 
 
-def _conversations(folder: Path) -> list[str]:
-    """Return the conversations of two datasets, each after its scene's description and captions."""
-    images, rejects = folder / "world" / "coco" / "train2014", Rejects()
-    samples = [
-        *read_llava(folder / "data" / "llava" / "llava_instruct_150k.json", images, rejects, check=None),
-        *read_coco_arc(folder / "data" / "ours", images, rejects, kinds=("global", "negative"), check=None),
-    ]
-    truth = read_truth(folder / "world")
+def _conversations(world: Path, count: int, rng: random.Random) -> list[str]:
+    """Return conversations of three kinds, `count` in all, each after its scene's description and captions."""
+    annotations, truth = read_annotations(world / "coco"), read_truth(world)
+    writers: list[tuple[ConversationWriter, int]] = [
+        (LlavaWriter(), count // 2), (GlobalWriter(), count // 3), (NegativeWriter(), count - count // 2 - count // 3)
+    ]  # fmt: skip
     texts = []
-    for sample in samples:
-        image = sample.images[0]
-        assert isinstance(image, FileImage)
-        scene = truth[int(image.path.stem.split("_")[-1])]
-        rng = random.Random(sample.id)
-        paragraph = _description(document(scene, rng))
-        captions = " ".join(rng.sample(scene_captions(scene, rng), 2))
-        opening = rng.choice(
-            (paragraph, f"{captions} {paragraph}", f"Question: Describe the image.\nAnswer: {captions}")
-        )
-        turns = "".join(f"Question: {turn.instruction}\nAnswer: {turn.response}\n" for turn in sample.turns)
-        texts.append(f"{opening}\n{turns}")
+    for writer, number in writers:
+        sources = PUBLIC_SOURCES if isinstance(writer, LlavaWriter) else SOURCES
+        facts = [ImageFacts(image.restricted(sources)) for image in annotations]
+        for written in write_conversations(facts, writer, number, rng, "conversations"):
+            scene = truth[written.image_id]
+            paragraph = _description(document(scene, rng))
+            captions = " ".join(rng.sample(scene_captions(scene, rng), 2))
+            opening = rng.choice(
+                (paragraph, f"{captions} {paragraph}", f"Question: Describe the image.\nAnswer: {captions}")
+            )
+            turns = (f"Question: {_read(turn, rng)}\nAnswer: {turn.response}\n" for turn in written.exchanges)
+            texts.append(f"{opening}\n{''.join(turns)}")
     return texts
+
+
+def _read(exchange: Exchange, rng: random.Random) -> str:
+    """Return an instruction in a wording of `READ`, if there is one for what it asks."""
+    asked = exchange.phrased
+    if asked is None or not asked.phrasing.type:
+        return exchange.instruction
+    return capitalised(rng.choice(READ[asked.phrasing.type]).format(*asked.slots))
 
 
 _QUESTION = re.compile(r"Question: (.*)\nAnswer: (.*)\n")

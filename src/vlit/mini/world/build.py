@@ -24,13 +24,14 @@ from vlit.mini.world.annotations import (
 from vlit.mini.world.draw import render
 from vlit.mini.world.facts import scene_facts
 from vlit.mini.world.plans import CHOICES, QuestionPlan, random_plan
-from vlit.mini.world.questions import BENCHMARK_WORDINGS, WORDINGS
 from vlit.mini.world.sample import FIRST_BENCHMARK_ID, FIRST_PRETRAINING_ID, drafted_scene, stream, training_scenes
 from vlit.mini.world.scene import Scene, write_truth
-from vlit.mini.world.vocabulary import SETTINGS
+from vlit.mini.world.vocabulary import SETTINGS, capitalised
+from vlit.mini.world.wordings import TAUGHT, UNSEEN
 
 _RECORD = "world.json"
-_VERSION = 1  # raise it when the same spec gives another world
+UNSEEN_QUESTIONS = "truth/unseen_wordings.json"  # ids of the questions in wordings that nothing else uses
+_VERSION = 2  # raise it when the same spec gives another world
 _JPEG = {"quality": 95, "subsampling": 0}
 # Short name -> (id in SEED-Bench-1, published name, our question types). Dimensions 10-12 ask about videos.
 BENCHMARK_DIMENSIONS: dict[str, tuple[int, str, tuple[str, ...]]] = {
@@ -62,7 +63,7 @@ class WorldSpec:
     """
 
     scenes: int = 3000
-    benchmark_groups: int = 50
+    benchmark_groups: int = 76
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -132,6 +133,7 @@ def _write(spec: WorldSpec, folder: Path) -> None:
     for path, content in contents.items():
         write_json(path, content, indent=None)
     write_truth(folder, [*scenes, *(item.scene for item in items)])
+    write_json(folder / UNSEEN_QUESTIONS, [item.question["question_id"] for item in items if item.unseen])
     write_json(folder / _RECORD, {"version": _VERSION, "spec": asdict(spec), "fingerprint": world_fingerprint(folder)})
     write_sums(folder)
 
@@ -156,10 +158,11 @@ def world_fingerprint(folder: Path) -> str:
 
 @dataclass(frozen=True)
 class BenchmarkItem:
-    """A question as SEED-Bench-1 writes it, and the scene it is about."""
+    """A question as SEED-Bench-1 writes it, the scene it is about, and whether its wording is one of `UNSEEN`."""
 
     question: dict[str, Any]
     scene: Scene
+    unseen: bool
 
 
 def benchmark_image_name(scene: Scene) -> str:
@@ -172,7 +175,9 @@ def benchmark_items(groups: int, seed: int) -> Iterator[BenchmarkItem]:
     first = FIRST_BENCHMARK_ID
     for dimension_id, _, types in BENCHMARK_DIMENSIONS.values():
         for group in range(groups):
-            yield from _group(types[group % len(types)], dimension_id, first, seed)
+            # Each type of question by turns in a wording of datasets and in an unseen one.
+            pair, unseen = divmod(group, 2)
+            yield from _group(types[pair % len(types)], bool(unseen), dimension_id, first, seed)
             first += CHOICES
 
 
@@ -184,10 +189,10 @@ def benchmark_file(items: list[BenchmarkItem]) -> dict[str, Any]:
     }
 
 
-def _group(type: str, dimension_id: int, first: int, seed: int) -> Iterator[BenchmarkItem]:
+def _group(type: str, unseen: bool, dimension_id: int, first: int, seed: int) -> Iterator[BenchmarkItem]:
     rng = stream(seed, first, "group")
     planned = random_plan(type, rng)
-    text = WORDINGS[type][rng.randrange(BENCHMARK_WORDINGS)].format(*planned.slots)
+    text = capitalised(rng.choice((UNSEEN if unseen else TAUGHT)[type]).format(*planned.slots))
     for right in range(CHOICES):
         scene = _scene(planned, right, first + right, seed)
         choices = {f"choice_{letter.lower()}": choice for letter, choice in zip(_LETTERS, planned.choices, strict=True)}
@@ -202,6 +207,7 @@ def _group(type: str, dimension_id: int, first: int, seed: int) -> Iterator[Benc
                 "question_type_id": dimension_id,
             },
             scene,
+            unseen,
         )
 
 

@@ -15,99 +15,12 @@ from vlit.mini.world.vocabulary import (
     PLACES,
     SETTING_PHRASE,
     TEXTURES,
+    capitalised,
     in_place,
     with_article,
 )
+from vlit.mini.world.wordings import READ
 
-# question type -> wordings; {0} and {1} are the fact's slots. The benchmark uses the first `BENCHMARK_WORDINGS`.
-WORDINGS: dict[str, tuple[str, ...]] = {
-    "setting": (
-        "What is the setting of this image?",
-        "What is in the background of the image?",
-        "What scene does the image show?",
-        "What kind of place is this?",
-    ),
-    "taken": (
-        "Where was this picture taken?",
-        "Where is this?",
-        "Where are the objects in this scene?",
-    ),
-    "at": (
-        "What object is in the {0} of the image?",
-        "What is in the {0}?",
-        "What can be seen in the {0} of the image?",
-        "Which object is in the {0}?",
-    ),
-    "coloured": (
-        "What is the {0} object?",
-        "What object is {0}?",
-        "Which object in the image is {0}?",
-    ),
-    "colour": (
-        "What color is {0}?",
-        "What is the color of {0}?",
-        "Which color does {0} have?",
-        "What color does {0} have in the image?",
-    ),
-    "texture": (
-        "What texture does {0} have?",
-        "What is the texture of {0}?",
-        "What pattern is on {0}?",
-        "Which pattern does {0} have?",
-    ),
-    "size": ("What size is {0}?", "How big is {0}?", "What is the size of {0}?"),
-    "look": (
-        "What are the size and color of {0}?",
-        "What size and color does {0} have?",
-        "What does {0} look like in size and color?",
-    ),
-    "location": (
-        "Where is {0} in the image?",
-        "In which part of the image is {0}?",
-        "Where is {0}?",
-        "Where can {0} be seen?",
-    ),
-    "count": (
-        "How many {0} are in the image?",
-        "How many {0} are there?",
-        "How many {0} can be seen?",
-        "What is the number of {0} in the image?",
-    ),
-    "relation": (
-        "Where is {0} relative to {1}?",
-        "What is the position of {0} relative to {1}?",
-        "Where is {0} as seen from {1}?",
-        "Where can {0} be seen relative to {1}?",
-    ),
-    "interaction": (
-        "What is the relation between {0} and {1}?",
-        "How are {0} and {1} related?",
-        "What are {0} and {1} doing?",
-        "How do {0} and {1} interact?",
-    ),
-    "most": (
-        "Which kind of object appears most often?",
-        "What kind of object is the most frequent?",
-        "Which objects are there the most of?",
-    ),
-    "useful": (
-        "What would be most useful to bring here?",
-        "What would be most useful in this place?",
-        "Which item would you need most here?",
-    ),
-    "left": (
-        "How many objects would be left if all {0} objects were taken away?",
-        "How many objects are left without the {0} objects?",
-        "How many objects remain if the {0} objects are removed?",
-    ),
-    "word": (
-        "What word is written on the sign?",
-        "What does the sign say?",
-        "Which word is on the sign?",
-        "What is written on the sign?",
-    ),
-}
-BENCHMARK_WORDINGS = 2
 YES_NO = ("Yes", "No")
 LONE_CHANCE = 0.25  # of a question whose count is one: most kinds occur once, and people seldom count those
 
@@ -121,7 +34,7 @@ class QA:
         answer: short answer.
         sentence: the answer as a sentence.
         dimension: short name of a SEED-Bench dimension, or "" for a yes-or-no question.
-        type: a key of `WORDINGS`, or "whether_..." for a yes-or-no question.
+        type: a key of `wordings.READ`, or "whether_..." for a yes-or-no question.
         pool: all answers the question could have.
     """
 
@@ -133,14 +46,14 @@ class QA:
     pool: tuple[str, ...]
 
 
-def worded(fact: Fact, wording: int) -> QA:
-    """Return the question for a fact in one of its wordings."""
-    question = WORDINGS[fact.type][wording].format(*fact.slots)
+def worded(fact: Fact, wording: str) -> QA:
+    """Return the question for a fact in a wording of `wordings`."""
+    question = capitalised(wording.format(*fact.slots))
     return QA(question, fact.answer, fact.sentence, fact.dimension, fact.type, fact.pool)
 
 
 def scene_questions(scene: Scene, rng: random.Random, yes_no: bool = False) -> list[QA]:
-    """Return questions about the facts of a scene, each in a random wording, in a fixed order of facts.
+    """Return questions about the facts of a scene, each in a random wording of `READ`, in a fixed order of facts.
 
     Args:
         scene: the scene.
@@ -148,7 +61,7 @@ def scene_questions(scene: Scene, rng: random.Random, yes_no: bool = False) -> l
         yes_no: add yes-or-no questions, about as many with the right answer "No" as with "Yes".
     """
     facts = [fact for fact in scene_facts(scene) if not is_lone(fact) or rng.random() < LONE_CHANCE]
-    found = [worded(fact, rng.randrange(len(WORDINGS[fact.type]))) for fact in facts]
+    found = [worded(fact, rng.choice(READ[fact.type])) for fact in facts]
     return found + (list(_yes_no(scene, rng)) if yes_no else [])
 
 
