@@ -7,9 +7,10 @@ from collections import Counter
 
 from vlit.data.templates import TEMPLATES
 from vlit.mini.pretraining.alignment import INSTRUCTION, _stated
-from vlit.mini.pretraining.corpus import OPENINGS, Statements, _statements
+from vlit.mini.pretraining.corpus import Statements, _statements
 from vlit.mini.world.facts import scene_facts
 from vlit.mini.world.sample import pretraining_scenes
+from vlit.mini.world.statements import OPENINGS
 from vlit.mini.world.wordings import READ
 
 

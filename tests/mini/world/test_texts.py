@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 import pytest
 
@@ -10,7 +11,16 @@ from vlit.mini.world.facts import scene_facts
 from vlit.mini.world.questions import worded
 from vlit.mini.world.sample import pretraining_scenes, stream, training_scenes
 from vlit.mini.world.scene import Scene, Thing
-from vlit.mini.world.texts import SHORT_QUESTIONS, SHORT_THINGS, document, scene_captions, short_document
+from vlit.mini.world.statements import stated as statement_of
+from vlit.mini.world.texts import (
+    DOCUMENT_FACTS,
+    PER_DIMENSION,
+    SHORT_FACTS,
+    SHORT_THINGS,
+    document,
+    scene_captions,
+    short_document,
+)
 from vlit.mini.world.vocabulary import COLOURS
 from vlit.mini.world.wordings import READ
 
@@ -111,29 +121,49 @@ def test_one_caption_names_most_of_the_scene(captioned: list[tuple[Scene, list[s
         assert max(named) == len(scene.things) or len(scene.things) == 1, (texts, scene)
 
 
-def test_documents_answer_their_questions() -> None:
+def told(text: str) -> tuple[str, list[tuple[str, str]], list[tuple[str, str]]]:
+    """Return a document's paragraph, its questions with answers, and its statements."""
+    paragraph, rest = text.split("\n", maxsplit=1)
+    asked = re.findall(r"Question: (.*)\nAnswer: (.*)\n", rest)
+    stated = re.findall(r"(.*)\t(.*)\n", rest)
+    assert rest.count("\n") == 2 * len(asked) + len(stated)
+    return paragraph, asked, stated
+
+
+def test_documents_answer_their_questions_and_say_what_the_scene_has() -> None:
+    kinds = Counter[bool]()
     for scene in pretraining_scenes(80, seed=0):
         text = document(scene, stream(0, scene.id, "document"))
         assert text == document(scene, stream(0, scene.id, "document"))
-        paragraph, *lines = text.splitlines()
+        paragraph, asked, stated = told(text)
+        kinds[bool(asked)] += 1
         sentences = re.findall(r"[A-Z][^.]*\.", paragraph)
         assert " ".join(sentences) == paragraph
-        assert len(scene.things) + 1 <= len(sentences) <= 10
-        assert text.endswith("\n")
-        questions, answers = lines[::2], lines[1::2]
-        assert 3 <= len(questions) == len(answers) <= 12
+        assert len(scene.things) + 1 <= len(sentences) <= 9 + PER_DIMENSION
+        assert bool(asked) != bool(stated)
+        assert 3 <= len(asked) + len(stated) <= DOCUMENT_FACTS[1]
         facts = {worded(f, w).question: worded(f, w) for f in scene_facts(scene) for w in READ[f.type]}
-        for question, answer in zip(questions, answers, strict=True):
-            qa = facts[question.removeprefix("Question: ")]
-            assert answer in (f"Answer: {qa.answer}", f"Answer: {qa.sentence}")
+        for question, answer in asked:
+            qa = facts[question]
+            assert answer in (qa.answer, qa.sentence)
             if qa.dimension in ("SR", "IIR"):
                 assert qa.sentence in paragraph or qa.type == "interaction"
             if qa.dimension == "TR":
                 assert qa.answer in paragraph
+        true = {(said.opening, f"{said.value}.") for said in map(statement_of, scene_facts(scene))}
+        assert set(stated) <= true
         for thing in scene.things:
             assert f"{thing.size} {thing.texture} {thing.colour} {thing.kind}" in paragraph.lower()
         if scene.interaction is not None:
             assert re.search(r"is (inside|touching|not touching|holding up)", paragraph)
+    assert min(kinds[True], kinds[False]) > 20
+
+
+def test_a_statement_says_one_thing_only() -> None:
+    for scene in pretraining_scenes(80, seed=3):
+        values: dict[str, str] = {}
+        for said in map(statement_of, scene_facts(scene)):
+            assert values.setdefault(said.opening, said.value) == said.value, said
 
 
 def test_short_documents_are_about_few_things_and_answer_from_them() -> None:
@@ -141,16 +171,15 @@ def test_short_documents_are_about_few_things_and_answer_from_them() -> None:
     for scene in pretraining_scenes(120, seed=0):
         text = short_document(scene, stream(0, scene.id, "document"))
         assert text == short_document(scene, stream(0, scene.id, "document"))
-        paragraph, *lines = text.splitlines()
+        paragraph, asked, stated = told(text)
         whole = [f"{thing.size} {thing.texture} {thing.colour} {thing.kind}" for thing in scene.things]
         named = [words for words in whole if words in paragraph.lower()]
         things.append(sum(paragraph.lower().count(words) for words in set(whole)))
-        assert SHORT_QUESTIONS[0] <= len(lines) / 2 <= SHORT_QUESTIONS[1]
-        for question, answer in zip(lines[::2], lines[1::2], strict=True):
-            value = answer.removeprefix("Answer: ")
+        assert SHORT_FACTS[0] - 1 <= len(asked) + len(stated) <= SHORT_FACTS[1]
+        for question, value in asked:
             words = question.removesuffix(" in the image?").removesuffix("?").removesuffix(" have").split()
             if "color" in words and "size" not in words and value.lower() in COLOURS:
                 assert any(phrase.endswith(f"{value.lower()} {words[-1]}") for phrase in named), text
             if "sign" in question:
                 assert re.search(rf"says {value.removeprefix('The sign says ').removesuffix('.')}\.", paragraph), text
-    assert {SHORT_THINGS[0], SHORT_THINGS[1]} == set(things)
+    assert set(range(SHORT_THINGS[0], SHORT_THINGS[1] + 1)) == set(things)

@@ -33,7 +33,8 @@ from transformers import AutoModelForCausalLM, Blip2ForConditionalGeneration, CL
 from vlit.data.dataset import Batch, Item, collate
 from vlit.data.encode import Encoder
 from vlit.data.templates import BLIP2, FLAMINGO, TEMPLATES, VICUNA_V1, Piece, Template
-from vlit.mini.pretraining.corpus import CaptionedImages, Statement, Statements
+from vlit.mini.pretraining.corpus import CaptionedImages, Statements
+from vlit.mini.pretraining.documents import stated_pieces
 from vlit.mini.pretraining.language import reading_loss
 from vlit.mini.pretraining.loop import batches, fit
 from vlit.mini.pretraining.vision import region_head
@@ -47,6 +48,7 @@ from vlit.mini.weights import (
     vision_tower,
     write_model,
 )
+from vlit.mini.world.statements import Statement
 from vlit.models.blip2 import PARTS, Blip2
 from vlit.models.checkpoints import flamingo_connector_state
 from vlit.models.family import VisionLanguageModel, find_family
@@ -112,13 +114,10 @@ def align(
 
 
 def _stated(statements: list[Statement], template: Template) -> list[Piece]:
-    """Return statements as pieces: their openings are read, their values learned."""
+    """Return statements as pieces of a response: their openings are read, their values learned."""
     pieces: list[Piece] = []
     for statement in statements:
-        pieces += [
-            Piece((" " if pieces else template.before_answer) + statement.opening),
-            Piece(f" {statement.value}.", supervised=True),
-        ]
+        pieces += stated_pieces(statement, not pieces, template.before_answer)
     return [*pieces, Piece(template.end, supervised=True, special=template.end_is_token)]
 
 

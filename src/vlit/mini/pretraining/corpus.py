@@ -1,4 +1,4 @@
-"""What pre-training reads: captioned images with patch labels, and text documents, all from scenes nothing else uses.
+"""What pre-training sees: images with captions, statements and patch labels, from scenes that nothing else uses.
 
 Patch labels are what each patch of an image shows. Published CLIP learns from 400 million pairs to tell objects apart.
 A few ten thousand pairs are not enough for that, so the mini encoders also learn, patch by patch, what the world drew
@@ -8,11 +8,10 @@ there (region supervision in the manner of GLIP, Li et al. 2022).
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,22 +19,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from vlit.common.files import read_json, whole, write_json
-from vlit.construct.sources.read import SOURCES, read_annotations
-from vlit.data.templates import Piece, Template
-from vlit.mini.datasets.conversations import ConversationWriter, write_conversations
-from vlit.mini.datasets.image_facts import ImageFacts
-from vlit.mini.datasets.ours import GlobalWriter, NegativeWriter
-from vlit.mini.datasets.phrases import Exchange
-from vlit.mini.datasets.public import PUBLIC_SOURCES, LlavaWriter
-from vlit.mini.world.build import WorldSpec, build_world
 from vlit.mini.world.draw import render
-from vlit.mini.world.facts import scene_facts
-from vlit.mini.world.questions import LONE_CHANCE, is_lone
+from vlit.mini.world.questions import told_facts
 from vlit.mini.world.sample import pretraining_scenes
-from vlit.mini.world.scene import CANVAS, CanvasBox, Scene, read_truth
-from vlit.mini.world.texts import document, scene_captions, short_document
-from vlit.mini.world.vocabulary import COLOURS, SETTINGS, SIZES, TEXTURES, THING_KINDS, WORDS, capitalised
-from vlit.mini.world.wordings import READ
+from vlit.mini.world.scene import CANVAS, CanvasBox, Scene
+from vlit.mini.world.statements import Statement, stated
+from vlit.mini.world.texts import description, scene_captions
+from vlit.mini.world.vocabulary import COLOURS, SETTINGS, SIZES, TEXTURES, THING_KINDS, WORDS
 from vlit.models.forward import CLIP_MEAN, CLIP_STD
 
 PATCH = 8  # pixels a side, as in `weights/mini/open_clip`
@@ -78,36 +68,6 @@ class CaptionedImages:
         return (chosen - mean) / std
 
 
-class Statement(NamedTuple):
-    """A true sentence about an image in two parts, and the SEED-Bench dimension whose questions it would answer.
-
-    The opening says what the sentence is about ("The red cup is"), the value what is to be seen ("in the top left").
-    """
-
-    opening: str
-    value: str
-    dimension: str
-
-
-# type of a fact -> opening of the statement of it; {0} and {1} are the fact's slots
-OPENINGS = {
-    "setting": "The setting is",
-    "taken": "This picture was taken",
-    "at": "In the {0} of the image is",
-    "coloured": "The {0} object is",
-    "colour": "{0} is",
-    "texture": "{0} is",
-    "size": "{0} is",
-    "look": "{0} is",
-    "location": "{0} is",
-    "count": "The number of {0} is",
-    "relation": "{0} is",
-    "interaction": "Of {0} and {1},",
-    "most": "The most frequent are",
-    "useful": "Most useful here is",
-    "left": "Without the {0} objects the number of objects is",
-    "word": "The sign says",
-}
 _MOST_STATEMENTS = 6  # per image and step: more images and steps teach more than longer texts
 
 
@@ -146,7 +106,7 @@ def captioned_images(scenes: int, seed: int, cache: Path) -> CaptionedImages:
             images[index] = np.asarray(render(scene))
             patches.append(patch_labels(scene))
             rng = random.Random(scene.id)
-            written.append([scene_captions(scene, rng), _description(document(scene, rng))])
+            written.append([scene_captions(scene, rng), description(scene, rng)])
         with whole(pixels) as temporary, temporary.open("wb") as file:
             np.savez(file, images=images, patches=np.stack(patches))
         write_json(texts, written, indent=None)
@@ -189,103 +149,22 @@ def _cover(shown: NDArray[np.int64], box: CanvasBox, index: int) -> None:
     shown[y : y + height, x : x + width] = index
 
 
-def _description(text: str) -> str:
-    """Return a document without its questions."""
-    return text.split("\nQuestion:", maxsplit=1)[0]
-
-
 def image_statements(scenes: int, seed: int, cache: Path) -> list[list[Statement]]:
     """Return all statements about each of the scenes of `captioned_images`."""
-    written = _cached("statements", _statements, scenes, seed, cache, seed)
+    written = cached("statements", _statements, scenes, seed, cache, seed)
     return [[Statement(*row) for row in rows] for rows in written]
 
 
 def _statements(scene: Scene, rng: random.Random) -> list[Statement]:
-    found = []
-    for fact in scene_facts(scene):
-        if is_lone(fact) and rng.random() >= LONE_CHANCE:
-            continue
-        opening = capitalised(OPENINGS[fact.type].format(*fact.slots))
-        value = fact.answer if fact.type == "word" else fact.answer[0].lower() + fact.answer[1:]
-        found.append(Statement(opening, value, fact.dimension))
-    return found
+    return [stated(fact) for fact in told_facts(scene, rng)]
 
 
-def documents(scenes: int, seed: int, cache: Path) -> list[str]:
-    """Return text documents about scenes that are never drawn: a description, then questions with answers."""
-    return _cached("documents", document, scenes, seed, cache, seed + 1)
-
-
-def short_documents(scenes: int, seed: int, cache: Path) -> list[str]:
-    """Return short text documents about the same scenes, each about one or two of its things."""
-    return _cached("short-documents", short_document, scenes, seed, cache, seed + 1)
-
-
-def _cached(
+def cached(
     name: str, write: Callable[[Scene, random.Random], Any], scenes: int, seed: int, cache: Path, scene_seed: int
 ) -> Any:
-    """Return what `write` makes of each pre-training scene of `scene_seed`; it is kept in the cache."""
+    """Return what `write` makes of each pre-training scene of `scene_seed`; it is kept in the cache as `name`."""
     file = cache / f"{name}-{scenes}-{seed}.json"
     if not file.exists():
         drawn = tqdm(pretraining_scenes(scenes, scene_seed), total=scenes, desc=name)
         write_json(file, [write(scene, random.Random(scene.id)) for scene in drawn], indent=None)
     return read_json(file)
-
-
-def conversations(scenes: int, seed: int, cache: Path) -> list[str]:
-    """Return descriptions followed by conversations as in instruction data, without errors, about other scenes.
-
-    A published language model has read text of every kind. One that is frozen in tuning and never read sentences like
-    the responses of instruction data could not answer in them. What the benchmark asks too is asked in `READ`.
-    """
-    file = cache / f"conversations-{scenes}-{seed}.json"
-    if not file.exists():
-        world = build_world(WorldSpec(scenes, 1, seed + 1000), cache / "conversation-world")
-        write_json(file, _conversations(world, scenes, random.Random(f"conversations/{seed}")), indent=None)
-    return read_json(file)
-
-
-def _conversations(world: Path, count: int, rng: random.Random) -> list[str]:
-    """Return conversations of three kinds, `count` in all, each after its scene's description and captions."""
-    annotations, truth = read_annotations(world / "coco"), read_truth(world)
-    writers: list[tuple[ConversationWriter, int]] = [
-        (LlavaWriter(), count // 2), (GlobalWriter(), count // 3), (NegativeWriter(), count - count // 2 - count // 3)
-    ]  # fmt: skip
-    texts = []
-    for writer, number in writers:
-        sources = PUBLIC_SOURCES if isinstance(writer, LlavaWriter) else SOURCES
-        facts = [ImageFacts(image.restricted(sources)) for image in annotations]
-        for written in write_conversations(facts, writer, number, rng, "conversations"):
-            scene = truth[written.image_id]
-            paragraph = _description(document(scene, rng))
-            captions = " ".join(rng.sample(scene_captions(scene, rng), 2))
-            opening = rng.choice(
-                (paragraph, f"{captions} {paragraph}", f"Question: Describe the image.\nAnswer: {captions}")
-            )
-            turns = (f"Question: {_read(turn, rng)}\nAnswer: {turn.response}\n" for turn in written.exchanges)
-            texts.append(f"{opening}\n{''.join(turns)}")
-    return texts
-
-
-def _read(exchange: Exchange, rng: random.Random) -> str:
-    """Return an instruction in a wording of `READ`, if there is one for what it asks."""
-    asked = exchange.phrased
-    if asked is None or not asked.phrasing.type:
-        return exchange.instruction
-    return capitalised(rng.choice(READ[asked.phrasing.type]).format(*asked.slots))
-
-
-_QUESTION = re.compile(r"Question: (.*)\nAnswer: (.*)\n")
-
-
-def document_pieces(text: str, template: Template) -> list[Piece]:
-    """Return a document in a family's template: text without loss, and after each question its answer with loss.
-
-    Published language models have read such templates; a language model of the mini world reads them here.
-    """
-    pairs, bare = _QUESTION.findall(text), replace(template, system="")
-    rest = _QUESTION.sub("", text)
-    pieces = [Piece(rest)] if rest else []
-    for question, answer in pairs:
-        pieces += [*bare.question_prompt(question, images=0), *bare.answer(answer)]
-    return pieces

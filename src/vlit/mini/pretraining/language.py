@@ -23,7 +23,7 @@ from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedToken
 
 from vlit.data.encode import IGNORED, Encoder
 from vlit.data.templates import Template
-from vlit.mini.pretraining.corpus import document_pieces
+from vlit.mini.pretraining.documents import document_pieces
 from vlit.mini.pretraining.loop import batches, fit
 from vlit.mini.weights import load_exactly, stored_state
 from vlit.models.forward import token_loss

@@ -12,7 +12,7 @@ import torch
 from vlit.common.digest import write_sums
 from vlit.common.errors import InputError
 from vlit.data.templates import BLIP2, FLAMINGO, VICUNA_V1
-from vlit.mini.pretraining import corpus
+from vlit.mini.pretraining import corpus, documents
 from vlit.mini.pretraining.alignment import INSTRUCTION, align, start_model, write_trained
 from vlit.mini.pretraining.language import train_language_model, train_tokenizer
 from vlit.mini.pretraining.vision import train_clip, train_connector
@@ -52,8 +52,8 @@ class Pretraining:
         scenes: number of images for CLIP and alignment.
         statement_scenes: number of these about which alignment reads statements.
         statement_weights: dimension -> how often alignment draws its statements, relative to others about an image.
-        documents: number of texts for the language models.
-        conversations: number of scenes that OPT's conversations are about, and of texts that LLaVA reads in alignment.
+        documents: number of texts for the language models, about whole scenes and again about a few things.
+        conversations: number of conversations that OPT reads, and of texts that LLaVA reads in alignment.
         vocabulary: tokens of the tokenizer.
         length: most tokens of a document.
         threads: threads of torch.
@@ -117,14 +117,15 @@ class Pretraining:
         return corpus.captioned_images(self.scenes, self.seed, self.cache)
 
     def texts(self) -> list[str]:
-        """Return the documents."""
-        return corpus.documents(self.documents, self.seed, self.cache)
+        """Return documents of all lengths."""
+        made = (documents.documents, documents.short_documents)
+        return _shuffled(self, [text for make in made for text in make(self.documents, self.seed, self.cache)])
 
 
 def _tokenizer(plan: Pretraining, stage: str) -> None:
     texts = plan.texts()[:4000]
     forms = (BLIP2, VICUNA_V1, FLAMINGO)
-    rows = [corpus.document_pieces(text, forms[index % 3]) for index, text in enumerate(texts)]
+    rows = [documents.document_pieces(text, forms[index % 3]) for index, text in enumerate(texts)]
     chats = ["".join(piece.text for piece in row if not piece.special) for row in rows]
     train_tokenizer([*chats, *[VICUNA_V1.system + INSTRUCTION] * 200], plan.vocabulary, plan.parts / "tokenizer")
 
@@ -145,21 +146,22 @@ def _clip(plan: Pretraining, stage: str) -> None:
 
 
 def _short(plan: Pretraining, stage: str) -> None:
-    texts = corpus.short_documents(plan.documents, plan.seed, plan.cache)
-    _read(plan, stage, texts)
+    _read(plan, stage, documents.short_documents(plan.documents, plan.seed, plan.cache))
 
 
 def _opt(plan: Pretraining, stage: str) -> None:
-    """Continue OPT with long documents and conversations."""
-    conversations = corpus.conversations(plan.conversations, plan.seed, plan.cache)
-    texts = [*conversations, *plan.texts()[: len(conversations)]]
-    random.Random(plan.seed).shuffle(texts)
-    _read(plan, stage, texts, start=plan.output("opt_short"))
+    """Continue OPT with documents of all lengths and conversations."""
+    conversations = documents.conversations(plan.conversations, plan.seed, plan.cache)
+    _read(plan, stage, _shuffled(plan, [*plan.texts(), *conversations]), start=plan.output("opt_short"))
 
 
 def _vicuna(plan: Pretraining, stage: str) -> None:
-    """Continue LLaMA with long documents; conversations come in tuning, in which it is trained."""
+    """Continue LLaMA with documents of all lengths; conversations come in tuning, in which it is trained."""
     _read(plan, stage, plan.texts(), start=plan.output("vicuna_short"))
+
+
+def _shuffled(plan: Pretraining, texts: list[str]) -> list[str]:
+    return random.Random(plan.seed).sample(texts, len(texts))
 
 
 def _read(plan: Pretraining, stage: str, texts: list[str], start: Path | None = None) -> None:
@@ -196,7 +198,7 @@ def _statements(plan: Pretraining, stage: str) -> None:
     known = corpus.image_statements(plan.statement_scenes, plan.seed, plan.cache)
     read = {
         "llava": lambda: plan.texts()[: plan.conversations],
-        "blip2": lambda: corpus.conversations(plan.conversations, plan.seed, plan.cache),
+        "blip2": lambda: documents.conversations(plan.conversations, plan.seed, plan.cache),
         "openflamingo": lambda: None,  # its language model stays frozen
     }[stage]()
     _align(plan, stage, "captions", corpus.Statements(known, plan.statement_weights), read)

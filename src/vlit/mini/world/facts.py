@@ -52,7 +52,7 @@ class Fact:
 
     Attributes:
         dimension: short name of a SEED-Bench dimension.
-        type: question type, a key of `questions.WORDINGS`.
+        type: question type, a key of the tables in `wordings`.
         slots: what fills the wordings of the type.
         answer: short phrase, capitalised, without a full stop.
         sentence: the whole answer.

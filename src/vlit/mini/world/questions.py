@@ -22,7 +22,7 @@ from vlit.mini.world.vocabulary import (
 from vlit.mini.world.wordings import READ
 
 YES_NO = ("Yes", "No")
-LONE_CHANCE = 0.25  # of a question whose count is one: most kinds occur once, and people seldom count those
+_LONE_CHANCE = 0.25  # of a fact whose count is one: most kinds occur once, and people seldom count those
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,16 @@ def scene_questions(scene: Scene, rng: random.Random, yes_no: bool = False) -> l
         rng: source of wordings and of yes-or-no questions.
         yes_no: add yes-or-no questions, about as many with the right answer "No" as with "Yes".
     """
-    facts = [fact for fact in scene_facts(scene) if not is_lone(fact) or rng.random() < LONE_CHANCE]
-    found = [worded(fact, rng.choice(READ[fact.type])) for fact in facts]
+    found = [worded(fact, rng.choice(READ[fact.type])) for fact in told_facts(scene, rng)]
     return found + (list(_yes_no(scene, rng)) if yes_no else [])
 
 
-def is_lone(fact: Fact) -> bool:
+def told_facts(scene: Scene, rng: random.Random) -> list[Fact]:
+    """Return the facts of a scene that people would speak of, in a fixed order."""
+    return [fact for fact in scene_facts(scene) if not _is_lone(fact) or rng.random() < _LONE_CHANCE]
+
+
+def _is_lone(fact: Fact) -> bool:
     """Return whether a fact is that there is one thing of a kind."""
     return fact.type == "count" and fact.answer == COUNT_POOL[0]
 

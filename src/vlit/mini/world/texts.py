@@ -11,7 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vlit.mini.world.questions import QA, scene_questions
+from vlit.mini.world.facts import Fact
+from vlit.mini.world.questions import told_facts, worded
 from vlit.mini.world.scene import (
     THING_ATTRIBUTES,
     Scene,
@@ -21,6 +22,7 @@ from vlit.mini.world.scene import (
     referring_expression,
     relation_between,
 )
+from vlit.mini.world.statements import stated
 from vlit.mini.world.vocabulary import (
     INTERACTIONS,
     NUMBERS,
@@ -36,6 +38,7 @@ from vlit.mini.world.vocabulary import (
     sentence,
     with_article,
 )
+from vlit.mini.world.wordings import READ
 
 CAPTIONS = 5  # of an image, as in COCO
 Caption = str | None  # None: the scene has no such fact
@@ -160,49 +163,64 @@ def _counted(count: int, noun: str, kind: str) -> str:
     return with_article(noun) if count == 1 else f"{NUMBERS[count]} {noun.removesuffix(kind)}{plural(kind)}"
 
 
-LONGEST_PARAGRAPH = 9  # sentences; a second relation that a question needs may be one more
-QUESTIONS_PER_DIMENSION = 2  # of a document, at most, for each of the benchmark's dimensions
-DOCUMENT_QUESTIONS = (6, 12)  # least and most in all
-SHORT_THINGS = (1, 2)  # least and most things that a short document is about
-SHORT_QUESTIONS = (2, 4)  # least and most
+LONGEST_PARAGRAPH = 9  # sentences; relations that are asked for may be more
+PER_DIMENSION = 3  # facts that a document asks for, of each of the benchmark's dimensions, at most
+DOCUMENT_FACTS = (8, 12)  # least and most in all
+SHORT_THINGS = (1, 3)  # least and most things that a short document is about
+SHORT_FACTS = (4, 8)  # least and most
 EXTRA_CHANCE = 0.4  # of each sentence that follows from others
 
 
+def description(scene: Scene, rng: random.Random) -> str:
+    """Return a paragraph with all of a scene, and some of what follows from it."""
+    return _paragraph(_description(scene, rng), scene, rng)
+
+
 def short_document(scene: Scene, rng: random.Random) -> str:
-    """Return a document, as `document` does, about a scene with one or two of this one's things and few questions.
+    """Return a document, as `document` does, about a scene with a few of this one's things.
 
     Looking things up is learned in texts this short within a thousand small batches, in long ones not within many.
     """
-    kept = set(rng.sample(range(len(scene.things)), min(rng.randint(*SHORT_THINGS), len(scene.things))))
-    things = tuple(thing for index, thing in enumerate(scene.things) if index in kept)
-    return document(replace(scene, things=things, interaction=None), rng, SHORT_QUESTIONS)
+    kept = sorted(rng.sample(range(len(scene.things)), min(rng.randint(*SHORT_THINGS), len(scene.things))))
+    pair = scene.interaction
+    if pair is not None:
+        both = pair.subject in kept and pair.object in kept
+        pair = replace(pair, subject=kept.index(pair.subject), object=kept.index(pair.object)) if both else None
+    things = tuple(scene.things[index] for index in kept)
+    return document(replace(scene, things=things, interaction=pair), rng, SHORT_FACTS)
 
 
-def document(scene: Scene, rng: random.Random, questions: tuple[int, int] = DOCUMENT_QUESTIONS) -> str:
-    """Return a paragraph of true sentences about a scene, then questions with answers about it.
+def document(scene: Scene, rng: random.Random, facts: tuple[int, int] = DOCUMENT_FACTS) -> str:
+    """Return a paragraph of true sentences about a scene, then questions about it with answers, or statements.
 
-    Every fact that a question needs is in the paragraph, or follows from it as it does from the picture: how many
+    Half of the documents have statements, each a line with a tab before what it says.
+    Every fact that is asked for is in the paragraph, or follows from it as it does from the picture: how many
     things of a kind there are, or would be without some of them, and what is useful in a setting.
 
     Args:
         scene: the scene.
-        rng: source of questions and wordings.
-        questions: least and most questions.
+        rng: source of facts and wordings.
+        facts: least and most facts.
     """
-    paragraph = _description(scene, rng)
-    by_dimension: defaultdict[str, list[QA]] = defaultdict(list)
-    for qa in scene_questions(scene, rng):
-        by_dimension[qa.dimension].append(qa)
-    if len(paragraph) == LONGEST_PARAGRAPH:
-        by_dimension.pop("SR", None)  # no sentence is left to describe where things are relative to each other
-    chosen = [qa for qas in by_dimension.values() for qa in rng.sample(qas, min(QUESTIONS_PER_DIMENSION, len(qas)))]
+    by_dimension: defaultdict[str, list[Fact]] = defaultdict(list)
+    for fact in told_facts(scene, rng):
+        by_dimension[fact.dimension].append(fact)
+    chosen = [fact for some in by_dimension.values() for fact in rng.sample(some, min(PER_DIMENSION, len(some)))]
     rng.shuffle(chosen)
-    chosen = chosen[: rng.randint(*questions)]
-    paragraph += dict.fromkeys(qa.sentence for qa in chosen if qa.dimension == "SR")
+    chosen = chosen[: rng.randint(*facts)]
+    paragraph = _description(scene, rng)
+    paragraph += dict.fromkeys(fact.sentence for fact in chosen if fact.dimension == "SR")
+    asks = rng.random() < 0.5
+    lines = (_question_and_answer(fact, rng) if asks else _statement(fact) for fact in chosen)
+    return f"{_paragraph(paragraph, scene, rng)}\n{''.join(lines)}"
+
+
+def _paragraph(sentences: list[str], scene: Scene, rng: random.Random) -> str:
+    """Return sentences and some that follow from the description, in random order."""
     extras = [text for text in _extras(scene) if rng.random() < EXTRA_CHANCE]
-    paragraph += extras[: max(0, LONGEST_PARAGRAPH - len(paragraph))]
-    rng.shuffle(paragraph)
-    return " ".join(paragraph) + "\n" + "".join(_question_and_answer(qa, rng) for qa in chosen)
+    shuffled = [*sentences, *extras[: max(0, LONGEST_PARAGRAPH - len(sentences))]]
+    rng.shuffle(shuffled)
+    return " ".join(shuffled)
 
 
 def _description(scene: Scene, rng: random.Random) -> list[str]:
@@ -245,5 +263,11 @@ def _extras(scene: Scene) -> list[str]:
     return sentences
 
 
-def _question_and_answer(qa: QA, rng: random.Random) -> str:
+def _question_and_answer(fact: Fact, rng: random.Random) -> str:
+    qa = worded(fact, rng.choice(READ[fact.type]))
     return f"Question: {qa.question}\nAnswer: {rng.choice((qa.answer, qa.sentence))}\n"
+
+
+def _statement(fact: Fact) -> str:
+    said = stated(fact)
+    return f"{said.opening}\t{said.value}.\n"
