@@ -10,6 +10,7 @@ import base64
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -79,13 +80,8 @@ def _reasoning(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
     if exchange is None or not facts.counts:
         return exchange
     seen = f"The image shows {inventory(facts.counts)}. "
-    return Exchange(
-        exchange.ability,
-        exchange.instruction,
-        seen + exchange.response,
-        exchange.error,
-        tuple(seen + alternative for alternative in exchange.alternatives),
-    )
+    wrong = tuple(seen + alternative for alternative in exchange.alternatives)
+    return replace(exchange, response=seen + exchange.response, alternatives=wrong)
 
 
 def _altogether(facts: ImageFacts, rng: Random, short: bool) -> Exchange | None:
