@@ -44,7 +44,7 @@ _STEPS: tuple[tuple[Phrasing, int], ...] = (
 )
 _CLAIM = 2  # find, compare
 _CLAIMED = re.compile(
-    r"^(?:is|are|was|does|can you see|the sign says|i think|i count|this was taken)\b|\w+n't \w+\?$|right\?$"
+    r"^(?:is|are|was|does|do you see|can you see|the sign says|i think|i count|this was taken)\b|\w+n't \w+\?$|right\?$"
 )
 _SENTENCES = re.compile(r"(?<=[.!?])\s+")
 

@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
 from vlit.common.files import read_json
 from vlit.construct.sources.read import read_annotations
 from vlit.mini.datasets.build import MiniDatasetSpec, MiniDatasetsSpec, build_mini_datasets
 from vlit.mini.datasets.image_facts import ImageFacts
-from vlit.mini.world.build import WorldSpec, build_world
 from vlit.mini.world.facts import scene_facts
 from vlit.mini.world.scene import Scene, read_truth
 from vlit.mini.world.wordings import TAUGHT
-
-
-@pytest.fixture(scope="module")
-def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_world(WorldSpec(scenes=60, benchmark_groups=1), tmp_path_factory.mktemp("truth") / "world")
 
 
 def truths(scene: Scene) -> dict[str, set[str]]:
