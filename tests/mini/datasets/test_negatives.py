@@ -19,7 +19,7 @@ def test_claims_are_as_often_true_as_false_and_the_verdict_fits(small_world: Pat
         writer = getattr(negatives, f"claimed_{name}")
         verdicts = Counter[str]()
         for seed, facts in enumerate(images * 6):
-            exchange = writer(facts, Random(seed), False)
+            exchange = writer(facts, Random(f"{name}/{seed}"), False)
             if exchange is None:
                 continue
             verdict, said = exchange.response.rstrip(".").split(", ", maxsplit=1)
