@@ -14,6 +14,9 @@ LOCK := requirements/lock-$(BUILD).txt
 locked = $(shell grep -o '^$(1)==[^ ]*' requirements/lock-cpu.txt)
 PYTORCH := --extra-index-url https://download.pytorch.org/whl/cpu
 
+# Runs at the start of every program of the environment: `import torchvision` then works with the CPU build too.
+HOOK := import importlib.util; importlib.util.find_spec("vlit") and __import__("vlit.common.torchvision_hook")
+
 .PHONY: help install train test test-slow test-slurm test-reference lint format clean
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -34,6 +37,7 @@ endif
 	$(PIP) --no-deps --no-compile --require-hashes -r requirements/nodeps.txt
 	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	$(PIP) --no-deps --no-build-isolation --editable .
+	echo '$(HOOK)' > "$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')/vlit_torchvision.pth"
 	touch $(STAMP)
 
 # In an environment of its own, since it is needed only when requirements change.

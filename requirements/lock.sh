@@ -63,5 +63,5 @@ cat - <(sed '/^torch==/,/^    # via/ { /--hash=/d; s/ \\$// }' "$work/lock-cpu.t
 # with other hashes, while pip asks for a hash of everything as soon as one line has one, except of what is installed
 # already in the version asked for. Should another version be there, the second command stops and says that the hash is
 # missing. The local version, +cpu, keeps a CUDA build from standing in; the lock is complete and --no-deps keeps it so.
-# torchvision is PyPI's, as with CUDA; its compiled operators do not load beside this torch (src/vlit/compat.py).
+# torchvision is PyPI's, as with CUDA; its compiled operators do not load beside this torch (src/vlit/common/torchvision_shim.py).
 END

@@ -32,6 +32,8 @@ COMPOSED: dict[str, list[list[str]]] = {
         ["data=none"],
     ],
     "evaluate": [["run=somewhere"]],
+    "ask": [["image=a.jpg", "question=b"]],
+    "export": [["run=somewhere", "to=elsewhere"]],
     "assess": [
         [],
         ["scale=paper", "judge=server", "llm=server", "parser=hanlp"],

@@ -203,12 +203,17 @@ def _first_sentence(file: Path) -> str:
     return re.split(r"(?<=[.!?])\s", text, maxsplit=1)[0]
 
 
-def prepare(cfg: DictConfig) -> None:
+def prepare(cfg: DictConfig, folder: str | None = None) -> None:
     """Make missing weights and datasets: the scale's `prepare` steps, and the dose where that is the dataset.
 
     Commands that start together, as in a sweep, wait for the first to make them.
+
+    Args:
+        cfg: the configuration.
+        folder: make this folder only; None makes all.
     """
     steps = [*cfg.prepare, *([cfg.dose] if "dose" in cfg else [])]
+    steps = [step for step in steps if folder is None or step.folder == folder]
     if steps:
         with locked(Path(cfg.paths.cache) / "preparing.lock"):
             for step in steps:

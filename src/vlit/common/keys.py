@@ -175,6 +175,11 @@ COMMANDS: dict[str, dict[str, Any]] = {
         "run": Folder, "benchmark": File | None, "images": Folder | None, "mode": _BENCHMARK_MODES,
         "normalisation": _NORMALISATIONS, "control": Literal["shuffled_images"] | None,
     },
+    "ask": {
+        "run": Folder | None, "image": Path | list[Path], "question": Text | list[Text], "max_new_tokens": Count,
+        "num_beams": Count,
+    },
+    "export": {"run": Folder, "to": Folder},
     "assess": {
         "shard": Shard, "output": Folder,
         **_below("encoder", {"folder": Folder | None, "pooling": Literal["mean", "cls"], "batch_size": Count,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vlit.common.errors import InputError
@@ -61,7 +62,14 @@ class Template:
 
     def question_prompt(self, question: str, images: int = 1) -> list[Piece]:
         """Write a benchmark question up to where its answer begins; `answer` gives what comes next."""
-        return self._question(Turn(question.strip(), "", images), first=True)
+        return self.next_prompt((), Turn(question.strip(), "", images))
+
+    def next_prompt(self, before: Sequence[Turn], turn: Turn) -> list[Piece]:
+        """Write the turns before with their responses, and a turn up to where its answer begins."""
+        pieces: list[Piece] = []
+        for number, earlier in enumerate(before):
+            pieces += [*self._question(earlier, first=number == 0), *self.answer(earlier.response, supervised=False)]
+        return [*pieces, *self._question(turn, first=not before)]
 
     def answer(self, text: str, supervised: bool = True) -> list[Piece]:
         """Write an answer, or a choice to be scored, with its end."""

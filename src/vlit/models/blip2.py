@@ -12,16 +12,23 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from transformers import Blip2Config, Blip2ForConditionalGeneration, DynamicCache, PreTrainedTokenizerBase
+from transformers import (
+    Blip2Config,
+    Blip2ForConditionalGeneration,
+    DynamicCache,
+    PreTrainedTokenizerBase,
+)
 
 from vlit.common.errors import InputError
 from vlit.data.dataset import Batch
+from vlit.data.templates import BLIP2
 from vlit.models.checkpoints import transformers_blip2_state
 from vlit.models.family import Family, PromptCache, VisionLanguageModel, register
 from vlit.models.forward import CropTransform, insert_features, last_logits, pixels_or_blank
 from vlit.models.freeze import FreezePolicy
 from vlit.models.lavis import lavis_network
 from vlit.models.loading import load_named, load_pretrained, load_tokenizer, read_architecture, require
+from vlit.models.processors import blip2_processor
 
 PARTS: dict[str, tuple[str, ...]] = {
     "vision_encoder": ("network.vision_model",),
@@ -138,7 +145,16 @@ class Blip2(VisionLanguageModel):
 
     def save_published(self, folder: Path, whole_language_model: bool) -> None:
         """Write a transformers folder."""
-        self.network.save_pretrained(str(folder))
+        self._save(self.network, folder)
+
+    def _save(self, network: Blip2ForConditionalGeneration, folder: Path) -> None:
+        """Write a network whose answers end in a line break, and its processor."""
+        network.save_pretrained(str(folder))
+        config = Blip2Config.from_pretrained(str(folder))
+        config.text_config.eos_token_id = self.tokenizer.encode("\n", add_special_tokens=False)[-1]
+        config.save_pretrained(str(folder))
+        size, queries = self.config.vision_config.image_size, self.config.num_query_tokens
+        blip2_processor(self.tokenizer, BLIP2, size, queries).save_pretrained(str(folder))
 
 
 class LavisBlip2(Blip2):
@@ -166,7 +182,7 @@ class LavisBlip2(Blip2):
         """Write a transformers folder."""
         network = Blip2ForConditionalGeneration(self.config)
         load_named(network, transformers_blip2_state(self.network.state_dict()), "LAVIS's network")
-        network.save_pretrained(str(folder))
+        self._save(network, folder)
 
 
 def in_lavis(

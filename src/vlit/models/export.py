@@ -16,12 +16,17 @@ from vlit.models.loading import load_float, load_named, load_pretrained, read_ar
 from vlit.models.lora import has_lora, merge_lora
 
 
-def export(model: VisionLanguageModel, folder: Path) -> None:
+def export(model: VisionLanguageModel, folder: Path, card: str | None = None) -> None:
     """Write a model's network and tokenizer as its upstream project loads them, without this package.
 
-    Adapters are merged into the model first. LLaVA and BLIP-2 become transformers folders, LLaVA's with the original
-    LLaVA's `mm_projector.bin`. OpenFlamingo becomes a `checkpoint.pt` for `load_state_dict(torch.load(file),
-    strict=False)`, like the published one.
+    Adapters are merged into the model first. LLaVA and BLIP-2 become transformers folders with processor and chat
+    template, LLaVA's with the original LLaVA's `mm_projector.bin`. OpenFlamingo becomes a `checkpoint.pt` for
+    `load_state_dict(torch.load(file), strict=False)`, like the published one.
+
+    Args:
+        model: the model.
+        folder: the folder to write.
+        card: text of the folder's `README.md`.
 
     Raises:
         InputError: if the folder exists.
@@ -30,8 +35,10 @@ def export(model: VisionLanguageModel, folder: Path) -> None:
         adapted = has_lora(model)
         if adapted:
             merge_lora(model)
-        model.save_published(fresh, whole_language_model=adapted)
         model.tokenizer.save_pretrained(str(fresh))
+        model.save_published(fresh, whole_language_model=adapted)
+        if card is not None:
+            (fresh / "README.md").write_text(card, encoding="utf-8")
 
 
 def convert_lavis_checkpoint(

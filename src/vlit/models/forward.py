@@ -23,11 +23,13 @@ class CropTransform:
     """Bicubic resize to `size` pixels, scale to [0, 1], normalise by CLIP's channel statistics.
 
     `crop=True` keeps the proportions and crops the centre (CLIP, LLaVA, OpenFlamingo); `crop=False` squeezes the whole
-    image into the square (BLIP-2 in LAVIS).
+    image into the square (BLIP-2 in LAVIS). Where the middle falls between two pixels, `floor=True` crops as
+    transformers' CLIPImageProcessor does (LLaVA), else as torchvision, which rounds to even (open_clip).
     """
 
     size: int
     crop: bool = True
+    floor: bool = False
 
     def __call__(self, image: Image.Image) -> torch.Tensor:
         """Return a (3, size, size) float tensor of an RGB image."""
@@ -36,7 +38,10 @@ class CropTransform:
         if image.size != (self.size, self.size):
             target = self.size if self.crop else (self.size, self.size)
             image = resize(image, target, interpolation=InterpolationMode.BICUBIC)
-            if self.crop:
+            if self.crop and self.floor:
+                left, top = (image.width - self.size) // 2, (image.height - self.size) // 2
+                image = image.crop((left, top, left + self.size, top + self.size))
+            elif self.crop:
                 image = center_crop(image, [self.size, self.size])
         return normalize(to_tensor(image), CLIP_MEAN, CLIP_STD)
 

@@ -25,6 +25,7 @@ from transformers import (
 )
 
 from vlit.data.dataset import Batch
+from vlit.data.templates import VICUNA_V1
 from vlit.models.checkpoints import projector_state, published_projector_state
 from vlit.models.family import Family, PromptCache, VisionLanguageModel, register
 from vlit.models.forward import CropTransform, insert_features, pixels_or_blank, positions
@@ -38,6 +39,7 @@ from vlit.models.loading import (
     read_architecture,
     require,
 )
+from vlit.models.processors import llava_processor
 
 PARTS: dict[str, tuple[str, ...]] = {
     "vision_encoder": ("network.model.vision_tower",),
@@ -58,7 +60,7 @@ class Llava(VisionLanguageModel):
         self.image_token_id: int = network.config.image_token_index
         vision = network.config.vision_config
         self.tokens_per_image: int = (vision.image_size // vision.patch_size) ** 2
-        self.image_transform = CropTransform(vision.image_size)
+        self.image_transform = CropTransform(vision.image_size, floor=True)
         self.policy = FreezePolicy(PARTS, tuple(trained))
         self.policy.apply(self)
 
@@ -136,8 +138,11 @@ class Llava(VisionLanguageModel):
 
     def save_published(self, folder: Path, whole_language_model: bool) -> None:
         """Write a transformers folder, and the projector as the original LLaVA does, in `mm_projector.bin`."""
-        projector = self.network.model.multi_modal_projector
-        _with_two_layers(self.network).save_pretrained(str(folder))
+        projector, vision = self.network.model.multi_modal_projector, self.network.config.vision_config
+        whole = _with_two_layers(self.network)
+        whole.config.image_seq_length = self.tokens_per_image
+        whole.save_pretrained(str(folder))
+        llava_processor(self.tokenizer, VICUNA_V1, vision.image_size, vision.patch_size).save_pretrained(str(folder))
         torch.save(published_projector_state(projector), folder / "mm_projector.bin")
 
 

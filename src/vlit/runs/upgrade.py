@@ -156,6 +156,21 @@ def _known_targets() -> frozenset[str]:
     return frozenset(name for file in files for name in _TARGET.findall(file.read_text(encoding="utf-8")))
 
 
+def finished_config(run: RunFolder) -> DictConfig:
+    """Read the configuration of a finished run.
+
+    Raises:
+        InputError: if the folder is no finished run.
+    """
+    if not run.config.exists() or not (run.checkpoint.exists() or run.result.exists()):
+        raise InputError(f"{run.path} is no finished run: it has no config.yaml and checkpoints/last.ckpt")
+    if run.provenance.exists() and not run.result.exists():
+        raise InputError(
+            f"{run.path} is no finished run: it has no result.json; give its train.py command again to finish it"
+        )
+    return read_config(run.config)
+
+
 def scored_config(cfg: DictConfig) -> DictConfig:
     """Return the configuration of a finished run, with the benchmark that `evaluate.py` is told to score it on.
 
@@ -166,15 +181,7 @@ def scored_config(cfg: DictConfig) -> DictConfig:
     Raises:
         InputError: if the folder is no finished run.
     """
-    folder = Path(cfg.run)
-    run = RunFolder(folder)
-    if not run.config.exists() or not (run.checkpoint.exists() or run.result.exists()):
-        raise InputError(f"{folder} is no finished run: it has no config.yaml and checkpoints/last.ckpt")
-    if run.provenance.exists() and not run.result.exists():
-        raise InputError(
-            f"{folder} is no finished run: it has no result.json; give its train.py command again to finish it"
-        )
-    config = read_config(folder / "config.yaml")
+    config = finished_config(RunFolder(Path(cfg.run)))
     if cfg.benchmark is not None:
         config.benchmark.annotations = cfg.benchmark
         config.benchmark.images = str(Path(cfg.benchmark).parent / "SEED-Bench-image")

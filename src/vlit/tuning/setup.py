@@ -30,7 +30,7 @@ from vlit.models.freeze import halve
 from vlit.models.lora import add_lora
 from vlit.quality.judges import FamilyJudge
 from vlit.runs.folder import RunFolder
-from vlit.runs.upgrade import read_config
+from vlit.runs.upgrade import finished_config
 from vlit.tuning.callbacks import CheckpointFile
 from vlit.tuning.tune import TuningRun, TuningSpec, load_trained
 
@@ -73,6 +73,26 @@ def tuned_model(cfg: DictConfig, checkpoint: Path) -> VisionLanguageModel:
     if cfg.data.name != UNTUNED:
         load_trained(built, checkpoint)
     return built
+
+
+def run_model(cfg: DictConfig, folder: str | None) -> tuple[DictConfig, VisionLanguageModel]:
+    """Build the tuned model of a finished run, or the configured one before tuning.
+
+    Args:
+        cfg: configuration with `model`, which is built where `folder` is None.
+        folder: folder of the run.
+
+    Returns:
+        The configuration that the model was built from, and the model.
+
+    Raises:
+        InputError: if the folder is no finished run, or weights are missing.
+    """
+    if folder is None:
+        return cfg, model(cfg)
+    run = RunFolder(Path(folder))
+    source = finished_config(run)
+    return source, tuned_model(source, run.checkpoint)
 
 
 def skeleton(cfg: DictConfig) -> VisionLanguageModel:
@@ -125,13 +145,11 @@ def likelihood_judge(cfg: DictConfig, contrasted: Sequence[Sample]) -> FamilyJud
         cfg: configuration with `judge.run`, the folder of the run whose model judges; None takes `model` before tuning.
         contrasted: samples whose images the judge contrasts with.
     """
-    if cfg.judge.run is None:
-        source, key = cfg, f"{cfg.model.name}|before tuning"
-        judging = model(cfg)
-    else:
+    key = f"{cfg.model.name}|before tuning"
+    if cfg.judge.run is not None:
         run = RunFolder(Path(cfg.judge.run))
-        source, key = read_config(run.config), f"{run.path.resolve()}|{run.checkpoint.stat().st_mtime_ns}"
-        judging = tuned_model(source, run.checkpoint)
+        key = f"{run.path.resolve()}|{run.checkpoint.stat().st_mtime_ns}"
+    source, judging = run_model(cfg, cfg.judge.run)
     images = [sample.images[-1] for sample in contrasted if sample.images]
     return FamilyJudge(judging, encoder(source, judging), TEMPLATES[source.model.template], images, key)
 

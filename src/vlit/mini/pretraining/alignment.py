@@ -58,6 +58,7 @@ from vlit.models.loading import StateDict, load_float, load_tokenizer, save_half
 from vlit.models.openflamingo import OpenFlamingo, build_openflamingo
 
 INSTRUCTION = "Describe the image."
+BEFORE_ALIGNMENT = "before_alignment"  # folder of the parts with what alignment starts from
 _MAX_LENGTH = 288  # tokens of a text
 # family whose alignment trains its language model -> what reads text, and the templates that it meets later
 _READERS = {"llava": ("network", (VICUNA_V1,)), "blip2": ("network.language_model", (BLIP2, FLAMINGO))}
@@ -158,7 +159,7 @@ def _start_blip2(parts: Path, work: Path, text: Path) -> Blip2:
     """Return BLIP-2 from the EVA-like tower, the OPT trained on text, and a new Q-Former."""
     config = mini_configuration(parts, "blip2")
     network = Blip2ForConditionalGeneration(config)
-    tower = vision_tower(load_float(work / "eva.safetensors"))
+    tower = vision_tower(load_float(parts / BEFORE_ALIGNMENT / "eva.safetensors"))
     load_exactly(network.vision_model, to_blip2_vision_model(tower, config.vision_config.num_hidden_layers), "eva")
     load_exactly(network.language_model, load_float(text), "opt")
     nn.init.normal_(network.query_tokens, std=0.02)

@@ -13,7 +13,7 @@ from vlit.common.digest import write_sums
 from vlit.common.errors import InputError
 from vlit.data.templates import BLIP2, FLAMINGO, VICUNA_V1
 from vlit.mini.pretraining import corpus, documents
-from vlit.mini.pretraining.alignment import INSTRUCTION, align, start_model, write_trained
+from vlit.mini.pretraining.alignment import BEFORE_ALIGNMENT, INSTRUCTION, align, start_model, write_trained
 from vlit.mini.pretraining.language import train_language_model, train_tokenizer
 from vlit.mini.pretraining.vision import train_clip, train_connector
 from vlit.mini.weights import mini_configuration
@@ -21,7 +21,8 @@ from vlit.models.family import VisionLanguageModel, find_family
 from vlit.models.loading import load_tokenizer
 
 _ROUNDS = ("connector", "captions")  # of alignment before the last, kept in the cache
-_UNSHIPPED = ("clip_first", "clip_second", "eva", "opt_short", "opt_text", "vicuna_short", "vicuna")
+ALIGNED_FROM = ("eva", "opt_text", "vicuna")  # shipped, so that alignment alone can be made again
+_UNSHIPPED = ("clip_first", "clip_second", "opt_short", "vicuna_short")
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,8 @@ class Pretraining:
         family, _, name = stage.partition("_")
         if name in _ROUNDS:
             return self.cache / name / f"{family}.safetensors"
+        if stage in ALIGNED_FROM:
+            return self.parts / BEFORE_ALIGNMENT / f"{stage}.safetensors"
         folder = self.cache if stage in _UNSHIPPED else self.parts
         return folder / f"{stage}.safetensors"
 
