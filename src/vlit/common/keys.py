@@ -164,6 +164,9 @@ _VARIANT = {
 _PUBLISHED_FILE = {"name": Name, "url": Url, "md5": Digest, "sha256": Digest, "unpack": Path, "members": list[Path]}
 _AXIS: Any = Annotated[str | int | list[str], Meta(description="a choice, or a list of a choice and its overrides")]
 
+# Not `Text | list[Text]`: msgspec crashes on a union whose two parts both have limits.
+_TEXTS: Any = Annotated[str | list[str], Meta(description="a text, or a list of texts")]
+
 # What one command has for itself; its keys win over those in common.
 COMMANDS: dict[str, dict[str, Any]] = {
     "train": {
@@ -176,7 +179,7 @@ COMMANDS: dict[str, dict[str, Any]] = {
         "normalisation": _NORMALISATIONS, "control": Literal["shuffled_images"] | None,
     },
     "ask": {
-        "run": Folder | None, "image": Path | list[Path], "question": Text | list[Text], "max_new_tokens": Count,
+        "run": Folder | None, "image": _TEXTS, "question": _TEXTS, "max_new_tokens": Count,
         "num_beams": Count,
     },
     "export": {"run": Folder, "to": Folder},
