@@ -40,7 +40,8 @@ def targets(node: object) -> set[str]:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_an_old_configuration_has_the_parts_of_the_present_one(name: str, cache: Path, compose, tmp_path: Path) -> None:
     old = read_config(old_run(name, cache, tmp_path / "run") / "config.yaml")
-    new = compose(f"model={name}")
+    rate = ["tuning.optimizer.lr=1e-3", *(["tuning.schedule.base_rate=1e-3"] if name == "blip2" else [])]
+    new = compose(f"model={name}", *rate)  # all had this rate
     for key in ("family", "template", "add_bos"):
         assert old.model[key] == new.model[key]
     build = OmegaConf.to_container(new.model.build, resolve=True)

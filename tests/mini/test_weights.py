@@ -64,8 +64,8 @@ def test_a_missing_tensor_is_named() -> None:
         load_exactly(CLIPVisionModel(config), state, "clip-vit")
 
 
-def test_shipped_weights_are_under_ten_megabytes() -> None:
-    assert sum(path.stat().st_size for path in PARTS.rglob("*") if path.is_file()) < 10_000_000
+def test_shipped_weights_are_at_most_25_megabytes() -> None:
+    assert sum(path.stat().st_size for path in PARTS.rglob("*") if path.is_file()) <= 25_000_000
 
 
 def test_unpacking_twice_changes_nothing(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
+from PIL import Image
 
 from vlit.common.errors import InputError
 from vlit.data.dataset import Item, collate
@@ -65,7 +66,7 @@ def answers(
         yield turns[-1].response
 
 
-def _loaded(path: Path, upright: bool):  # type: ignore[no-untyped-def]
+def _loaded(path: Path, upright: bool) -> Image.Image:
     try:
         return FileImage(path, upright).load()
     except OSError as error:
