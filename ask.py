@@ -6,13 +6,9 @@ turns `question=["...","..."]`: each answer stays in the context of the next que
 
 from __future__ import annotations
 
-import logging
-
 from omegaconf import DictConfig
 
 from vlit.common.entry import entry, prepare
-
-log = logging.getLogger("vlit.ask")
 
 
 @entry("ask")

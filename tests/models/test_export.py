@@ -32,7 +32,7 @@ model = AutoModelForImageTextToText.from_pretrained(folder).eval()
 chat = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What color is the cup?"}]}]
 written = processor if processor.chat_template else processor.tokenizer  # BLIP-2's class loses its own on loading
 prompt = written.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
-found = {"prompt": np.array(prompt)}
+found = {}
 for place, picture in enumerate(pictures):
     inputs = processor(images=Image.open(picture), text=prompt, return_tensors="pt")
     with torch.inference_mode():

@@ -54,11 +54,7 @@ class Template:
         named = sum(turn.images for turn in sample.turns)
         if named != len(sample.images):
             raise InputError(f"sample {sample.id}: its turns show {named} images, it has {len(sample.images)}")
-        pieces: list[Piece] = []
-        for number, turn in enumerate(sample.turns):
-            pieces += self._question(turn, first=number == 0)
-            pieces += self.answer(turn.response, turn.supervised)
-        return pieces
+        return self._exchanges(sample.turns)
 
     def question_prompt(self, question: str, images: int = 1) -> list[Piece]:
         """Write a benchmark question up to where its answer begins; `answer` gives what comes next."""
@@ -66,10 +62,14 @@ class Template:
 
     def next_prompt(self, before: Sequence[Turn], turn: Turn) -> list[Piece]:
         """Write the turns before with their responses, and a turn up to where its answer begins."""
+        return [*self._exchanges(before), *self._question(turn, first=not before)]
+
+    def _exchanges(self, turns: Sequence[Turn]) -> list[Piece]:
+        """Pieces of turns with their responses, from the beginning of a conversation."""
         pieces: list[Piece] = []
-        for number, earlier in enumerate(before):
-            pieces += [*self._question(earlier, first=number == 0), *self.answer(earlier.response, supervised=False)]
-        return [*pieces, *self._question(turn, first=not before)]
+        for number, turn in enumerate(turns):
+            pieces += [*self._question(turn, first=number == 0), *self.answer(turn.response, turn.supervised)]
+        return pieces
 
     def answer(self, text: str, supervised: bool = True) -> list[Piece]:
         """Write an answer, or a choice to be scored, with its end."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -42,11 +43,11 @@ def answers(
     Raises:
         InputError: if a picture can't be read, or the model can't read the conversation whole.
     """
-    pixels = [model.image_transform(_loaded(path, upright)) for path in images]
+    pixels = torch.stack([model.image_transform(_loaded(path, upright)) for path in images]) if images else None
     turns: list[Turn] = []
     model.eval()
     for question in questions:
-        turn = Turn(question.strip(), "", 0 if turns else len(images))
+        turn = Turn(question.strip(), "", 0 if turns else len(images), supervised=False)
         try:
             encoded = encoder(template.next_prompt(turns, turn), f"question {len(turns) + 1}")
         except UnusableText as error:
@@ -56,13 +57,11 @@ def answers(
                 f"question {len(turns) + 1}: the conversation has {len(encoded.input_ids) + encoded.lost} tokens, and"
                 f" this model reads tuning.max_length={encoder.max_length}: ask fewer or shorter questions"
             )
-        batch = collate([Item("", encoded.input_ids, encoded.labels, None)], int(model.tokenizer.pad_token_id), "left")
-        if pixels:
-            batch.pixel_values = torch.stack(pixels)
-            batch.image_counts = torch.tensor([len(pixels)])
+        item = Item("", encoded.input_ids, encoded.labels, pixels)
+        batch = collate([item], int(model.tokenizer.pad_token_id), "left")
         with torch.inference_mode():
             (text,) = model.generate(batch, max_new_tokens, num_beams)
-        turns.append(Turn(turn.instruction, text.strip(), turn.images))
+        turns.append(replace(turn, response=text.strip()))
         yield turns[-1].response
 
 

@@ -145,11 +145,11 @@ def likelihood_judge(cfg: DictConfig, contrasted: Sequence[Sample]) -> FamilyJud
         cfg: configuration with `judge.run`, the folder of the run whose model judges; None takes `model` before tuning.
         contrasted: samples whose images the judge contrasts with.
     """
+    source, judging = run_model(cfg, cfg.judge.run)  # first, which refuses what is no finished run
     key = f"{cfg.model.name}|before tuning"
     if cfg.judge.run is not None:
         run = RunFolder(Path(cfg.judge.run))
         key = f"{run.path.resolve()}|{run.checkpoint.stat().st_mtime_ns}"
-    source, judging = run_model(cfg, cfg.judge.run)
     images = [sample.images[-1] for sample in contrasted if sample.images]
     return FamilyJudge(judging, encoder(source, judging), TEMPLATES[source.model.template], images, key)
 

@@ -12,9 +12,8 @@ from random import Random
 from vlit.mini.datasets.abilities import choose
 from vlit.mini.datasets.conversations import ExchangeWriter
 from vlit.mini.datasets.image_facts import ATTRIBUTE_VALUES, ImageFacts
-from vlit.mini.datasets.phrases import Exchange, Phrasing, counted
+from vlit.mini.datasets.phrases import Exchange, Phrasing, asked, counted
 from vlit.mini.world.vocabulary import PLACES, SETTING_PHRASE, THING_KINDS, WORDS, with_article
-from vlit.mini.world.wordings import TAUGHT
 
 _PRESENCE = Phrasing(
     (
@@ -25,11 +24,10 @@ _PRESENCE = Phrasing(
     ("{value}.", "{value} in the image.", "{value} in this picture."),
 )
 _ABOUT_ABSENT = tuple(
-    Phrasing(
-        TAUGHT[type],
+    asked(
+        type,
         ("There is no {kind} in the image.", "I can't see any {kind} in this picture, so there is no answer to that."),
         "There is no {kind}",
-        type,
     )
     for type in ("colour", "location")
 )

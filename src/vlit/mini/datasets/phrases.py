@@ -118,20 +118,20 @@ class PhrasedQuestion:
         )
 
 
-def _asked(type: str, sentences: tuple[str, ...], short: str = "{value}") -> Phrasing:
+def asked(type: str, sentences: tuple[str, ...], short: str = "{value}") -> Phrasing:
     """Return the phrasing of a type of question that the benchmark asks too."""
     return Phrasing(TAUGHT[type], sentences, short, type)
 
 
-SETTING = _asked(
+SETTING = asked(
     "setting",
     ("The setting is {value}.", "The background of the image is {value}.", "The image shows {value}."),
 )
-TAKEN = _asked(
+TAKEN = asked(
     "taken",
     ("This picture was taken {value}.", "The scene is {value}.", "Everything in the image is {value}."),
 )
-OBJECT_AT = _asked(
+OBJECT_AT = asked(
     "at",
     (
         "The object in the {0} of the image is {value}.",
@@ -139,7 +139,7 @@ OBJECT_AT = _asked(
         "In the {0} you can see {value}.",
     ),
 )
-OF_COLOUR = _asked(
+OF_COLOUR = asked(
     "coloured",
     ("The {0} object is {value}.", "It is {value} that is {0}."),
 )
@@ -147,46 +147,46 @@ LISTING = Phrasing(
     ("What objects are in the image?", "Which things can you see in this picture?", "List the objects in the image."),
     ("The image contains {value}.", "I can see {value}.", "The picture shows {value}."),
 )
-COLOUR = _asked(
+COLOUR = asked(
     "colour",
     ("{0} is {value}.", "{0} in the image is {value}.", "The color of {0} is {value}."),
 )
-TEXTURE = _asked(
+TEXTURE = asked(
     "texture",
     ("{0} is {value}.", "The texture of {0} is {value}.", "The surface of {0} is {value}."),
 )
-SIZE = _asked("size", ("{0} is {value}.", "{0} in the image is {value}."))
-LOOK = _asked("look", ("{0} is {value}.", "{0} looks {value}."))
-LOCATION = _asked(
+SIZE = asked("size", ("{0} is {value}.", "{0} in the image is {value}."))
+LOOK = asked("look", ("{0} is {value}.", "{0} looks {value}."))
+LOCATION = asked(
     "location",
     ("{0} is in the {value} of the image.", "You can find {0} in the {value}.", "{0} is located in the {value}."),
     short="in the {value}",
 )
-COUNTING = _asked(
+COUNTING = asked(
     "count",
     ("There {be} {value} {noun} in the image.", "I can see {value} {noun}.", "The picture shows {value} {noun}."),
 )
-RELATION = _asked(
+RELATION = asked(
     "relation",
     ("{0} is {value} {1}.", "You can see {0} {value} {1}."),
     short="{value} {1}",
 )
-INTERACTION = _asked(
+INTERACTION = asked(
     "interaction",
     ("{value}.", "In this image, {value}.", "You can see that {value}."),
 )
-MOST_FREQUENT = _asked(
+MOST_FREQUENT = asked(
     "most",
     ("{value} appear most often.", "There are more {value} than anything else in the image."),
 )
-USEFUL = _asked(
+USEFUL = asked(
     "useful",
     (
         "The picture was taken {phrase}, so {value} would be most useful.",
         "As the scene is {phrase}, it would be wise to bring {value}.",
     ),
 )
-LEFT = _asked(
+LEFT = asked(
     "left",
     (
         "Without the {0} objects, {value} would be left.",
@@ -201,7 +201,7 @@ KNOWN_FOR = Phrasing(
     ),
     ("{0} are known for {value}.", "People associate {0} with {value}."),
 )
-TEXT = _asked(
+TEXT = asked(
     "word",
     ("The sign says {value}.", "The word on the sign is {value}.", "You can read the word {value} on the sign."),
 )

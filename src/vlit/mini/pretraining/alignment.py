@@ -118,7 +118,8 @@ def _stated(statements: list[Statement], template: Template) -> list[Piece]:
     """Return statements as pieces of a response: their openings are read, their values learned."""
     pieces: list[Piece] = []
     for statement in statements:
-        pieces += stated_pieces(statement, not pieces, template.before_answer)
+        before = " " if pieces else template.before_answer
+        pieces += stated_pieces(before, statement.opening, f"{statement.value}.")
     return [*pieces, Piece(template.end, supervised=True, special=template.end_is_token)]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,10 +24,8 @@ from vlit.mini.datasets.public import PUBLIC_SOURCES, LlavaWriter
 from vlit.mini.pretraining.corpus import cached
 from vlit.mini.world.build import WorldSpec, build_world
 from vlit.mini.world.scene import read_truth
-from vlit.mini.world.statements import Statement
 from vlit.mini.world.texts import description, document, scene_captions, short_document
-from vlit.mini.world.vocabulary import capitalised
-from vlit.mini.world.wordings import READ
+from vlit.mini.world.wordings import READ, drawn
 
 
 def documents(scenes: int, seed: int, cache: Path) -> list[str]:
@@ -55,12 +54,13 @@ def conversations(scenes: int, seed: int, cache: Path) -> list[str]:
 def _conversations(world: Path, count: int, rng: random.Random) -> list[str]:
     """Return conversations of three kinds, `count` in all, each after its scene's description and captions."""
     annotations, truth = read_annotations(world / "coco"), read_truth(world)
-    writers: list[tuple[ConversationWriter, int]] = [
-        (LlavaWriter(), count // 2), (GlobalWriter(), count // 3), (NegativeWriter(), count - count // 2 - count // 3)
-    ]  # fmt: skip
+    writers: list[tuple[ConversationWriter, Sequence[str], int]] = [
+        (LlavaWriter(), PUBLIC_SOURCES, count // 2),
+        (GlobalWriter(), SOURCES, count // 3),
+        (NegativeWriter(), SOURCES, count - count // 2 - count // 3),
+    ]
     texts = []
-    for writer, number in writers:
-        sources = PUBLIC_SOURCES if isinstance(writer, LlavaWriter) else SOURCES
+    for writer, sources, number in writers:
         facts = [ImageFacts(image.restricted(sources)) for image in annotations]
         for written in write_conversations(facts, writer, number, rng, "conversations"):
             scene = truth[written.image_id]
@@ -79,7 +79,7 @@ def _read(exchange: Exchange, rng: random.Random) -> str:
     asked = exchange.phrased
     if asked is None or not asked.phrasing.type:
         return exchange.instruction
-    return capitalised(rng.choice(READ[asked.phrasing.type]).format(*asked.slots))
+    return drawn(READ, asked.phrasing.type, asked.slots, rng)
 
 
 _LINES = re.compile(r"Question: (?P<question>.*)\nAnswer: (?P<answer>.*)\n|(?P<opening>.*)\t(?P<value>.*)\n")
@@ -97,15 +97,11 @@ def document_pieces(text: str, template: Template) -> list[Piece]:
         if line["question"] is not None:
             pieces += [*bare.question_prompt(line["question"], images=0), *bare.answer(line["answer"])]
         else:
-            pieces += stated_pieces(
-                Statement(line["opening"], line["value"].removesuffix("."), ""), first=pieces[-1].text.endswith("\n")
-            )
+            before = "" if pieces[-1].text.endswith("\n") else " "
+            pieces += stated_pieces(before, line["opening"], line["value"])
     return pieces
 
 
-def stated_pieces(statement: Statement, first: bool, before: str = "") -> list[Piece]:
-    """Return a statement as pieces: its opening is read, its value learned; `before` begins the first one."""
-    return [
-        Piece((before if first else " ") + statement.opening),
-        Piece(f" {statement.value}.", supervised=True),
-    ]
+def stated_pieces(before: str, opening: str, said: str) -> list[Piece]:
+    """Return a statement as pieces: what comes before it and its opening are read, what it says is learned."""
+    return [Piece(before + opening), Piece(f" {said}", supervised=True)]

@@ -21,7 +21,7 @@ from vlit.models.family import VisionLanguageModel, find_family
 from vlit.models.loading import load_tokenizer
 
 _ROUNDS = ("connector", "captions")  # of alignment before the last, kept in the cache
-ALIGNED_FROM = ("eva", "opt_text", "vicuna")  # shipped, so that alignment alone can be made again
+_ALIGNED_FROM = ("eva", "opt_text", "vicuna")  # shipped, so that alignment alone can be made again
 _UNSHIPPED = ("clip_first", "clip_second", "opt_short", "vicuna_short")
 
 
@@ -106,7 +106,7 @@ class Pretraining:
         family, _, name = stage.partition("_")
         if name in _ROUNDS:
             return self.cache / name / f"{family}.safetensors"
-        if stage in ALIGNED_FROM:
+        if stage in _ALIGNED_FROM:
             return self.parts / BEFORE_ALIGNMENT / f"{stage}.safetensors"
         folder = self.cache if stage in _UNSHIPPED else self.parts
         return folder / f"{stage}.safetensors"

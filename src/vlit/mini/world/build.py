@@ -26,8 +26,8 @@ from vlit.mini.world.facts import scene_facts
 from vlit.mini.world.plans import CHOICES, QuestionPlan, random_plan
 from vlit.mini.world.sample import FIRST_BENCHMARK_ID, FIRST_PRETRAINING_ID, drafted_scene, stream, training_scenes
 from vlit.mini.world.scene import Scene, write_truth
-from vlit.mini.world.vocabulary import SETTINGS, capitalised
-from vlit.mini.world.wordings import TAUGHT, UNSEEN
+from vlit.mini.world.vocabulary import SETTINGS
+from vlit.mini.world.wordings import TAUGHT, UNSEEN, drawn
 
 _RECORD = "world.json"
 UNSEEN_QUESTIONS = "truth/unseen_wordings.json"  # ids of the questions in wordings that nothing else uses
@@ -192,7 +192,7 @@ def benchmark_file(items: list[BenchmarkItem]) -> dict[str, Any]:
 def _group(type: str, unseen: bool, dimension_id: int, first: int, seed: int) -> Iterator[BenchmarkItem]:
     rng = stream(seed, first, "group")
     planned = random_plan(type, rng)
-    text = capitalised(rng.choice((UNSEEN if unseen else TAUGHT)[type]).format(*planned.slots))
+    text = drawn(UNSEEN if unseen else TAUGHT, type, planned.slots, rng)
     for right in range(CHOICES):
         scene = _scene(planned, right, first + right, seed)
         choices = {f"choice_{letter.lower()}": choice for letter, choice in zip(_LETTERS, planned.choices, strict=True)}

@@ -9,6 +9,11 @@ Each table has the same question types; {0} and {1} are the slots of the fact th
 
 from __future__ import annotations
 
+import random
+from collections.abc import Sequence
+
+from vlit.mini.world.vocabulary import capitalised
+
 Wordings = dict[str, tuple[str, ...]]  # question type -> wordings
 
 READ: Wordings = {
@@ -263,3 +268,8 @@ UNSEEN: Wordings = {
         "Which word does the sign show?",
     ),
 }
+
+
+def drawn(wordings: Wordings, type: str, slots: Sequence[str], rng: random.Random) -> str:
+    """Return a question of a type in a random wording of a table."""
+    return capitalised(rng.choice(wordings[type]).format(*slots))
